@@ -1,0 +1,63 @@
+//! What the agent itself saw of a file, and when: the ground on which settling stands.
+//!
+//! Times here are moments since the machine's boot, never the wall clock: a clock that jumps a year settles
+//! nothing and unsettles nothing. Each carries the boot's identity, so a moment that was written down before a
+//! reboot is recognised and not compared.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sample::Fingerprint;
+
+/// A point in time on this boot of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// Identity of the boot (`/proc/sys/kernel/random/boot_id`).
+    pub boot: u128,
+    /// Since that boot, time asleep included (`CLOCK_BOOTTIME`).
+    pub at: Duration,
+}
+
+impl Moment {
+    /// Now, by the clock that no one can set.
+    pub fn now() -> Self {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Self { boot: boot_id(), at: Duration::new(time.tv_sec as u64, time.tv_nsec as u32) }
+    }
+
+    /// How long ago `earlier` was; `None` when it belongs to another boot, which says nothing about now.
+    pub fn since(&self, earlier: &Moment) -> Option<Duration> {
+        (self.boot == earlier.boot).then(|| self.at.saturating_sub(earlier.at))
+    }
+}
+
+impl std::ops::Add<Duration> for Moment {
+    type Output = Moment;
+    fn add(self, by: Duration) -> Moment {
+        Moment { at: self.at + by, ..self }
+    }
+}
+
+/// The boot's identity; where the kernel does not tell it (a container without /proc), this process is its own
+/// boot: what was observed before it started is then observed anew.
+fn boot_id() -> u128 {
+    static BOOT: OnceLock<u128> = OnceLock::new();
+    *BOOT.get_or_init(|| {
+        std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .ok()
+            .and_then(|id| u128::from_str_radix(&id.trim().replace('-', ""), 16).ok())
+            .unwrap_or_else(rand::random)
+    })
+}
+
+/// A file's look, and since when it has not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    pub fingerprint: Fingerprint,
+    /// When the agent first saw this fingerprint.
+    pub since: Moment,
+    /// Whether the file lay there at the watch's first start.
+    pub existing: bool,
+}

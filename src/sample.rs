@@ -1,0 +1,289 @@
+//! The words of the domain: what a sample is, from the files on disk that make it to the record that Flow keeps.
+//!
+//! Every room speaks these words; none of them does I/O. A [`Sample`] is made once, by assembly, and goes
+//! unchanged through the journal to the upload.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// What kind of thing Flow makes of a group of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A sample, with reads or other named files.
+    Sample,
+    /// A generic file.
+    Data,
+}
+
+/// What tells one sample from another: the watch, the run folder, and the name that the rule renders.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SampleKey {
+    pub kind: Kind,
+    pub watch: String,
+    pub run: String,
+    pub name: String,
+}
+
+impl SampleKey {
+    /// The short name of the sample in commands and reports. It follows from the key alone, so a rebuilt
+    /// journal gives every sample the id that it had.
+    pub fn id(&self) -> SampleId {
+        let mut hash = Sha256::new();
+        let kind = match self.kind {
+            Kind::Sample => "sample",
+            Kind::Data => "data",
+        };
+        for field in [kind, &self.watch, &self.run, &self.name] {
+            // The length in front keeps ("ab", "c") apart from ("a", "bc").
+            hash.update((field.len() as u64).to_be_bytes());
+            hash.update(field);
+        }
+        let encoded = data_encoding::BASE32_DNSCURVE.encode(&hash.finalize());
+        SampleId(encoded[..12].to_owned())
+    }
+}
+
+/// A sample's short id: twelve letters and digits, the same on every host and after every restart.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SampleId(String);
+
+impl SampleId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SampleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a file looks like from outside. Two looks that differ mean that the file changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// Size in bytes.
+    pub size: u64,
+    /// Modification time in nanoseconds since the epoch, as the file system tells it.
+    pub modified_ns: i64,
+}
+
+impl Fingerprint {
+    /// Reads the fingerprint out of a file's metadata.
+    pub fn of(metadata: &std::fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            size: metadata.size(),
+            modified_ns: metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec()),
+        }
+    }
+}
+
+/// A file on disk, as assembly saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Absolute path.
+    #[serde(with = "path_text")]
+    pub path: PathBuf,
+    pub fingerprint: Fingerprint,
+}
+
+/// A file of the sample as Flow knows it: one part, or several concatenated in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// `reads1`, `reads2`, or the name of another key.
+    pub key: String,
+    /// The name under which Flow stores it.
+    pub filename: String,
+    /// In the order in which they are concatenated; never empty.
+    pub parts: Vec<Part>,
+}
+
+impl Slot {
+    /// Size of the slot in bytes: the sum of its parts.
+    pub fn size(&self) -> u64 {
+        self.parts.iter().map(|part| part.fingerprint.size).sum()
+    }
+}
+
+/// What Flow is told about a sample or a generic file, beside its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Target {
+    Sample {
+        name: String,
+        sample_type: String,
+        organism: Option<String>,
+        project: Option<String>,
+        /// Attribute and value, in the manifest's order.
+        metadata: Vec<(String, String)>,
+    },
+    Data {
+        data_type: Option<String>,
+    },
+}
+
+/// The unit of work: a group of files that goes to Flow as one thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    pub key: SampleKey,
+    /// Name of the rule that made it.
+    pub rule: String,
+    pub target: Target,
+    /// In the order in which they are uploaded: `reads1` before `reads2`.
+    pub slots: Vec<Slot>,
+}
+
+impl Sample {
+    pub fn id(&self) -> SampleId {
+        self.key.id()
+    }
+
+    /// Bytes of all slots together.
+    pub fn size(&self) -> u64 {
+        self.slots.iter().map(Slot::size).sum()
+    }
+
+    /// Every file of every slot.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.slots.iter().flat_map(|slot| &slot.parts)
+    }
+}
+
+/// The longest name, in bytes, that a file system or Flow is known to take.
+const LONGEST_NAME: usize = 255;
+
+/// Why a name cannot be made acceptable to Flow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    #[error("the name is empty; make the rule render at least one character")]
+    Empty,
+    #[error("the name {0:?} stands for a folder; make the rule render another")]
+    Folder(String),
+    #[error("the name is {0} bytes long, more than {LONGEST_NAME}; make the rule render a shorter one")]
+    TooLong(usize),
+}
+
+/// Makes a rendered name acceptable to Flow, in the one documented way: every white space, control character,
+/// slash, backslash and undecodable byte becomes `_`, one for one.
+///
+/// Flow refuses spaces in names ("Spaces in filename", endpoint notes); the others would be refused by, or mean
+/// something else to, a file system or a header on the way.
+///
+/// # Errors
+/// A name that is empty, `.` or `..`, or too long has no acceptable form.
+pub fn acceptable_name(name: &str) -> Result<String, NameError> {
+    let name: String = name
+        .chars()
+        .map(|c| match c {
+            c if c.is_whitespace() || c.is_control() => '_',
+            '/' | '\\' | char::REPLACEMENT_CHARACTER => '_',
+            c => c,
+        })
+        .collect();
+    match name.as_str() {
+        "" => Err(NameError::Empty),
+        "." | ".." => Err(NameError::Folder(name)),
+        _ if name.len() > LONGEST_NAME => Err(NameError::TooLong(name.len())),
+        _ => Ok(name),
+    }
+}
+
+/// A path as printable text that can be read back: Linux allows any byte but `/` and NUL in a name, JSON and
+/// logs do not. Control characters, backslashes and bytes that are not UTF-8 are written `\xNN`.
+pub fn path_to_text(path: &Path) -> String {
+    use fmt::Write;
+    use std::os::unix::ffi::OsStrExt;
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() || c == '\\' {
+                let mut utf8 = [0; 4];
+                for byte in c.encode_utf8(&mut utf8).bytes() {
+                    let _ = write!(text, "\\x{byte:02x}");
+                }
+            } else {
+                text.push(c);
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// Reads back what [`path_to_text`] wrote; `None` when the text is not of that form.
+pub fn path_from_text(text: &str) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        let hex = rest[at..].strip_prefix("\\x")?.get(..2)?;
+        bytes.push(u8::from_str_radix(hex, 16).ok()?);
+        rest = &rest[at + 4..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
+}
+
+/// Serde form of a path: [`path_to_text`] and [`path_from_text`].
+pub mod path_text {
+    use super::{Path, PathBuf};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&super::path_to_text(path))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        super::path_from_text(&text).ok_or_else(|| D::Error::custom("not the text of a path"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn an_id_follows_from_the_key_and_from_nothing_else() {
+        let key = |run: &str, name: &str| SampleKey {
+            kind: Kind::Sample,
+            watch: "miseq".into(),
+            run: run.into(),
+            name: name.into(),
+        };
+        assert_eq!(key("r1", "S0").id(), key("r1", "S0").id());
+        assert_ne!(key("r1", "S0").id(), key("r1S", "0").id());
+        assert_eq!(key("r1", "S0").id().as_str().len(), 12);
+    }
+
+    #[test]
+    fn names_become_acceptable_in_one_way_or_not_at_all() {
+        assert_eq!(acceptable_name("liver 3\n(left)").unwrap(), "liver_3_(left)");
+        assert_eq!(acceptable_name("a/b\\c\u{a0}d").unwrap(), "a_b_c_d");
+        assert_eq!(acceptable_name("é🧬").unwrap(), "é🧬");
+        assert_eq!(acceptable_name(""), Err(NameError::Empty));
+        assert_eq!(acceptable_name(".."), Err(NameError::Folder("..".into())));
+        assert_eq!(acceptable_name(&"x".repeat(256)), Err(NameError::TooLong(256)));
+    }
+
+    #[test]
+    fn any_path_survives_its_text() {
+        for name in [&b"plain"[..], b"tab\there", b"back\\slash", b"\\x41", b"not utf8 \xff\xfe!", "é\u{85}".as_bytes()] {
+            let path = Path::new(OsStr::from_bytes(name));
+            let text = path_to_text(path);
+            assert!(!text.chars().any(char::is_control), "{text:?}");
+            assert_eq!(path_from_text(&text).as_deref(), Some(path));
+        }
+        assert_eq!(path_from_text("broken \\x4"), None);
+    }
+}

@@ -1,0 +1,59 @@
+//! What a watch is told: where, what counts as a run, and when one is complete.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use globset::GlobSet;
+
+use crate::pattern::Pattern;
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub name: String,
+    /// Absolute path of the watched folder.
+    pub path: PathBuf,
+    pub existing: Existing,
+    /// Matched against a folder's path below the watch; `None` makes the watch a drop folder: one endless run named
+    /// after the watch.
+    pub run_folder: Option<Pattern>,
+    pub complete_when: Condition,
+    /// How long size and modification time must stay as they are; `None`: 30 s, 2 m on a network file system.
+    pub settle: Option<Duration>,
+    pub mode: Mode,
+    /// How often the folder is scanned in [`Mode::Poll`]. Default 30 s.
+    pub poll: Duration,
+    /// How often the folder is scanned where events arrive too. Default 15 m.
+    pub rescan: Duration,
+    /// Matched against the path below the watch, beside what is always left out.
+    pub ignore: GlobSet,
+}
+
+/// What becomes of files that lie under the watch at its first start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Existing {
+    Upload,
+    Skip,
+    /// Skip what was last modified before this time.
+    Since(jiff::Timestamp),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Events where the file system delivers them, else scans.
+    Auto,
+    Native,
+    Poll,
+}
+
+/// When a run is complete.
+#[derive(Debug, Clone)]
+pub enum Condition {
+    /// A file of this pattern lies in the run folder. Its content means nothing.
+    Marker(Pattern),
+    /// No file of the run has changed, come or gone for this long.
+    Quiet(Duration),
+    /// Every file of the run has settled; in a drop folder, every file of the sample.
+    Settled,
+    Any(Vec<Condition>),
+    All(Vec<Condition>),
+}
