@@ -14,8 +14,8 @@ use crate::sample::Fingerprint;
 /// A point in time on this boot of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
-    /// Identity of the boot (`/proc/sys/kernel/random/boot_id`).
-    pub boot: u128,
+    /// Identity of the boot: the first half of `/proc/sys/kernel/random/boot_id`.
+    pub boot: u64,
     /// Since that boot, time asleep included (`CLOCK_BOOTTIME`).
     pub at: Duration,
 }
@@ -42,12 +42,12 @@ impl std::ops::Add<Duration> for Moment {
 
 /// The boot's identity; where the kernel does not tell it (a container without /proc), this process is its own
 /// boot: what was observed before it started is then observed anew.
-fn boot_id() -> u128 {
-    static BOOT: OnceLock<u128> = OnceLock::new();
+fn boot_id() -> u64 {
+    static BOOT: OnceLock<u64> = OnceLock::new();
     *BOOT.get_or_init(|| {
         std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .ok()
-            .and_then(|id| u128::from_str_radix(&id.trim().replace('-', ""), 16).ok())
+            .and_then(|id| u64::from_str_radix(id.trim().replace('-', "").get(..16)?, 16).ok())
             .unwrap_or_else(rand::random)
     })
 }

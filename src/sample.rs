@@ -278,7 +278,8 @@ mod tests {
 
     #[test]
     fn any_path_survives_its_text() {
-        for name in [&b"plain"[..], b"tab\there", b"back\\slash", b"\\x41", b"not utf8 \xff\xfe!", "é\u{85}".as_bytes()] {
+        for name in [&b"plain"[..], b"tab\there", b"back\\slash", b"\\x41", b"not utf8 \xff\xfe!", "é\u{85}".as_bytes()]
+        {
             let path = Path::new(OsStr::from_bytes(name));
             let text = path_to_text(path);
             assert!(!text.chars().any(char::is_control), "{text:?}");

@@ -1,1 +1,341 @@
-//! journal
+//! The durable record of what was decided and what Flow acknowledged. It is the queue: what is due is read from
+//! here, and a wake-up only makes it sooner.
+//!
+//! One writer thread makes every change: it gathers what waits, commits it together, durably, and only then
+//! acknowledges it. So two who change one sample never overwrite each other, and what a caller was told is true after
+//! a power cut. No type of the store leaves this room, and nothing is known here of watching or uploading.
+
+mod index;
+mod lock;
+mod record;
+mod store;
+mod writer;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use crate::observation::{Moment, Observation};
+use crate::sample::{Sample, SampleId, path_from_text, path_to_text};
+
+pub use index::{Due, InFlight, Tally};
+pub use record::{Blocker, FileUpload, Misstep, Record, Sent, SentFile, Stage, Standing, State, Upload};
+
+use index::Index;
+use lock::Lock;
+use store::{Store, Writes};
+use writer::{Transaction, Writer};
+
+/// The version that every value begins with.
+const VERSION: u8 = 1;
+
+/// The index is held for single operations that do not panic.
+const UNPOISONED: &str = "no one panics while holding the index";
+
+/// Why the journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    #[error(
+        "cannot use the state folder {}: another flow-ingest{} is using it; stop that one, or give this one a \
+         state_dir of its own", dir.display(), process.map(|id| format!(" (process {id})")).unwrap_or_default()
+    )]
+    InUse { dir: PathBuf, process: Option<u32> },
+    #[error("cannot open the journal in {}: {source}; check the disk and the folder's permissions", dir.display())]
+    Open { dir: PathBuf, source: std::io::Error },
+    #[error("cannot read the journal in {}: {source}", dir.display())]
+    Read { dir: PathBuf, source: std::io::Error },
+    #[error("cannot write the journal in {}: {source}; uploading stops until it can be written", dir.display())]
+    Write { dir: PathBuf, source: std::io::Error },
+    #[error("{reason}")]
+    Commit { reason: String },
+    #[error("cannot understand the journal's record of {key}: {reason}; was it written by a newer flow-ingest?")]
+    Record { key: String, reason: String },
+    #[error("cannot change {sample}: {misstep}")]
+    Misstep { sample: SampleId, misstep: Misstep },
+    #[error("cannot change {sample}: the journal has no such sample")]
+    Unknown { sample: SampleId },
+    #[error("cannot write the journal: it is closed")]
+    Closed,
+}
+
+/// A handle to the open journal; clones share it.
+#[derive(Clone)]
+pub struct Journal {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Arc<Store>,
+    index: Arc<Mutex<Index>>,
+    writer: Writer,
+    changes: watch::Sender<u64>,
+    _lock: Lock,
+}
+
+impl Journal {
+    /// Opens the journal of a state folder, made if it is not there. What was uploading when the last process ended
+    /// is put back into the queue, with all that was acknowledged.
+    ///
+    /// # Errors
+    /// [`JournalError::InUse`] when another process has it open.
+    pub fn open(state_dir: &Path) -> Result<Self, JournalError> {
+        let lock = Lock::take(state_dir)?;
+        let store = Arc::new(Store::open(&state_dir.join("journal"))?);
+        let (changes, _) = watch::channel(0);
+        let index = Arc::new(Mutex::new(Index::default()));
+        let mut interrupted = Writes::default();
+        for record in records(&store) {
+            let mut record = record?;
+            if matches!(record.state, State::Uploading { .. }) {
+                let id = record.sample.id();
+                record = record.put_back().map_err(|misstep| JournalError::Misstep { sample: id.clone(), misstep })?;
+                interrupted.put(state_key(&id), encode(&StateValue::of(&record)));
+            }
+            index.lock().expect(UNPOISONED).put(&record);
+        }
+        if !interrupted.is_empty() {
+            store.commit(interrupted)?;
+        }
+        let writer = Writer::start(store.clone(), index.clone(), changes.clone());
+        Ok(Self { shared: Arc::new(Shared { store, index, writer, changes, _lock: lock }) })
+    }
+
+    /// Wakes whenever something was committed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    /// One sample's record.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn record(&self, id: &SampleId) -> Result<Option<Record>, JournalError> {
+        let store = &self.shared.store;
+        let Some(sample) = store.get(&sample_key(id))? else { return Ok(None) };
+        let state = store.get(&state_key(id))?;
+        join(id.as_str(), &sample, state.as_deref()).map(Some)
+    }
+
+    /// The records of all samples, in no particular order.
+    pub fn records(&self) -> impl Iterator<Item = Result<Record, JournalError>> + '_ {
+        records(&self.shared.store)
+    }
+
+    /// What was seen of a watch's files, by their path below it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn observations(&self, watch: &str) -> Result<HashMap<PathBuf, Observation>, JournalError> {
+        let prefix = file_key(watch, Path::new(""));
+        let mut observations = HashMap::new();
+        for entry in self.shared.store.scan(&prefix) {
+            let (key, value) = entry?;
+            let text = String::from_utf8_lossy(&key[prefix.len()..]);
+            let path = path_from_text(&text)
+                .ok_or_else(|| JournalError::Record { key: text.to_string(), reason: "not a path".to_owned() })?;
+            observations.insert(path, decode(&text, &value)?);
+        }
+        Ok(observations)
+    }
+
+    /// What was remembered of a watch's first start.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or holds something else.
+    pub fn baseline<T: DeserializeOwned>(&self, watch: &str) -> Result<Option<T>, JournalError> {
+        self.shared.store.get(&watch_key(watch))?.map(|value| decode(watch, &value)).transpose()
+    }
+
+    /// Remembers what was seen of a watch's files (`None`: gone) and, at its first start, the baseline: together, so
+    /// that a first start that was interrupted is a first start again.
+    ///
+    /// # Errors
+    /// When it cannot be made durable; then none of it is remembered.
+    pub async fn observe<T: Serialize>(
+        &self,
+        watch: &str,
+        changed: &[(PathBuf, Option<Observation>)],
+        baseline: Option<&T>,
+    ) -> Result<(), JournalError> {
+        let mut writes = Writes::default();
+        for (path, observation) in changed {
+            match observation {
+                Some(observation) => writes.put(file_key(watch, path), encode(observation)),
+                None => writes.remove(file_key(watch, path)),
+            }
+        }
+        if let Some(baseline) = baseline {
+            writes.put(watch_key(watch), encode(baseline));
+        }
+        self.transact(move |transaction| {
+            transaction.write(writes);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes in what assembly says of samples. What is on its way is left alone; what is not changed is not written.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    pub async fn assembled(&self, assembled: Vec<(Sample, Standing)>) -> Result<(), JournalError> {
+        self.transact(move |transaction| {
+            for (sample, standing) in assembled {
+                let old = transaction.record(&sample.id())?;
+                let new = match old.clone() {
+                    Some(old) => old.assembled(sample, standing),
+                    None => Record::new(sample, standing, Timestamp::now()),
+                };
+                if old.as_ref() != Some(&new) {
+                    transaction.put(old.as_ref(), new);
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes one sample's record by a transition.
+    ///
+    /// # Errors
+    /// [`JournalError::Unknown`] and [`JournalError::Misstep`] when the transition cannot be made;
+    /// [`JournalError::Write`] when it cannot be made durable. The record is then as it was.
+    pub async fn change(
+        &self,
+        id: &SampleId,
+        transition: impl FnOnce(Record) -> Result<Record, Misstep> + Send + 'static,
+    ) -> Result<Record, JournalError> {
+        let id = id.clone();
+        self.transact(move |transaction| {
+            let old = transaction.record(&id)?.ok_or(JournalError::Unknown { sample: id.clone() })?;
+            let new = transition(old.clone()).map_err(|misstep| JournalError::Misstep { sample: id, misstep })?;
+            transaction.put(Some(&old), new.clone());
+            Ok(new)
+        })
+        .await
+    }
+
+    /// Forgets samples of which nothing was ever sent: they are no longer made by any rule.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    pub async fn forget(&self, ids: Vec<SampleId>) -> Result<(), JournalError> {
+        self.transact(move |transaction| {
+            for id in ids {
+                transaction.forget(&id);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The sample whose turn it is, marked as uploading: each watch gets its turn after `last_watch`, the oldest run
+    /// of a watch first. `None` when nothing is due.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    pub async fn take_next(&self, last_watch: Option<&str>) -> Result<Option<Record>, JournalError> {
+        let next = self.index(|index| index.next(last_watch, Moment::now()));
+        let Some(id) = next else { return Ok(None) };
+        match self.change(&id, Record::taken).await {
+            Ok(record) => Ok(Some(record)),
+            // Assembly took it back between the look and the change.
+            Err(JournalError::Misstep { .. } | JournalError::Unknown { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// When the next sample is due.
+    pub fn next_due(&self) -> Due {
+        self.index(|index| index.next_due(Moment::now()))
+    }
+
+    /// The samples that are being uploaded.
+    pub fn in_flight(&self) -> Vec<InFlight> {
+        self.index(Index::in_flight)
+    }
+
+    /// How many samples are in each state, by the state's name; states without any may be left out.
+    pub fn tally(&self) -> BTreeMap<&'static str, Tally> {
+        self.index(Index::tally)
+    }
+
+    fn index<T>(&self, look: impl FnOnce(&Index) -> T) -> T {
+        look(&self.shared.index.lock().expect(UNPOISONED))
+    }
+
+    async fn transact<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        self.shared.writer.transact(work).await
+    }
+}
+
+/// The state with what belongs to it, as it is stored. The sample itself lies beside it, since it is larger and never
+/// changes on the way.
+#[derive(Serialize, serde::Deserialize)]
+struct StateValue {
+    first_seen: Timestamp,
+    #[serde(flatten)]
+    state: State,
+}
+
+impl StateValue {
+    fn of(record: &Record) -> Self {
+        Self { first_seen: record.first_seen, state: record.state.clone() }
+    }
+}
+
+fn records(store: &Store) -> impl Iterator<Item = Result<Record, JournalError>> + '_ {
+    store.scan(b"s").map(|entry| {
+        let (key, sample) = entry?;
+        let id = String::from_utf8_lossy(&key[1..]).into_owned();
+        let state = store.get(&[b"t", &key[1..]].concat())?;
+        join(&id, &sample, state.as_deref())
+    })
+}
+
+fn join(id: &str, sample: &[u8], state: Option<&[u8]>) -> Result<Record, JournalError> {
+    let missing = || JournalError::Record { key: id.to_owned(), reason: "it has no state".to_owned() };
+    let sample = decode(id, sample)?;
+    let StateValue { first_seen, state } = decode(id, state.ok_or_else(missing)?)?;
+    Ok(Record { sample, first_seen, state })
+}
+
+fn sample_key(id: &SampleId) -> Vec<u8> {
+    [b"s", id.as_str().as_bytes()].concat()
+}
+
+fn state_key(id: &SampleId) -> Vec<u8> {
+    [b"t", id.as_str().as_bytes()].concat()
+}
+
+fn watch_key(watch: &str) -> Vec<u8> {
+    [b"w", watch.as_bytes()].concat()
+}
+
+/// The zero byte keeps the files of `a` apart from those of `ab`.
+fn file_key(watch: &str, path: &Path) -> Vec<u8> {
+    [b"f", watch.as_bytes(), b"\0", path_to_text(path).as_bytes()].concat()
+}
+
+fn encode(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    serde_json::to_writer(&mut bytes, value).expect("records have no maps with other keys than strings");
+    bytes
+}
+
+fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, JournalError> {
+    let error = |reason| JournalError::Record { key: key.to_owned(), reason };
+    match bytes.split_first() {
+        Some((&VERSION, json)) => serde_json::from_slice(json).map_err(|e| error(e.to_string())),
+        Some((version, _)) => Err(error(format!("its version is {version}, and this program knows {VERSION}"))),
+        None => Err(error("it is empty".to_owned())),
+    }
+}

@@ -1,5 +1,14 @@
-//! The bounded pool, and one sample's way from its recorded state to done.
+//! The bounded pool, and one sample's way from its recorded state to done. Only this room holds both the journal and
+//! the client.
 
+mod checkpoint;
+mod disposition;
+mod gate;
+mod parts;
+mod pool;
 mod settings;
+mod transfer;
 
+pub use gate::{Closed, Gate};
+pub use pool::Pool;
 pub use settings::Settings;

@@ -1,0 +1,292 @@
+//! One request to Flow and its answer: base URL, token, its refresh, and errors. Knows nothing of what is asked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, RwLock};
+
+use super::auth::Credentials;
+use super::config::ClientConfig;
+use super::data::DataResource;
+use super::error::{ApiError, Error};
+use super::samples::SampleResource;
+
+/// Fixed, as in the reference client: how long an API takes to answer says nothing about a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Under the keep-alive of the servers and proxies in use, so that no request meets a connection just closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The largest answer that is read: an annotation template is far smaller.
+const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
+
+/// A client of the Flow API. Clones share connections and token.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    http: reqwest::Client,
+    base_url: String,
+    config: ClientConfig,
+    /// The setting, or less, once the server has refused a chunk as too large.
+    chunk_size: AtomicU64,
+    token: RwLock<Token>,
+    /// Held while the token is refreshed: concurrent requests that met the same expired token wait for one refresh.
+    refreshing: Mutex<()>,
+}
+
+/// The token in use, and how many came before it.
+#[derive(Default)]
+struct Token {
+    generation: u64,
+    secret: Option<SecretString>,
+}
+
+/// The caller's own account, as `GET /me` tells it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Me {
+    #[serde(default, deserialize_with = "super::id::optional")]
+    pub id: Option<String>,
+    #[serde(default)]
+    pub username: Option<String>,
+}
+
+impl Client {
+    /// A client for the API at `base_url` ([`super::DEFAULT_BASE_URL`] unless a private instance is meant).
+    ///
+    /// # Errors
+    /// [`Error::Setup`] where the TLS library finds no certificate store, or the URL or proxy is not one.
+    pub fn new(base_url: impl Into<String>, config: ClientConfig) -> Result<Self, Error> {
+        Self::build(base_url.into(), config, None)
+    }
+
+    /// Like [`Client::new`], through a proxy. Without one, the environment's proxy settings apply.
+    ///
+    /// # Errors
+    /// As for [`Client::new`].
+    pub fn with_proxy(base_url: impl Into<String>, config: ClientConfig, proxy: &str) -> Result<Self, Error> {
+        Self::build(base_url.into(), config, Some(proxy))
+    }
+
+    fn build(base_url: String, config: ClientConfig, proxy: Option<&str>) -> Result<Self, Error> {
+        let setup = |remedy| move |error: reqwest::Error| Error::Setup { reason: error.to_string(), remedy };
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("flow-ingest/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_user_timeout(config.request_timeout)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .cookie_store(true)
+            // A redirect would carry the token, and an upload, to where nobody sent it.
+            .redirect(reqwest::redirect::Policy::none())
+            // The two levels of retry are ours; a third, unseen one could send a last chunk twice.
+            .retry(reqwest::retry::never());
+        if let Some(proxy) = proxy {
+            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(setup("check flow.proxy"))?);
+        }
+        let http = builder.build().map_err(setup("install the system's certificates (package ca-certificates)"))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                http,
+                base_url: base_url.trim_end_matches('/').to_owned(),
+                chunk_size: AtomicU64::new(config.chunk_size.max(1)),
+                config,
+                token: RwLock::default(),
+                refreshing: Mutex::new(()),
+            }),
+        })
+    }
+
+    /// Gets a token with `credentials` and uses it from now on.
+    ///
+    /// # Errors
+    /// What the credentials' own requests meet; wrong ones are a 400 to `POST /login`.
+    pub async fn log_in(&self, credentials: &impl Credentials) -> Result<(), Error> {
+        let token = credentials.token(self).await?;
+        self.set_token(token).await;
+        Ok(())
+    }
+
+    /// Samples: their types, metadata, search and upload.
+    pub fn samples(&self) -> SampleResource<'_> {
+        SampleResource(self)
+    }
+
+    /// Generic data files.
+    pub fn data(&self) -> DataResource<'_> {
+        DataResource(self)
+    }
+
+    /// The account behind the token: the reliable test of a token, since the search endpoints treat a bad one as
+    /// nobody's and say nothing (endpoint notes).
+    ///
+    /// # Errors
+    /// 401 when the token is missing or bad.
+    pub async fn me(&self) -> Result<Me, Error> {
+        self.get("/me", &[]).await
+    }
+
+    pub(super) fn config(&self) -> &ClientConfig {
+        &self.inner.config
+    }
+
+    /// The length of a file's first chunk for files not yet begun.
+    pub(super) fn chunk_size(&self) -> u64 {
+        self.inner.chunk_size.load(Ordering::Relaxed)
+    }
+
+    /// Makes files that are begun from now on start with chunks of no more than `bytes`.
+    pub(super) fn learn_chunk_size(&self, bytes: u64) {
+        self.inner.chunk_size.fetch_min(bytes, Ordering::Relaxed);
+    }
+
+    /// Sends a GET and reads the JSON answer.
+    ///
+    /// # Errors
+    /// Everything in [`Error`] but [`Error::Setup`].
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Error> {
+        let answer = self.send(Method::GET, path, |request| request.query(query)).await?;
+        read_json(&format!("GET {path}"), answer).await
+    }
+
+    /// Sends a POST with a JSON body and reads the JSON answer.
+    ///
+    /// # Errors
+    /// Everything in [`Error`] but [`Error::Setup`].
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Error> {
+        let answer = self.send(Method::POST, path, |request| request.json(body)).await?;
+        read_json(&format!("POST {path}"), answer).await
+    }
+
+    /// Sends what `prepare` makes of a request: repeated while no connection can be made, and once more with a
+    /// fresh token when it was met with 401. The answer is a success, or an error.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        prepare: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Error> {
+        let (token, generation) = self.token().await;
+        let answer = self.send_with(&method, path, token, &prepare).await?;
+        if answer.status().as_u16() == 401 && self.refresh(generation).await {
+            let (token, _) = self.token().await;
+            return accept(&method, path, self.send_with(&method, path, token, &prepare).await?).await;
+        }
+        accept(&method, path, answer).await
+    }
+
+    async fn send_with(
+        &self,
+        method: &Method,
+        path: &str,
+        token: Option<SecretString>,
+        prepare: &impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Error> {
+        let url = format!("{}/{}", self.inner.base_url, path.trim_start_matches('/'));
+        let mut tries = 0;
+        loop {
+            let mut request = self.inner.http.request(method.clone(), &url).timeout(self.inner.config.request_timeout);
+            if let Some(token) = &token {
+                request = request.bearer_auth(token.expose_secret());
+            }
+            match prepare(request).send().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => {
+                    let error = Error::from_reqwest(&format!("{method} {path}"), &error);
+                    if !matches!(error, Error::Unreachable { .. }) || tries == self.inner.config.connection_retries {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(super::pause(Duration::from_millis(500), tries)).await;
+                    tries += 1;
+                }
+            }
+        }
+    }
+
+    pub(super) async fn request_token(&self, username: &str, password: &str) -> Result<SecretString, Error> {
+        #[derive(Serialize)]
+        struct Login<'a> {
+            username: &'a str,
+            password: &'a str,
+        }
+        let login = Login { username, password };
+        let answer = self.send_with(&Method::POST, "/login", None, &|request| request.json(&login)).await?;
+        read_token(&Method::POST, "/login", answer).await
+    }
+
+    /// Gets a fresh token through the refresh cookie, unless another request did so since `generation`.
+    async fn refresh(&self, generation: u64) -> bool {
+        let _one_at_a_time = self.inner.refreshing.lock().await;
+        match self.token().await {
+            (None, _) => return false,
+            (Some(_), current) if current != generation => return true,
+            _ => {}
+        }
+        let fresh = async {
+            let answer = self.send_with(&Method::GET, "/token", None, &|request| request).await?;
+            read_token(&Method::GET, "/token", answer).await
+        };
+        match fresh.await {
+            Ok(token) => {
+                self.set_token(token).await;
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the token could not be refreshed");
+                false
+            }
+        }
+    }
+
+    async fn token(&self) -> (Option<SecretString>, u64) {
+        let token = self.inner.token.read().await;
+        (token.secret.clone(), token.generation)
+    }
+
+    async fn set_token(&self, secret: SecretString) {
+        let mut token = self.inner.token.write().await;
+        token.secret = Some(secret);
+        token.generation += 1;
+    }
+}
+
+async fn accept(method: &Method, path: &str, answer: Response) -> Result<Response, Error> {
+    if answer.status().is_success() {
+        return Ok(answer);
+    }
+    let request = format!("{method} {path}");
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    // The status is known: a body that breaks off does not turn a refusal into a lost answer.
+    let body = read_body(&request, answer).await.unwrap_or_default();
+    Err(Box::new(ApiError::new(&request, status, &headers, &body)).into())
+}
+
+async fn read_token(method: &Method, path: &str, answer: Response) -> Result<SecretString, Error> {
+    #[derive(Deserialize)]
+    struct Answer {
+        token: String,
+    }
+    let answer: Answer = read_json(&format!("{method} {path}"), accept(method, path, answer).await?).await?;
+    Ok(SecretString::from(answer.token))
+}
+
+/// Reads a successful answer; one that is cut off or is not the JSON that was expected counts as lost.
+pub(super) async fn read_json<T: DeserializeOwned>(request: &str, answer: Response) -> Result<T, Error> {
+    let body = read_body(request, answer).await?;
+    serde_json::from_slice(&body).map_err(|error| Error::lost(request, format!("the answer cannot be read: {error}")))
+}
+
+async fn read_body(request: &str, mut answer: Response) -> Result<Vec<u8>, Error> {
+    let mut body = Vec::new();
+    while let Some(piece) = answer.chunk().await.map_err(|error| Error::from_reqwest(request, &error))? {
+        if (body.len() + piece.len()) as u64 > LARGEST_ANSWER {
+            return Err(Error::lost(request, format!("the answer is longer than {LARGEST_ANSWER} bytes")));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}

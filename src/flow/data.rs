@@ -1,0 +1,47 @@
+//! Data files: what Flow says about one.
+
+use serde::Deserialize;
+
+use super::client::Client;
+use super::error::{Error, ErrorKind};
+
+/// A file on Flow that is ready.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Data {
+    #[serde(deserialize_with = "super::id::required")]
+    pub id: String,
+    #[serde(default)]
+    pub filename: String,
+    /// Size in bytes of what Flow stored.
+    pub size: u64,
+    /// The sample that it belongs to, if any.
+    #[serde(default)]
+    pub sample: Option<SampleLink>,
+}
+
+/// A sample, as a data file names it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SampleLink {
+    #[serde(deserialize_with = "super::id::required")]
+    pub id: String,
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// Generic data files; see [`Client::data`].
+pub struct DataResource<'a>(pub(super) &'a Client);
+
+impl DataResource<'_> {
+    /// What Flow knows of a file; `None` while its upload is not finished, and for ever if it never is: the server's
+    /// 404 means both (endpoint notes).
+    ///
+    /// # Errors
+    /// Everything in [`Error`] but a 404.
+    pub async fn get_data(&self, id: &str) -> Result<Option<Data>, Error> {
+        match self.0.get(&format!("/data/{id}"), &[]).await {
+            Ok(data) => Ok(Some(data)),
+            Err(error) if error.api().is_some_and(|e| e.kind() == ErrorKind::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

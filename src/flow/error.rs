@@ -1,0 +1,353 @@
+//! What can go wrong between a request and its answer, told apart by what the caller may do next.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A request that did not bring what it was sent for.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No connection was made, so nothing was sent: the request may be repeated, whatever it was.
+    #[error("cannot reach Flow for {request}: {reason}; check the network, the proxy and flow.base_url")]
+    Unreachable { request: String, reason: String },
+    /// The request left, or may have left, and no readable answer came. The server may have done its work.
+    #[error("no answer to {request}: {reason}")]
+    Lost { request: String, reason: String },
+    /// The server answered with an error.
+    #[error(transparent)]
+    Refused(#[from] Box<ApiError>),
+    /// The credentials themselves are at fault, before any request.
+    #[error(transparent)]
+    Credentials(#[from] super::auth::CredentialsError),
+    /// The client could not be built.
+    #[error("cannot set up the HTTP client: {reason}; {remedy}")]
+    Setup { reason: String, remedy: &'static str },
+}
+
+impl Error {
+    /// The server's answer, when it gave one.
+    pub fn api(&self) -> Option<&ApiError> {
+        match self {
+            Error::Refused(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The status of the server's answer, when it gave one.
+    pub fn status(&self) -> Option<u16> {
+        self.api().map(|error| error.status)
+    }
+
+    pub(super) fn lost(request: &str, reason: impl fmt::Display) -> Self {
+        Error::Lost { request: request.to_owned(), reason: reason.to_string() }
+    }
+
+    /// Sorts what reqwest reports: a connection that was never made, or an answer that never came.
+    pub(super) fn from_reqwest(request: &str, error: &reqwest::Error) -> Self {
+        let request = request.to_owned();
+        let reason = root_cause(error);
+        if error.is_connect() || error.is_builder() {
+            Error::Unreachable { request, reason }
+        } else if error.is_timeout() {
+            Error::Lost { request, reason: "the time for it ran out".to_owned() }
+        } else {
+            Error::Lost { request, reason }
+        }
+    }
+}
+
+/// The innermost cause: the layers above it repeat themselves and name the URL.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+/// The kinds of refusal that a caller tells apart: the reference client's exception classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// 401.
+    Authentication,
+    /// 400.
+    BadRequest,
+    /// 422: a kind of bad request.
+    Unprocessable,
+    /// 404.
+    NotFound,
+    /// Any other status.
+    Other,
+}
+
+impl ErrorKind {
+    /// Whether the request itself was at fault: [`ErrorKind::BadRequest`] and the kinds under it.
+    pub fn is_bad_request(self) -> bool {
+        matches!(self, Self::BadRequest | Self::Unprocessable)
+    }
+}
+
+/// One complaint about one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detail {
+    pub field: Option<String>,
+    pub code: Option<String>,
+    pub message: String,
+}
+
+/// An error answer, in whichever of its four shapes the server sent it (endpoint notes and client, 2026-11-24).
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    /// Method and path of the request.
+    pub request: String,
+    pub status: u16,
+    /// The server's own words on one line.
+    pub message: String,
+    pub details: Vec<Detail>,
+    pub code: Option<String>,
+    /// The body as it was sent, when it was JSON.
+    pub body: Option<Value>,
+    /// Whether the body is an RFC 9457 problem document.
+    pub is_problem: bool,
+    /// How long the server asks to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (HTTP {} to {})", self.message, self.status, self.request)
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+impl ApiError {
+    pub fn kind(&self) -> ErrorKind {
+        match self.status {
+            400 => ErrorKind::BadRequest,
+            401 => ErrorKind::Authentication,
+            404 => ErrorKind::NotFound,
+            422 => ErrorKind::Unprocessable,
+            _ => ErrorKind::Other,
+        }
+    }
+
+    /// Reads an error answer out of its status, headers and body.
+    pub(super) fn new(request: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let mut error = Self {
+            request: request.to_owned(),
+            status: status.as_u16(),
+            message: String::new(),
+            details: Vec::new(),
+            code: None,
+            body: serde_json::from_slice(body).ok(),
+            is_problem: header(headers, CONTENT_TYPE).is_some_and(|v| v.starts_with("application/problem+json")),
+            retry_after: header(headers, RETRY_AFTER).and_then(|value| retry_after(value, jiff::Timestamp::now())),
+        };
+        match error.body.take() {
+            Some(body) => {
+                if error.is_problem {
+                    error.read_problem(&body);
+                } else {
+                    error.read_legacy(&body);
+                }
+                error.body = Some(body);
+            }
+            None => error.message = excerpt(status, body),
+        }
+        error
+    }
+
+    fn read_problem(&mut self, body: &Value) {
+        /// Every member is optional: a gateway's problem document may carry none of them.
+        #[derive(Deserialize, Default)]
+        #[serde(default)]
+        struct Problem {
+            detail: Option<String>,
+            title: Option<String>,
+            code: Option<String>,
+            errors: Vec<ProblemDetail>,
+        }
+        #[derive(Deserialize, Default)]
+        #[serde(default)]
+        struct ProblemDetail {
+            pointer: Option<String>,
+            parameter: Option<String>,
+            code: Option<String>,
+            detail: Option<String>,
+        }
+        let problem = Problem::deserialize(body).unwrap_or_default();
+        self.code = problem.code;
+        self.details = problem
+            .errors
+            .into_iter()
+            .map(|error| Detail {
+                field: error.pointer.or(error.parameter),
+                code: error.code,
+                message: error.detail.unwrap_or_default(),
+            })
+            .collect();
+        self.message = problem.detail.or(problem.title).unwrap_or_else(|| one_line(body));
+    }
+
+    fn read_legacy(&mut self, body: &Value) {
+        let error = body.get("error").unwrap_or(body);
+        let Some(message) = error.get("message") else {
+            self.message = one_line(error);
+            return;
+        };
+        let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        self.message = one_line(message);
+        self.code = text(error, "code");
+        self.details = error
+            .get("details")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .map(|detail| Detail {
+                field: text(detail, "field"),
+                code: text(detail, "code"),
+                message: text(detail, "message").unwrap_or_default(),
+            })
+            .collect();
+        if !self.details.is_empty() {
+            let details: Vec<_> = self.details.iter().map(Detail::to_string).collect();
+            self.message = format!("{}: {}", self.message, details.join("; "));
+        }
+    }
+}
+
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.field {
+            Some(field) => write!(f, "{field}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+fn header(headers: &HeaderMap, name: reqwest::header::HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// `{"field": ["message", …]}` reads `field: message`; what has no such form is shown as JSON.
+fn one_line(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(fields) if !fields.is_empty() => {
+            let fields: Vec<_> = fields.iter().map(|(field, value)| format!("{field}: {}", one_line(value))).collect();
+            fields.join("; ")
+        }
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            let items: Vec<_> = items.iter().map(one_line).collect();
+            items.join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A proxy's page gives its status and a short excerpt, without the markup.
+fn excerpt(status: StatusCode, body: &[u8]) -> String {
+    const LONGEST: usize = 200;
+    let text = String::from_utf8_lossy(&body[..body.len().min(8 * 1024)]);
+    let mut plain = String::new();
+    let mut in_tag = false;
+    for c in text.chars() {
+        match c {
+            '<' => in_tag = true,
+            '>' => {
+                in_tag = false;
+                plain.push(' ');
+            }
+            c if !in_tag => plain.push(c),
+            _ => {}
+        }
+    }
+    let plain: Vec<_> = plain.split_whitespace().collect();
+    let mut plain = plain.join(" ");
+    if let Some((cut, _)) = plain.char_indices().nth(LONGEST) {
+        plain.truncate(cut);
+        plain.push('…');
+    }
+    let reason = status.canonical_reason().unwrap_or("unknown status");
+    if plain.is_empty() || plain.contains(reason) && plain.len() < reason.len() + 8 {
+        reason.to_owned()
+    } else {
+        format!("{reason}: {plain}")
+    }
+}
+
+/// `Retry-After` in either of its forms: seconds, or an HTTP date.
+fn retry_after(value: &str, now: jiff::Timestamp) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, content_type: &str, body: &str) -> ApiError {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+        ApiError::new("POST /upload", StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes())
+    }
+
+    #[test]
+    fn every_shape_of_error_gives_the_servers_own_words() {
+        let json = |body| answer(400, "application/json", body).message;
+        assert_eq!(json(r#"{"error": "No such type"}"#), "No such type");
+        assert_eq!(
+            json(r#"{"error": {"filename": ["Spaces in filename", "Too long"]}}"#),
+            "filename: Spaces in filename, Too long"
+        );
+        assert_eq!(json(r#"{"filename": ["Spaces in filename"]}"#), "filename: Spaces in filename");
+        assert_eq!(
+            json(r#"{"validation": [{"row": 3, "message": "no name"}]}"#),
+            r#"validation: [{"message":"no name","row":3}]"#
+        );
+
+        let envelope = answer(
+            422,
+            "application/json",
+            r#"{"error": {"code": "invalid", "message": "Invalid", "details": [{"field": "name", "code": "x", "message": "taken"}]}}"#,
+        );
+        assert_eq!(envelope.message, "Invalid: name: taken");
+        assert_eq!(envelope.code.as_deref(), Some("invalid"));
+        assert_eq!(envelope.kind(), ErrorKind::Unprocessable);
+        assert!(envelope.kind().is_bad_request());
+
+        let problem = answer(
+            404,
+            "application/problem+json; charset=utf-8",
+            r#"{"title": "Not found", "code": "gone", "errors": [{"pointer": "/name", "detail": "unknown"}]}"#,
+        );
+        assert_eq!((problem.message.as_str(), problem.code.as_deref()), ("Not found", Some("gone")));
+        assert_eq!(problem.details[0].field.as_deref(), Some("/name"));
+        assert_eq!(answer(500, "application/problem+json", "{}").message, "{}");
+    }
+
+    #[test]
+    fn a_proxys_page_is_cut_to_an_excerpt() {
+        let page = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1>nginx</body></html>";
+        assert_eq!(answer(502, "text/html", page).message, "Bad Gateway: 502 Bad Gateway 502 Bad Gateway nginx");
+        assert_eq!(answer(504, "text/html", "").message, "Gateway Timeout");
+        assert!(answer(503, "text/html", &"x".repeat(100_000)).message.len() < 300);
+    }
+
+    #[test]
+    fn retry_after_comes_as_seconds_or_as_a_date() {
+        let now: jiff::Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
+        assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after("Tue, 24 Nov 2026 10:01:00 GMT", now), Some(Duration::from_secs(60)));
+        assert_eq!(retry_after("Tue, 24 Nov 2026 09:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", now), None);
+    }
+}

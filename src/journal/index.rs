@@ -1,0 +1,196 @@
+//! What is asked all the time, kept in memory over what the journal holds and made anew at every start: whose turn it
+//! is, what is in flight, how many samples are in each state.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::record::{Record, State};
+use crate::observation::Moment;
+use crate::sample::SampleId;
+
+/// When there is something to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    Now,
+    In(Duration),
+    /// Not before something changes.
+    Never,
+}
+
+/// A sample that is being uploaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlight {
+    pub id: SampleId,
+    pub name: String,
+    /// Bytes that Flow acknowledged.
+    pub sent: u64,
+    /// Bytes in all.
+    pub size: u64,
+}
+
+/// How many samples are in each state, by the state's name, and their bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub samples: usize,
+    pub bytes: u64,
+}
+
+/// A sample's place among those of its watch: the run that was seen first, then by name.
+type Place = (Timestamp, String, String, SampleId);
+
+#[derive(Default)]
+pub(super) struct Index {
+    /// For each watch its samples that wait for their turn, in order, with the moment from which they may have it.
+    queue: BTreeMap<String, BTreeMap<Place, Option<Moment>>>,
+    places: HashMap<SampleId, (String, Place)>,
+    /// When the first sample of each run was put down: the age of the run.
+    runs: HashMap<(String, String), Timestamp>,
+    in_flight: BTreeMap<SampleId, InFlight>,
+    states: HashMap<SampleId, (&'static str, u64)>,
+    tally: BTreeMap<&'static str, Tally>,
+}
+
+impl Index {
+    /// Takes in what became of a sample.
+    pub fn put(&mut self, record: &Record) {
+        let key = &record.sample.key;
+        let run_seen = *self
+            .runs
+            .entry((key.watch.clone(), key.run.clone()))
+            .and_modify(|seen| *seen = (*seen).min(record.first_seen))
+            .or_insert(record.first_seen);
+        let id = key.id();
+        self.remove(&id);
+
+        let size = record.sample.size();
+        let tally = self.tally.entry(record.state.name()).or_default();
+        tally.samples += 1;
+        tally.bytes += size;
+        self.states.insert(id.clone(), (record.state.name(), size));
+
+        let due = match &record.state {
+            State::Queued { .. } => None,
+            State::Retrying { next_try, .. } => Some(*next_try),
+            State::Uploading { upload } => {
+                let in_flight = InFlight { id: id.clone(), name: key.name.clone(), sent: upload.sent(), size };
+                self.in_flight.insert(id, in_flight);
+                return;
+            }
+            _ => return,
+        };
+        let place = (run_seen, key.run.clone(), key.name.clone(), id.clone());
+        self.places.insert(id, (key.watch.clone(), place.clone()));
+        self.queue.entry(key.watch.clone()).or_default().insert(place, due);
+    }
+
+    pub fn remove(&mut self, id: &SampleId) {
+        self.in_flight.remove(id);
+        if let Some((state, size)) = self.states.remove(id)
+            && let Some(tally) = self.tally.get_mut(state)
+        {
+            tally.samples -= 1;
+            tally.bytes -= size;
+        }
+        let Some((watch, place)) = self.places.remove(id) else { return };
+        if let Some(samples) = self.queue.get_mut(&watch) {
+            samples.remove(&place);
+            if samples.is_empty() {
+                self.queue.remove(&watch);
+            }
+        }
+    }
+
+    /// The sample whose turn it is: of the first watch after `last_watch` that has one due, the oldest run's first.
+    pub fn next(&self, last_watch: Option<&str>, now: Moment) -> Option<SampleId> {
+        let is_after = |name: &str| last_watch.is_some_and(|last| name > last);
+        let later = self.queue.iter().filter(|(name, _)| is_after(name));
+        let rest = self.queue.iter().filter(|(name, _)| !is_after(name));
+        later.chain(rest).find_map(|(_, samples)| {
+            samples.iter().find(|(_, due)| wait(**due, now).is_zero()).map(|(place, _)| place.3.clone())
+        })
+    }
+
+    pub fn next_due(&self, now: Moment) -> Due {
+        let waits = self.queue.values().flatten().map(|(_, due)| wait(*due, now));
+        match waits.min() {
+            None => Due::Never,
+            Some(Duration::ZERO) => Due::Now,
+            Some(wait) => Due::In(wait),
+        }
+    }
+
+    pub fn in_flight(&self) -> Vec<InFlight> {
+        self.in_flight.values().cloned().collect()
+    }
+
+    pub fn tally(&self) -> BTreeMap<&'static str, Tally> {
+        self.tally.clone()
+    }
+}
+
+/// How long until `due`. A moment of another boot lies behind us.
+fn wait(due: Option<Moment>, now: Moment) -> Duration {
+    match due {
+        Some(due) if due.boot == now.boot => due.at.saturating_sub(now.at),
+        _ => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::record::Standing;
+    use crate::sample::{Kind, Sample, SampleKey, Target};
+
+    fn queued(watch: &str, run: &str, name: &str, second: i64) -> Record {
+        let key = SampleKey { kind: Kind::Data, watch: watch.into(), run: run.into(), name: name.into() };
+        let sample = Sample { key, rule: "r".into(), target: Target::Data { data_type: None }, slots: Vec::new() };
+        Record::new(sample, Standing::Ready, Timestamp::from_second(second).unwrap())
+    }
+
+    /// Takes samples off the queue as the pool does.
+    fn turns(index: &mut Index, records: &[Record]) -> Vec<String> {
+        let mut last = None::<String>;
+        let mut turns = Vec::new();
+        while let Some(id) = index.next(last.as_deref(), Moment::now()) {
+            let record = records.iter().find(|record| record.sample.id() == id).unwrap();
+            index.put(&record.clone().taken().unwrap());
+            last = Some(record.sample.key.watch.clone());
+            turns.push(record.sample.key.name.clone());
+        }
+        turns
+    }
+
+    #[test]
+    fn every_watch_gets_its_turn_and_the_oldest_run_goes_first() {
+        let records = [
+            queued("a", "young", "a3", 300),
+            queued("a", "old", "a1", 100),
+            queued("a", "old", "a2", 900),
+            queued("b", "run", "b1", 500),
+            queued("b", "run", "b2", 500),
+        ];
+        let mut index = Index::default();
+        records.iter().for_each(|record| index.put(record));
+        assert_eq!(turns(&mut index, &records), ["a1", "b1", "a2", "b2", "a3"]);
+        assert_eq!(index.next_due(Moment::now()), Due::Never);
+        assert_eq!(index.in_flight().len(), 5);
+        assert_eq!(index.tally()["uploading"].samples, 5);
+    }
+
+    #[test]
+    fn a_retry_is_due_at_its_moment_and_at_once_after_a_reboot() {
+        let now = Moment::now();
+        let mut index = Index::default();
+        let retrying = |next_try| {
+            queued("a", "r", "s", 1).taken().unwrap().retrying(Default::default(), next_try, "fault".into()).unwrap()
+        };
+        index.put(&retrying(now + Duration::from_secs(60)));
+        assert_eq!(index.next(None, now), None);
+        assert_eq!(index.next_due(now), Due::In(Duration::from_secs(60)));
+        index.put(&retrying(Moment { boot: now.boot ^ 1, at: Duration::MAX }));
+        assert_eq!(index.next_due(now), Due::Now);
+    }
+}

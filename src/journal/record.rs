@@ -1,0 +1,258 @@
+//! A sample's record: what it is, and its state. Transitions consume the old state, so none is made twice or from
+//! where it cannot be made.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::observation::Moment;
+use crate::sample::Sample;
+
+/// All that the journal knows of one sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub sample: Sample,
+    /// When the sample was first put down.
+    pub first_seen: Timestamp,
+    pub state: State,
+}
+
+/// The states of a sample's life; each holds only what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "state")]
+pub enum State {
+    /// Seen; something named is missing.
+    Waiting { reason: String },
+    /// A person must let it go.
+    Held { reason: String },
+    /// Its turn will come.
+    Queued {
+        /// What an interrupted upload has got to.
+        upload: Option<Upload>,
+    },
+    /// Under way.
+    Uploading { upload: Upload },
+    /// A passing fault, or an answer that is awaited.
+    Retrying { upload: Upload, next_try: Moment, error: String },
+    /// A person is needed.
+    Blocked { reason: String, by: Blocker },
+    /// On Flow.
+    Done { sent: Sent },
+    /// Deliberately not uploaded.
+    Skipped { reason: String },
+}
+
+/// Who blocked a sample, which decides what lets it go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Blocker {
+    /// What lies on disk: looked at again whenever that changes.
+    Assembly,
+    /// A refusal by Flow, or an upload that cannot go on: looked at again when the sample is another.
+    Upload,
+}
+
+/// How far an upload has got, in the journal's own words.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    /// Times that sending was begun or gone on with.
+    pub attempts: u32,
+    /// Passing faults since the last chunk that was acknowledged.
+    pub faults: u32,
+    /// One for each slot, once the chunks are cut.
+    pub files: Vec<FileUpload>,
+    pub sample_id: Option<String>,
+}
+
+/// How far one file has got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileUpload {
+    /// Length of the first chunk in bytes; each further one is a byte longer.
+    pub base: u64,
+    /// Size of the file in bytes.
+    pub size: u64,
+    pub begun_anew: u32,
+    /// Ids of the file whose last chunk had left when it was begun anew.
+    pub abandoned: Vec<String>,
+    /// Of the whole file, in hexadecimal, once it has been read to its end.
+    pub sha256: Option<String>,
+    pub stage: Stage,
+}
+
+/// The states of one file on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "stage")]
+pub enum Stage {
+    Sending { data_id: Option<String>, chunks: u64, strikes: u32 },
+    Asking { data_id: Option<String>, asks: u32, sent_again: bool },
+    Ready { data_id: String },
+}
+
+impl Upload {
+    /// Bytes that Flow acknowledged.
+    pub fn sent(&self) -> u64 {
+        self.files.iter().map(FileUpload::sent).sum()
+    }
+}
+
+impl FileUpload {
+    /// Bytes that Flow acknowledged: n chunks, each a byte longer than the one before.
+    pub fn sent(&self) -> u64 {
+        match self.stage {
+            Stage::Sending { chunks, .. } => {
+                (chunks * self.base + chunks * chunks.saturating_sub(1) / 2).min(self.size)
+            }
+            Stage::Asking { .. } | Stage::Ready { .. } => self.size,
+        }
+    }
+
+    /// The id under which Flow knows the file.
+    pub fn data_id(&self) -> Option<&str> {
+        match &self.stage {
+            Stage::Sending { data_id, .. } | Stage::Asking { data_id, .. } => data_id.as_deref(),
+            Stage::Ready { data_id } => Some(data_id),
+        }
+    }
+}
+
+/// What was sent, and what Flow made of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    pub attempts: u32,
+    /// `None` for a generic file.
+    pub sample_id: Option<String>,
+    /// One for each slot.
+    pub files: Vec<SentFile>,
+    pub finished: Timestamp,
+    /// Whether the files on disk are no longer what was sent.
+    pub changed: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentFile {
+    pub data_id: String,
+    /// Of the bytes that were sent, in hexadecimal; `None` when the file was gone before it could be taken.
+    pub sha256: Option<String>,
+}
+
+/// What assembly says of a sample that is not yet on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Whole and settled, and its run is complete.
+    Ready,
+    Waiting(String),
+    Blocked(String),
+    Skipped(String),
+}
+
+impl State {
+    /// The state's name, as users see it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            State::Waiting { .. } => "waiting",
+            State::Held { .. } => "held",
+            State::Queued { .. } => "queued",
+            State::Uploading { .. } => "uploading",
+            State::Retrying { .. } => "retrying",
+            State::Blocked { .. } => "blocked",
+            State::Done { .. } => "done",
+            State::Skipped { .. } => "skipped",
+        }
+    }
+
+    fn of(standing: Standing) -> Self {
+        match standing {
+            Standing::Ready => State::Queued { upload: None },
+            Standing::Waiting(reason) => State::Waiting { reason },
+            Standing::Blocked(reason) => State::Blocked { reason, by: Blocker::Assembly },
+            Standing::Skipped(reason) => State::Skipped { reason },
+        }
+    }
+
+    /// What was sent before the sample was interrupted.
+    pub fn upload(&self) -> Option<&Upload> {
+        match self {
+            State::Uploading { upload } | State::Retrying { upload, .. } => Some(upload),
+            State::Queued { upload } => upload.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// A transition that cannot be made from the state that the sample is in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a sample that is {from} cannot become {to}")]
+pub struct Misstep {
+    pub from: &'static str,
+    pub to: &'static str,
+}
+
+impl Record {
+    /// The first record of a sample.
+    pub fn new(sample: Sample, standing: Standing, now: Timestamp) -> Self {
+        Self { sample, first_seen: now, state: State::of(standing) }
+    }
+
+    /// Takes in what assembly says now. What is on its way is left alone: the upload itself looks at the files again
+    /// before it is too late.
+    #[must_use]
+    pub fn assembled(self, sample: Sample, standing: Standing) -> Self {
+        let is_same = self.sample == sample;
+        match self.state {
+            State::Done { sent } => {
+                let changed = standing != Standing::Ready || self.sample.slots != sample.slots;
+                Self { state: State::Done { sent: Sent { changed, ..sent } }, ..self }
+            }
+            State::Held { .. } | State::Uploading { .. } | State::Retrying { .. } => self,
+            State::Blocked { by: Blocker::Upload, .. } if is_same => self,
+            State::Queued { upload: Some(_) } if is_same => self,
+            _ => Self { sample, state: State::of(standing), ..self },
+        }
+    }
+
+    /// A queued or retrying sample's turn has come.
+    pub fn taken(self) -> Result<Self, Misstep> {
+        let upload = match self.state {
+            State::Queued { upload } => upload.unwrap_or_default(),
+            State::Retrying { upload, .. } => upload,
+            other => return Err(Misstep { from: other.name(), to: "uploading" }),
+        };
+        Ok(Self { state: State::Uploading { upload }, ..self })
+    }
+
+    /// The upload got further.
+    pub fn advanced(self, upload: Upload) -> Result<Self, Misstep> {
+        self.leave_uploading("uploading", |_| State::Uploading { upload })
+    }
+
+    /// The upload is interrupted and goes on when its turn comes again.
+    pub fn put_back(self) -> Result<Self, Misstep> {
+        self.leave_uploading("queued", |upload| State::Queued { upload: Some(upload) })
+    }
+
+    /// The upload goes on at `next_try`.
+    pub fn retrying(self, upload: Upload, next_try: Moment, error: String) -> Result<Self, Misstep> {
+        self.leave_uploading("retrying", |_| State::Retrying { upload, next_try, error })
+    }
+
+    /// The files are not what they were: what was sent of them is left unfinished on Flow.
+    pub fn must_wait(self, reason: String) -> Result<Self, Misstep> {
+        self.leave_uploading("waiting", |_| State::Waiting { reason })
+    }
+
+    /// The upload needs a person.
+    pub fn blocked(self, reason: String) -> Result<Self, Misstep> {
+        self.leave_uploading("blocked", |_| State::Blocked { reason, by: Blocker::Upload })
+    }
+
+    /// The sample is on Flow.
+    pub fn done(self, sent: Sent) -> Result<Self, Misstep> {
+        self.leave_uploading("done", |_| State::Done { sent })
+    }
+
+    fn leave_uploading(self, to: &'static str, next: impl FnOnce(Upload) -> State) -> Result<Self, Misstep> {
+        match self.state {
+            State::Uploading { upload } => Ok(Self { state: next(upload), ..self }),
+            other => Err(Misstep { from: other.name(), to }),
+        }
+    }
+}

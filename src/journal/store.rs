@@ -1,0 +1,169 @@
+//! Bytes in sled: the keys, the versions of values, and a commit that survives a power cut.
+//!
+//! sled's `flush` ends in `sync_file_range`, which a power cut undoes (spacejam/sled#1351, #1452); an fsync of its
+//! file behind the flush closes the gap. A kill while sled opens can leave a half-written snapshot that bricks the
+//! next open (#1527, #1533); such leftovers are removed first. Values over 4 KB would spill into files that sled
+//! does not sync, so longer ones are cut into pieces.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use super::JournalError;
+
+/// Longest value given to sled.
+const PIECE: usize = 3 * 1024;
+
+pub(super) struct Store {
+    tree: sled::Db,
+    /// sled's own data file, for the sync that its flush leaves out.
+    file: File,
+    dir: PathBuf,
+}
+
+/// Writes that become durable together.
+#[derive(Default)]
+pub(super) struct Writes(BTreeMap<Vec<u8>, Option<Vec<u8>>>);
+
+impl Store {
+    pub fn open(dir: &Path) -> Result<Self, JournalError> {
+        let error = |source| JournalError::Open { dir: dir.to_owned(), source };
+        fs::create_dir_all(dir).map_err(error)?;
+        remove_half_written_snapshots(dir).map_err(error)?;
+        let tree = sled::Config::new()
+            .path(dir)
+            .cache_capacity(64 * 1024 * 1024)
+            // Every commit flushes; a second flusher would only get in its way.
+            .flush_every_ms(None)
+            .open()
+            .map_err(|source| error(into_io(source)))?;
+        tree.flush().map_err(|source| error(into_io(source)))?;
+        let file = File::open(dir.join("db")).map_err(error)?;
+        file.sync_all().map_err(error)?;
+        // The names of new files are durable only when their folder is, and its name when its parent is.
+        for folder in [Some(dir), dir.parent()].into_iter().flatten() {
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(error)?;
+        }
+        Ok(Self { tree, file, dir: dir.to_owned() })
+    }
+
+    /// The value of `key`, whole.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
+        let mut value = Vec::new();
+        let mut found = false;
+        for n in 0.. {
+            match self.tree.get(piece_key(key, n)).map_err(|e| self.read_error(e))? {
+                Some(piece) => {
+                    found = true;
+                    value.extend_from_slice(&piece);
+                    if piece.len() < PIECE {
+                        break;
+                    }
+                }
+                None => break,
+            }
+        }
+        Ok(found.then_some(value))
+    }
+
+    /// All keys that begin with `prefix`, and their values, in order.
+    pub fn scan(&self, prefix: &[u8]) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), JournalError>> + '_ {
+        let mut pieces = self.tree.scan_prefix(prefix).peekable();
+        std::iter::from_fn(move || {
+            let (key, mut value) = match pieces.next()? {
+                Ok((key, piece)) => (key[..key.len() - 2].to_vec(), piece.to_vec()),
+                Err(error) => return Some(Err(self.read_error(error))),
+            };
+            while let Some(Ok((next, piece))) = pieces.peek() {
+                if next[..next.len() - 2] != key[..] {
+                    break;
+                }
+                value.extend_from_slice(piece);
+                pieces.next();
+            }
+            Some(Ok((key, value)))
+        })
+    }
+
+    /// Makes all of `writes` durable, or none.
+    pub fn commit(&self, writes: Writes) -> Result<(), JournalError> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in &writes.0 {
+            let count = value.as_ref().map_or(0, |value| value.len() / PIECE + 1);
+            for n in 0..count {
+                let value = value.as_deref().unwrap_or_default();
+                let piece = &value[n * PIECE..value.len().min((n + 1) * PIECE)];
+                batch.insert(piece_key(key, n as u16), piece);
+            }
+            // A longer value before left pieces behind this one's end.
+            for n in count as u16.. {
+                let stale = piece_key(key, n);
+                if !self.tree.contains_key(&stale).map_err(|e| self.read_error(e))? {
+                    break;
+                }
+                batch.remove(stale);
+            }
+        }
+        self.tree.apply_batch(batch).and_then(|()| self.tree.flush()).map_err(|e| self.write_error(into_io(e)))?;
+        self.file.sync_all().map_err(|e| self.write_error(e))
+    }
+
+    fn read_error(&self, source: sled::Error) -> JournalError {
+        JournalError::Read { dir: self.dir.clone(), source: into_io(source) }
+    }
+
+    fn write_error(&self, source: std::io::Error) -> JournalError {
+        JournalError::Write { dir: self.dir.clone(), source }
+    }
+}
+
+impl Writes {
+    pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.0.insert(key, Some(value));
+    }
+
+    pub fn remove(&mut self, key: Vec<u8>) {
+        self.0.insert(key, None);
+    }
+
+    /// What this commit will have made of `key`: `None` when it does not touch it.
+    pub fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
+        self.0.get(key).map(Option::as_deref)
+    }
+
+    pub fn extend(&mut self, other: Writes) {
+        self.0.extend(other.0);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Pieces of a value lie side by side, in order.
+fn piece_key(key: &[u8], n: u16) -> Vec<u8> {
+    let mut piece = Vec::with_capacity(key.len() + 2);
+    piece.extend_from_slice(key);
+    piece.extend_from_slice(&n.to_be_bytes());
+    piece
+}
+
+fn remove_half_written_snapshots(dir: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            tracing::warn!(file = %entry.path().display(), "removing a snapshot that was never finished");
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn into_io(error: sled::Error) -> std::io::Error {
+    match error {
+        sled::Error::Io(error) => error,
+        other => std::io::Error::other(other.to_string()),
+    }
+}

@@ -1,0 +1,63 @@
+//! The client's words for how far an upload has got, and the journal's: neither room knows the other's, so that the
+//! records on disk do not change when the protocol's code does.
+
+use crate::flow::{Boundaries, FileProgress, Progress, Stage as Sending, Submission, SubmissionFile};
+use crate::journal::{FileUpload, Stage as Recorded, Upload};
+use crate::sample::{Sample, Target};
+
+/// What the client is told to upload for a sample.
+pub(super) fn submission(sample: &Sample, final_wait: Option<std::time::Duration>) -> Submission {
+    let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let mut fields = Vec::new();
+    let sample_name = match &sample.target {
+        // In the reference client's order.
+        Target::Sample { name, sample_type, organism, project, metadata } => {
+            fields.push(field("sample_name", name));
+            fields.push(field("sample_type", sample_type));
+            fields.extend(metadata.iter().cloned());
+            fields.extend(project.iter().map(|project| field("project", project)));
+            fields.extend(organism.iter().map(|organism| field("organism", organism)));
+            Some(name.clone())
+        }
+        Target::Data { data_type } => {
+            fields.extend(data_type.iter().map(|data_type| field("data_type", data_type)));
+            None
+        }
+    };
+    let file = |slot: &crate::sample::Slot| SubmissionFile { filename: slot.filename.clone(), size: slot.size() };
+    Submission { sample_name, fields, files: sample.slots.iter().map(file).collect(), final_wait }
+}
+
+/// Puts the client's progress into the record; `hashes` are the slots' hashes, where known.
+pub(super) fn record(upload: &mut Upload, progress: &Progress, hashes: &[Option<String>]) {
+    let file = |(file, sha256): (&FileProgress, &Option<String>)| FileUpload {
+        base: file.boundaries.base,
+        size: file.boundaries.size,
+        begun_anew: file.begun_anew,
+        abandoned: file.abandoned.clone(),
+        sha256: sha256.clone(),
+        stage: match file.stage.clone() {
+            Sending::Sending { data_id, chunks, strikes } => Recorded::Sending { data_id, chunks, strikes },
+            Sending::Asking { data_id, asks, sent_again } => Recorded::Asking { data_id, asks, sent_again },
+            Sending::Ready { data_id } => Recorded::Ready { data_id },
+        },
+    };
+    upload.files = progress.files.iter().zip(hashes).map(file).collect();
+    upload.sample_id.clone_from(&progress.sample_id);
+}
+
+/// The progress that a record holds; `None` when nothing was begun.
+pub(super) fn recorded(upload: &Upload) -> Option<Progress> {
+    let file = |file: &FileUpload| FileProgress {
+        boundaries: Boundaries { base: file.base, size: file.size },
+        begun_anew: file.begun_anew,
+        abandoned: file.abandoned.clone(),
+        stage: match file.stage.clone() {
+            Recorded::Sending { data_id, chunks, strikes } => Sending::Sending { data_id, chunks, strikes },
+            Recorded::Asking { data_id, asks, sent_again } => Sending::Asking { data_id, asks, sent_again },
+            Recorded::Ready { data_id } => Sending::Ready { data_id },
+        },
+    };
+    (!upload.files.is_empty())
+        .then(|| Progress { files: upload.files.iter().map(file).collect(), sample_id: upload.sample_id.clone() })
+}

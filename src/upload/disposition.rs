@@ -1,0 +1,58 @@
+//! The one place that decides what a failed upload comes to: try again, block, wait for the files, or stop for all.
+
+use std::time::Duration;
+
+use crate::flow::{Error, UploadError};
+use crate::journal::JournalError;
+
+use super::parts::PartError;
+
+/// What the pool does with a sample whose upload could not go on.
+#[derive(Debug)]
+pub(super) enum Disposition {
+    /// A passing fault: later, and not before `after` if the server asked for that.
+    Retry { after: Option<Duration>, error: String },
+    /// Only a person can help.
+    Block(String),
+    /// The files on disk are not what they were.
+    Wait(String),
+    /// Nothing can be uploaded by anybody until this is mended; the sample loses no try.
+    Stop(String),
+    /// The journal cannot be written: nothing more may be sent.
+    Fail(JournalError),
+}
+
+/// What kept the upload's host from going on.
+#[derive(Debug)]
+pub(super) enum HostError {
+    Journal(JournalError),
+    Part(PartError),
+}
+
+impl Disposition {
+    pub fn of(error: UploadError<HostError>) -> Self {
+        match error {
+            UploadError::Host(HostError::Journal(error)) => Self::Fail(error),
+            UploadError::Host(HostError::Part(error @ PartError::Unreadable { .. })) => {
+                Self::Retry { after: None, error: error.to_string() }
+            }
+            UploadError::Host(HostError::Part(error)) => Self::Wait(error.to_string()),
+            UploadError::Spoiled(spoiled) => Self::Block(spoiled.to_string()),
+            UploadError::Request(error) => Self::of_request(&error),
+        }
+    }
+
+    fn of_request(error: &Error) -> Self {
+        let text = error.to_string();
+        match error {
+            Error::Unreachable { .. } | Error::Lost { .. } => Self::Retry { after: None, error: text },
+            Error::Credentials(_) | Error::Setup { .. } => Self::Stop(text),
+            Error::Refused(api) => match api.status {
+                401 => Self::Stop(text),
+                408 | 425 | 429 | 500.. => Self::Retry { after: api.retry_after, error: text },
+                ..=399 => Self::Retry { after: None, error: format!("{text}; check flow.base_url") },
+                _ => Self::Block(format!("Flow refused it: {text}")),
+            },
+        }
+    }
+}

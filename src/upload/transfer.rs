@@ -1,0 +1,189 @@
+//! One sample, from its recorded state as far as it will go now.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::checkpoint;
+use super::disposition::{Disposition, HostError};
+use super::parts::{SlotReader, look_again};
+use super::settings::Settings;
+use crate::flow::{Client, Finished, Host, Outcome, Progress, UploadError, advance};
+use crate::journal::{Journal, JournalError, Record, Sent, SentFile, Stage, State, Upload};
+use crate::observation::Moment;
+use crate::sample::{Sample, SampleId};
+
+/// The first pause after a passing fault; it doubles with each one.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// What the pool must know of a transfer that ended.
+pub(super) enum End {
+    /// The sample's record says it all.
+    Recorded,
+    /// The files changed: whoever watches them shall look again.
+    LookAgain { watch: String },
+    /// Nobody can upload now.
+    Stop { reason: String },
+}
+
+/// Uploads a sample that was taken from the queue, and records what becomes of it.
+pub(super) async fn transfer(
+    client: &Client,
+    journal: &Journal,
+    settings: &Settings,
+    record: Record,
+    stopping: &CancellationToken,
+) -> Result<End, JournalError> {
+    let sample = record.sample;
+    let State::Uploading { upload } = record.state else { return Ok(End::Recorded) };
+    let submission = checkpoint::submission(&sample, settings.final_wait);
+    let recorded = checkpoint::recorded(&upload);
+    let mut host = SampleHost::new(journal, &sample, upload, stopping);
+    if !host.is_asking() {
+        host.upload.attempts += 1;
+        tracing::info!(sample = sample.key.name, run = sample.key.run, attempt = host.upload.attempts, "uploading");
+    }
+    let progress = recorded.unwrap_or_else(|| Progress::new(&submission, client));
+    let outcome = advance(client, &submission, progress, &mut host).await;
+    let sent = match outcome {
+        Ok(Outcome::Done(finished)) => host.sent(finished).await.map_err(UploadError::Host),
+        Ok(Outcome::AskLater(pause)) => {
+            let error = "the answer to the last chunk is awaited; Flow is asked about the file".to_owned();
+            host.retry(pause, error).await?;
+            return Ok(End::Recorded);
+        }
+        Ok(Outcome::Stopped) => {
+            journal.change(&host.id, Record::put_back).await?;
+            return Ok(End::Recorded);
+        }
+        Err(error) => Err(error),
+    };
+    match sent {
+        Ok(sent) => {
+            tracing::info!(sample = sample.key.name, run = sample.key.run, id = sent.sample_id, "on Flow");
+            journal.change(&host.id, |record| record.done(sent)).await?;
+            Ok(End::Recorded)
+        }
+        Err(error) => host.dispose(Disposition::of(error)).await,
+    }
+}
+
+/// A sample as the state machine's host: its bytes from disk, its checkpoints into the journal.
+struct SampleHost<'a> {
+    journal: &'a Journal,
+    sample: &'a Sample,
+    id: SampleId,
+    upload: Upload,
+    readers: Vec<SlotReader>,
+    stopping: &'a CancellationToken,
+}
+
+impl<'a> SampleHost<'a> {
+    fn new(journal: &'a Journal, sample: &'a Sample, upload: Upload, stopping: &'a CancellationToken) -> Self {
+        let readers = sample.slots.iter().map(SlotReader::new).collect();
+        Self { journal, sample, id: sample.id(), upload, readers, stopping }
+    }
+
+    /// Whether it was interrupted with nothing left to do but to ask.
+    fn is_asking(&self) -> bool {
+        self.upload.files.iter().any(|file| matches!(file.stage, Stage::Asking { .. }))
+    }
+
+    /// The receipt of what was sent. A hash that an earlier process took along is taken anew.
+    async fn sent(&mut self, finished: Finished) -> Result<Sent, HostError> {
+        let mut files = Vec::new();
+        for (n, data_id) in finished.data_ids.into_iter().enumerate() {
+            let known = self.upload.files.get(n).and_then(|file| file.sha256.clone());
+            let sha256 = match known {
+                Some(sha256) => Some(sha256),
+                // The sample is on Flow, whatever became of the files since: a hash that can no longer be taken must
+                // not send it again.
+                None => self.readers[n].sha256().await.ok(),
+            };
+            files.push(SentFile { data_id, sha256 });
+        }
+        let (attempts, sample_id) = (self.upload.attempts, finished.sample_id);
+        Ok(Sent { attempts, sample_id, files, finished: Timestamp::now(), changed: false })
+    }
+
+    async fn retry(&self, pause: Duration, error: String) -> Result<(), JournalError> {
+        let (upload, next_try) = (self.upload.clone(), Moment::now() + pause);
+        self.journal.change(&self.id, move |record| record.retrying(upload, next_try, error)).await?;
+        Ok(())
+    }
+
+    async fn dispose(mut self, disposition: Disposition) -> Result<End, JournalError> {
+        let (sample, run) = (&self.sample.key.name, &self.sample.key.run);
+        match disposition {
+            Disposition::Retry { after, error } => {
+                let pause = pause(self.upload.faults).max(after.unwrap_or_default());
+                tracing::warn!(sample, run, error, again_in = ?pause, "a passing fault");
+                self.upload.faults += 1;
+                self.retry(pause, error).await?;
+                Ok(End::Recorded)
+            }
+            Disposition::Block(reason) => {
+                tracing::error!(sample, run, reason, "blocked");
+                self.journal.change(&self.id, |record| record.blocked(reason)).await?;
+                Ok(End::Recorded)
+            }
+            Disposition::Wait(reason) => {
+                tracing::warn!(sample, run, reason, "back to waiting");
+                self.journal.change(&self.id, |record| record.must_wait(reason)).await?;
+                Ok(End::LookAgain { watch: self.sample.key.watch.clone() })
+            }
+            Disposition::Stop(reason) => {
+                let mut upload = self.upload;
+                // It is not the sample's fault: the try does not count.
+                upload.attempts = upload.attempts.saturating_sub(1);
+                self.journal.change(&self.id, |record| record.advanced(upload)?.put_back()).await?;
+                Ok(End::Stop { reason })
+            }
+            Disposition::Fail(error) => Err(error),
+        }
+    }
+}
+
+impl Host for SampleHost<'_> {
+    type Error = HostError;
+
+    async fn store(&mut self, progress: &Progress) -> Result<(), HostError> {
+        let sent_before = self.upload.sent();
+        let before = &self.upload.files;
+        let hashes: Vec<_> = self
+            .readers
+            .iter()
+            .enumerate()
+            .map(|(n, reader)| reader.sha256_if_read().or_else(|| before.get(n)?.sha256.clone()))
+            .collect();
+        checkpoint::record(&mut self.upload, progress, &hashes);
+        if self.upload.sent() > sent_before {
+            self.upload.faults = 0;
+        }
+        let upload = self.upload.clone();
+        let stored = self.journal.change(&self.id, |record| record.advanced(upload)).await;
+        stored.map(|_| ()).map_err(HostError::Journal)
+    }
+
+    async fn read(&mut self, file: usize, offset: u64, length: u64) -> Result<Bytes, HostError> {
+        self.readers[file].read(offset, length).await.map_err(HostError::Part)
+    }
+
+    async fn before_final_chunk(&mut self) -> Result<(), HostError> {
+        look_again(self.sample.parts().cloned().collect()).await.map_err(HostError::Part)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
+    }
+}
+
+/// The pause after passing fault number `faults`, counted from 0: doubled each time, and spread by half so that what
+/// failed together does not return together.
+fn pause(faults: u32) -> Duration {
+    let doubled = FIRST_PAUSE.saturating_mul(1 << faults.min(16)).min(LONGEST_PAUSE);
+    doubled.mul_f64(rand::random_range(0.5..=1.0))
+}
