@@ -154,6 +154,16 @@ impl Sample {
     }
 }
 
+/// What assembly says of a sample that is not yet on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Whole and settled, and its run is complete.
+    Ready,
+    Waiting(String),
+    Blocked(String),
+    Skipped(String),
+}
+
 /// The longest name, in bytes, that a file system or Flow is known to take.
 const LONGEST_NAME: usize = 255;
 

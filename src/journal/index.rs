@@ -141,8 +141,7 @@ fn wait(due: Option<Moment>, now: Moment) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::record::Standing;
-    use crate::sample::{Kind, Sample, SampleKey, Target};
+    use crate::sample::{Kind, Sample, SampleKey, Standing, Target};
 
     fn queued(watch: &str, run: &str, name: &str, second: i64) -> Record {
         let key = SampleKey { kind: Kind::Data, watch: watch.into(), run: run.into(), name: name.into() };

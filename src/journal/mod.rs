@@ -21,10 +21,10 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::observation::{Moment, Observation};
-use crate::sample::{Sample, SampleId, path_from_text, path_to_text};
+use crate::sample::{Sample, SampleId, Standing, path_from_text, path_to_text};
 
 pub use index::{Due, InFlight, Tally};
-pub use record::{Blocker, FileUpload, Misstep, Record, Sent, SentFile, Stage, Standing, State, Upload};
+pub use record::{Blocker, FileUpload, Misstep, Record, Sent, SentFile, Stage, State, Upload};
 
 use index::Index;
 use lock::Lock;

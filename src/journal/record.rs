@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::observation::Moment;
-use crate::sample::Sample;
+use crate::sample::{Sample, Standing};
 
 /// All that the journal knows of one sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,16 +134,6 @@ pub struct SentFile {
     pub sha256: Option<String>,
 }
 
-/// What assembly says of a sample that is not yet on its way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// Whole and settled, and its run is complete.
-    Ready,
-    Waiting(String),
-    Blocked(String),
-    Skipped(String),
-}
-
 impl State {
     /// The state's name, as users see it.
     pub fn name(&self) -> &'static str {
@@ -199,7 +189,7 @@ impl Record {
         let is_same = self.sample == sample;
         match self.state {
             State::Done { sent } => {
-                let changed = standing != Standing::Ready || self.sample.slots != sample.slots;
+                let changed = self.sample.slots != sample.slots;
                 Self { state: State::Done { sent: Sent { changed, ..sent } }, ..self }
             }
             State::Held { .. } | State::Uploading { .. } | State::Retrying { .. } => self,

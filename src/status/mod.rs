@@ -1,6 +1,19 @@
-//! What the agent says of itself.
+//! What the agent says of itself: one snapshot, shown as JSON, as a table, over HTTP and over the state folder's
+//! socket. It reads the journal and changes nothing.
+
+mod board;
+mod serve;
+mod snapshot;
+mod socket;
+mod table;
 
 use std::net::SocketAddr;
+
+pub use board::Board;
+pub use serve::serve;
+pub use snapshot::{Agent, FileStatus, LeftOut, STATES, SampleStatus, Snapshot, VERSION, WatchStatus};
+pub use socket::{SocketError, ask};
+pub use table::{columns, render};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {

@@ -1,0 +1,199 @@
+//! All that the agent says of itself at one moment: the document behind `status --json`, `run --once --json` and the
+//! status page.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::board::Board;
+use crate::journal::{Journal, JournalError, Record, State};
+use crate::observation::Moment;
+use crate::sample::{Kind, path_to_text};
+
+/// The version of the document.
+pub const VERSION: u32 = 1;
+
+/// The states of a sample's life, in the order in which they are shown.
+pub const STATES: [&str; 8] = ["waiting", "held", "queued", "uploading", "retrying", "blocked", "done", "skipped"];
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub version: u32,
+    pub agent: Agent,
+    pub counts: BTreeMap<String, usize>,
+    pub samples: Vec<SampleStatus>,
+    pub watches: Vec<WatchStatus>,
+    pub left_out: Vec<LeftOut>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    pub version: String,
+    /// `running`; `stopped` while nothing can be uploaded; `offline` when no service runs.
+    pub state: String,
+    pub paused: bool,
+    /// Why nothing can be uploaded, and since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleStatus {
+    pub id: String,
+    pub kind: Kind,
+    pub watch: String,
+    pub run: String,
+    pub rule: String,
+    pub name: String,
+    pub state: String,
+    /// For what it waits, is held, blocked or skipped.
+    pub reason: Option<String>,
+    pub adopted: bool,
+    pub bytes: u64,
+    /// Bytes that Flow acknowledged.
+    pub sent: u64,
+    pub attempts: u32,
+    /// The fault behind a retry.
+    pub error: Option<String>,
+    pub next_try: Option<Timestamp>,
+    pub sample_id: Option<String>,
+    /// Marks a done sample whose files are no longer what was sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changed: bool,
+    pub files: Vec<FileStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileStatus {
+    pub slot: String,
+    pub filename: String,
+    pub bytes: u64,
+    pub data_id: Option<String>,
+    pub parts: Vec<String>,
+    pub sha256: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchStatus {
+    pub name: String,
+    pub mode: String,
+    /// What is wrong with the folder, if anything.
+    pub condition: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub path: String,
+    pub reason: String,
+}
+
+impl Snapshot {
+    /// What the journal and the board say now; `state` is the agent's own.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn take(journal: &Journal, board: &Board, state: &str) -> Result<Self, JournalError> {
+        let samples = journal.records().map(|record| Ok(SampleStatus::of(&record?, Moment::now())));
+        let samples = samples.collect::<Result<Vec<_>, JournalError>>()?;
+        let (watches, left_out, condition) = board.read();
+        let state = if condition.is_some() { "stopped" } else { state };
+        Ok(Self::new(state, condition, samples, watches, left_out))
+    }
+
+    /// Puts the parts together, counted and in order.
+    pub fn new(
+        state: &str,
+        condition: Option<String>,
+        mut samples: Vec<SampleStatus>,
+        watches: Vec<WatchStatus>,
+        left_out: Vec<LeftOut>,
+    ) -> Self {
+        samples.sort_by(|a, b| (&a.watch, &a.run, &a.name).cmp(&(&b.watch, &b.run, &b.name)));
+        let mut counts: BTreeMap<String, usize> = STATES.iter().map(|state| ((*state).to_owned(), 0)).collect();
+        for sample in &samples {
+            *counts.entry(sample.state.clone()).or_default() += 1;
+        }
+        let agent =
+            Agent { version: env!("CARGO_PKG_VERSION").to_owned(), state: state.to_owned(), paused: false, condition };
+        Self { version: VERSION, agent, counts, samples, watches, left_out }
+    }
+
+    /// How many samples are in a state.
+    pub fn count(&self, state: &str) -> usize {
+        self.counts.get(state).copied().unwrap_or_default()
+    }
+}
+
+impl SampleStatus {
+    /// What a record says, at `now`.
+    pub fn of(record: &Record, now: Moment) -> Self {
+        let sample = &record.sample;
+        let upload = record.state.upload();
+        let mut status = Self {
+            id: sample.id().to_string(),
+            kind: sample.key.kind,
+            watch: sample.key.watch.clone(),
+            run: sample.key.run.clone(),
+            rule: sample.rule.clone(),
+            name: sample.key.name.clone(),
+            state: record.state.name().to_owned(),
+            reason: None,
+            adopted: false,
+            bytes: sample.size(),
+            sent: upload.map_or(0, |upload| upload.sent()),
+            attempts: upload.map_or(0, |upload| upload.attempts),
+            error: None,
+            next_try: None,
+            sample_id: upload.and_then(|upload| upload.sample_id.clone()),
+            changed: false,
+            files: Vec::new(),
+        };
+        let mut files: Vec<(Option<String>, Option<String>)> = upload
+            .iter()
+            .flat_map(|upload| &upload.files)
+            .map(|file| (file.data_id().map(str::to_owned), file.sha256.clone()))
+            .collect();
+        match &record.state {
+            State::Waiting { reason }
+            | State::Held { reason }
+            | State::Blocked { reason, .. }
+            | State::Skipped { reason } => status.reason = Some(reason.clone()),
+            State::Retrying { next_try, error, .. } => {
+                status.error = Some(error.clone());
+                status.next_try = Some(as_timestamp(*next_try, now));
+            }
+            State::Done { sent } => {
+                status.sent = status.bytes;
+                status.attempts = sent.attempts;
+                status.sample_id.clone_from(&sent.sample_id);
+                status.changed = sent.changed;
+                files = sent.files.iter().map(|file| (Some(file.data_id.clone()), file.sha256.clone())).collect();
+            }
+            State::Queued { .. } | State::Uploading { .. } => {}
+        }
+        files.resize(sample.slots.len(), (None, None));
+        status.files = sample
+            .slots
+            .iter()
+            .zip(files)
+            .map(|(slot, (data_id, sha256))| FileStatus {
+                slot: slot.key.clone(),
+                filename: slot.filename.clone(),
+                bytes: slot.size(),
+                data_id,
+                parts: slot.parts.iter().map(|part| path_to_text(&part.path)).collect(),
+                sha256,
+            })
+            .collect();
+        status
+    }
+}
+
+/// A moment as the wall clock will have it, to the second: for people, and nothing is decided by it.
+fn as_timestamp(moment: Moment, now: Moment) -> Timestamp {
+    let wait = if moment.boot == now.boot { moment.at.saturating_sub(now.at) } else { Duration::ZERO };
+    let then = Timestamp::now() + wait;
+    Timestamp::from_second(then.as_second()).unwrap_or(then)
+}

@@ -1,0 +1,71 @@
+//! The door for the commands: HTTP over `agent.sock` in the state folder, since the journal admits one process.
+
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::net::UnixListener;
+
+use super::snapshot::Snapshot;
+
+const NAME: &str = "agent.sock";
+
+/// Why the running agent could not be asked, or its socket not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    #[error("cannot listen on {}: {source}", path.display())]
+    Listen { path: PathBuf, source: std::io::Error },
+    #[error("cannot ask the running agent through {}: {reason}", path.display())]
+    Ask { path: PathBuf, reason: String },
+}
+
+/// The socket of a state folder by a path that is short enough, however deep the folder lies: the kernel takes no
+/// more than 107 bytes. The open folder keeps the path valid.
+fn short_path(state_dir: &Path) -> std::io::Result<(File, PathBuf)> {
+    let folder = File::open(state_dir)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}/{NAME}", folder.as_raw_fd()));
+    Ok((folder, path))
+}
+
+/// Makes the socket, for its owner only; one that a killed agent left behind is replaced. Call it while holding the
+/// state folder's lock.
+pub(super) fn listen(state_dir: &Path) -> Result<UnixListener, SocketError> {
+    let path = state_dir.join(NAME);
+    let error = |source| SocketError::Listen { path: path.clone(), source };
+    let (_folder, short) = short_path(state_dir).map_err(error)?;
+    match fs::remove_file(&short) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => return Err(error(source)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&short).map_err(error)?;
+    fs::set_permissions(&short, fs::Permissions::from_mode(0o600)).map_err(error)?;
+    Ok(listener)
+}
+
+/// Asks the agent that runs on a state folder for its status.
+///
+/// # Errors
+/// When no agent answers there.
+pub async fn ask(state_dir: &Path) -> Result<Snapshot, SocketError> {
+    let path = state_dir.join(NAME);
+    let error = |reason: String| SocketError::Ask { path: path.clone(), reason };
+    let (_folder, short) = short_path(state_dir).map_err(|e| error(e.to_string()))?;
+    let client = reqwest::Client::builder()
+        .unix_socket(short)
+        .timeout(Duration::from_secs(30))
+        .build()
+        .map_err(|e| error(e.to_string()))?;
+    // The host is not looked up: the socket decides who is asked.
+    let answer = client.get("http://localhost/status").send().await.map_err(|e| error(root(&e)))?;
+    answer.error_for_status().map_err(|e| error(e.to_string()))?.json().await.map_err(|e| error(root(&e)))
+}
+
+fn root(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
