@@ -92,6 +92,12 @@ impl Pattern {
         self.align(&path.split('/').collect::<Vec<_>>()).is_some()
     }
 
+    /// Whether the last component alone matches a path's last one: what is wrong with such a path are its folders.
+    pub(crate) fn matches_file_name(&self, path: &str) -> bool {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        self.components.last().is_some_and(|last| !matches!(last, Component::AnyDepth) && last.is_match(name, &[]))
+    }
+
     /// The captured names, in the order in which they first appear.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)

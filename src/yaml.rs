@@ -11,10 +11,10 @@ mod reader;
 mod syntax;
 mod tree;
 
-use std::cell::RefCell;
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 pub use reader::{Map, Value};
 use tree::Node;
@@ -81,12 +81,11 @@ impl fmt::Display for Problems {
     }
 }
 
-/// A mistake noted while reading, before its place is looked up.
-#[derive(Debug, Clone)]
-struct Note {
+/// A value's or a key's spot in a document, from which its place can be looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spot {
     node: usize,
     key: String,
-    message: String,
 }
 
 /// A file's text and tree, and the mistakes noted so far.
@@ -94,7 +93,7 @@ pub struct Document {
     file: PathBuf,
     text: String,
     root: Node,
-    notes: RefCell<Vec<Note>>,
+    notes: Mutex<Vec<(Spot, String)>>,
 }
 
 impl Document {
@@ -132,7 +131,7 @@ impl Document {
             return Err(Problems::of_file(&file, message));
         }
         match tree::parse(&text) {
-            Ok(root) => Ok(Self { file, text, root, notes: RefCell::default() }),
+            Ok(root) => Ok(Self { file, text, root, notes: Mutex::default() }),
             Err(error) => Err(Problems { file, problems: vec![syntax::problem(&text, &error)] }),
         }
     }
@@ -144,28 +143,31 @@ impl Document {
 
     /// Takes the mistakes noted so far, by place.
     pub fn take_problems(&self) -> Problems {
-        let mut notes = self.notes.take();
+        let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+        self.problems_at(notes)
+    }
+
+    /// Mistakes that came to light after the document was read, by place.
+    pub fn problems_at(&self, mut notes: Vec<(Spot, String)>) -> Problems {
         // Nodes are numbered as they stand in the text.
-        notes.sort_by_key(|note| note.node);
+        notes.sort_by_key(|(spot, _)| spot.node);
         let left_out = notes.len().saturating_sub(MOST_PROBLEMS);
-        let located = notes.into_iter().take(MOST_PROBLEMS).map(|note| Problem {
-            place: tree::locate(&self.text, note.node),
-            key: note.key,
-            message: note.message,
+        let located = notes.into_iter().take(MOST_PROBLEMS).map(|(spot, message)| Problem {
+            place: tree::locate(&self.text, spot.node),
+            key: spot.key,
+            message,
         });
         let mut problems = Problems { file: self.file.clone(), problems: located.collect() };
         if left_out > 0 {
-            problems.problems.push(Problem {
-                place: None,
-                key: String::new(),
-                message: format!("and {left_out} more mistakes; mend these first"),
-            });
+            let message = format!("and {left_out} more mistakes; mend these first");
+            problems.problems.push(Problem { place: None, key: String::new(), message });
         }
         problems
     }
 
     fn note(&self, node: usize, key: &str, message: String) {
-        self.notes.borrow_mut().push(Note { node, key: key.to_owned(), message });
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.push((Spot { node, key: key.to_owned() }, message));
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use super::tree::{Key, Kind, Node, Scalar};
-use super::{Document, nearest};
+use super::{Document, Spot, nearest};
 
 /// A value of a document, and the way to it.
 ///
@@ -26,6 +26,11 @@ impl<'d> Value<'d> {
     /// Notes a mistake at this value.
     pub fn problem(&self, message: impl Display) {
         self.document.note(self.node.id, &self.path, message.to_string());
+    }
+
+    /// Where this value stands, for mistakes that come to light later.
+    pub fn spot(&self) -> Spot {
+        Spot { node: self.node.id, key: self.path.clone() }
     }
 
     /// Notes that something else was expected here.
@@ -227,6 +232,11 @@ impl<'d> Map<'d> {
     /// The map itself, to note a mistake at.
     pub fn value(&self) -> &Value<'d> {
         &self.value
+    }
+
+    /// Whether a key is there, without asking for it.
+    pub fn peek(&self, key: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key.text == key)
     }
 
     /// A key that may be missing.
