@@ -1,1 +1,213 @@
-//! manifest
+//! The manifest: which files of a run belong together, and what Flow is told about them.
+//!
+//! YAML goes in, compiled rules come out ([`Manifest::parse`]); a file's path goes in, the rule that takes it comes
+//! out ([`Manifest::classify`]); and from what the rule captured it renders the sample's name and its [`Target`].
+//! The manifest groups nothing and reads nothing but its own file: that is assembly's part.
+
+mod read;
+mod template;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use globset::GlobSet;
+
+use crate::pattern::{Captures, Pattern};
+use crate::sample::{self, NameError, Target};
+use crate::yaml::{Document, Problems, Spot, nearest};
+
+pub use template::Template;
+
+/// Captures that order or pair the files of one sample, so that its own values cannot depend on them.
+pub const ORDERING: [&str; 4] = ["read", "lane", "part", "sample_number"];
+
+/// The rules, in order.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    pub rules: Vec<Rule>,
+    /// To say where a mistake stands that only a watch brings to light.
+    document: Arc<Document>,
+}
+
+/// Which files, grouped how, uploaded as what.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pub name: String,
+    /// Matched against the whole path below the run folder.
+    pub pattern: Pattern,
+    /// What the captured values must look like beside.
+    pub conditions: Vec<Where>,
+    /// `None`: `auto` in runs, `required` in a drop folder.
+    pub paired: Option<Paired>,
+    pub output: Output,
+    /// The names that its values take from the run folder, and where.
+    run_names: Vec<(String, Spot)>,
+}
+
+/// A captured value that one of some globs must match.
+#[derive(Debug, Clone)]
+pub struct Where {
+    pub capture: String,
+    globs: GlobSet,
+}
+
+/// Whether a sample has both reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paired {
+    /// Takes what is there once the run is complete.
+    Auto,
+    /// Waits for both.
+    Required,
+    /// Takes reads1 alone.
+    Never,
+}
+
+#[derive(Debug, Clone)]
+pub enum Output {
+    Sample(SampleTemplate),
+    /// Every file is one upload of its own.
+    Data(DataTemplate),
+}
+
+#[derive(Debug, Clone)]
+pub struct SampleTemplate {
+    pub name: Template,
+    pub sample_type: Template,
+    pub organism: Option<Template>,
+    pub project: Option<Template>,
+    /// Attribute and value, in the manifest's order.
+    pub metadata: Vec<(String, Template)>,
+}
+
+#[derive(Debug, Clone)]
+pub struct DataTemplate {
+    /// `None`: the file's own name.
+    pub filename: Option<Template>,
+    pub data_type: Option<Template>,
+}
+
+/// A run folder, as values speak of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// The folder's own name; of a drop folder, the watch's.
+    pub name: &'a str,
+    /// What the watch's `run_folder` captured.
+    pub captures: &'a Captures,
+}
+
+/// What becomes of a file.
+#[derive(Debug, Clone)]
+pub enum Verdict<'m> {
+    Taken {
+        rule: &'m Rule,
+        captures: Captures,
+    },
+    /// No rule takes it; the reason names the rule that nearly did.
+    LeftOut {
+        reason: String,
+    },
+}
+
+impl Manifest {
+    /// Reads a manifest from its file.
+    ///
+    /// # Errors
+    /// Every mistake in it that can be told at once.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        read::manifest(Document::load(path)?)
+    }
+
+    /// Reads a manifest from a text; `file_name` is what mistakes name.
+    ///
+    /// # Errors
+    /// Every mistake in it that can be told at once.
+    pub fn parse(file_name: &str, text: &str) -> Result<Self, Problems> {
+        read::manifest(Document::parse(file_name, text)?)
+    }
+
+    /// Checks that `{run.name}` is used only with names that the watch's `run_folder` captures.
+    pub fn check_run_names(&self, names: &[&str]) -> Problems {
+        let used = self.rules.iter().flat_map(|rule| &rule.run_names);
+        let unknown = used.filter(|(name, _)| !names.contains(&name.as_str())).map(|(name, spot)| {
+            let message = match (nearest(name, names.iter().copied()), names) {
+                (_, []) => {
+                    format!("{{run.{name}}} is captured by no run_folder of the watch; write {{run}}, or give it one")
+                }
+                (Some(meant), _) => format!("unknown name {{run.{name}}}; did you mean {{run.{meant}}}?"),
+                (None, _) => {
+                    format!("unknown name {{run.{name}}}; the watch's run_folder captures {}", names.join(", "))
+                }
+            };
+            (spot.clone(), message)
+        });
+        self.document.problems_at(unknown.collect())
+    }
+
+    /// Which rule takes a file; the first one that matches. `below_run` is its path below the run folder.
+    pub fn classify(&self, below_run: &str) -> Verdict<'_> {
+        let mut nearest = None;
+        for rule in &self.rules {
+            let Some(captures) = rule.pattern.captures(below_run) else { continue };
+            match rule.failed_condition(&captures) {
+                None => return Verdict::Taken { rule, captures },
+                Some(failed) => nearest = nearest.or(Some(format!("{} (where: {})", rule.name, failed.capture))),
+            }
+        }
+        let by_name = || self.rules.iter().find(|rule| rule.pattern.matches_file_name(below_run));
+        let nearest = nearest.or_else(|| Some(format!("{} (match: the folders differ)", by_name()?.name)));
+        let reason = match nearest {
+            Some(nearest) => format!("no rule matches; nearest: {nearest}"),
+            None => "no rule matches".to_owned(),
+        };
+        Verdict::LeftOut { reason }
+    }
+}
+
+impl Rule {
+    /// Whether its pattern captures a name.
+    pub fn captures(&self, name: &str) -> bool {
+        self.pattern.names().any(|captured| captured == name)
+    }
+
+    /// The sample's name, or the name under which a generic file is stored: rendered, and made acceptable to Flow.
+    ///
+    /// # Errors
+    /// A name that has no acceptable form.
+    pub fn sample_name(&self, run: &Run, captures: &Captures, file_name: &str) -> Result<String, NameError> {
+        sample::acceptable_name(&self.rendered_name(run, captures, file_name))
+    }
+
+    /// What Flow is told beside the bytes. The name is the acceptable one where there is one; the other values go as
+    /// they are rendered.
+    pub fn target(&self, run: &Run, captures: &Captures) -> Target {
+        let render = |template: &Template| template.render(run, captures);
+        match &self.output {
+            Output::Sample(sample) => Target::Sample {
+                name: self.sample_name(run, captures, "").unwrap_or_else(|_| render(&sample.name)),
+                sample_type: render(&sample.sample_type),
+                organism: sample.organism.as_ref().map(render),
+                project: sample.project.as_ref().map(render),
+                metadata: sample.metadata.iter().map(|(key, value)| (key.clone(), render(value))).collect(),
+            },
+            Output::Data(data) => Target::Data { data_type: data.data_type.as_ref().map(render) },
+        }
+    }
+
+    fn rendered_name(&self, run: &Run, captures: &Captures, file_name: &str) -> String {
+        match &self.output {
+            Output::Sample(sample) => sample.name.render(run, captures),
+            Output::Data(DataTemplate { filename: Some(filename), .. }) => filename.render(run, captures),
+            Output::Data(DataTemplate { filename: None, .. }) => file_name.to_owned(),
+        }
+    }
+
+    fn failed_condition(&self, captures: &Captures) -> Option<&Where> {
+        self.conditions.iter().find(|condition| {
+            let value = captures.get(&condition.capture).map(String::as_str).unwrap_or_default();
+            !condition.globs.is_match(value)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! From the manifest's document to its rules.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+
+use super::template::Name;
+use super::{DataTemplate, Manifest, ORDERING, Output, Paired, Rule, SampleTemplate, Template, Where};
+use crate::pattern::Pattern;
+use crate::yaml::{Document, Map, Problems, Spot, Value, nearest};
+
+const RULES: &str = "a list of rules, each with name, match, and sample or data";
+
+pub(super) fn manifest(document: Document) -> Result<Manifest, Problems> {
+    let rules = document.root().map("a map with version and rules").map(|mut root| {
+        let version = root.require("version", "version: 1");
+        if let Some(version) = version.filter(|version| version.as_text() != Some("1")) {
+            version.expected("1, the version of manifests that this agent reads");
+        }
+        let rules = root.require("rules", RULES).and_then(|rules| rules.items(RULES)).unwrap_or_default();
+        root.finish();
+        let mut names: Vec<String> = Vec::new();
+        rules.iter().filter_map(|value| rule(value, &mut names)).collect()
+    });
+    let problems = document.take_problems();
+    match rules {
+        Some(rules) if problems.is_empty() => Ok(Manifest { rules, document: Arc::new(document) }),
+        _ => Err(problems),
+    }
+}
+
+fn rule(value: &Value, names: &mut Vec<String>) -> Option<Rule> {
+    let mut map = value.map("a rule: a map with name, match, and sample or data")?;
+    let name = map.require("name", "a name for the rule");
+    let name = name.and_then(|value| {
+        let name = value.text("a name for the rule")?.to_owned();
+        if names.contains(&name) {
+            value.problem(format_args!("another rule is called {name:?} too; give this one another name"));
+        }
+        names.push(name.clone());
+        Some(name)
+    });
+    let pattern = map.require("match", "a pattern such as \"**/{sample}_R{read}.fastq.gz\"");
+    let pattern = pattern.and_then(|value| value.parse("a pattern", Pattern::parse));
+    let captured = pattern.as_ref().map(|pattern| pattern.names().collect());
+    let names = Names { captured, run_names: RefCell::default() };
+    let conditions = map.get("where").map_or(Some(Vec::new()), |value| conditions(&value, &names));
+    let is_data = map.peek("data");
+    let paired = map.get("paired").map_or(Some(None), |value| paired(&value, &names, is_data).map(Some));
+    let output = output(&mut map, &names);
+    map.not_yet(&["sheet", "lookup", "multiplexed", "reads", "release", "no_reads"]);
+    map.finish();
+    let run_names = names.run_names.into_inner();
+    Some(Rule { name: name?, conditions: conditions?, paired: paired?, output: output?, run_names, pattern: pattern? })
+}
+
+/// The names that a rule's values may take, and those that they take from the run folder.
+struct Names<'p> {
+    /// `None` where the pattern itself is wrong: its mistake is enough then.
+    captured: Option<Vec<&'p str>>,
+    run_names: RefCell<Vec<(String, Spot)>>,
+}
+
+impl Names<'_> {
+    fn lack(&self, name: &str) -> bool {
+        self.captured.as_ref().is_some_and(|captured| !captured.contains(&name))
+    }
+
+    /// What to write instead of a name that is lacking.
+    fn suggestion(&self, name: &str) -> String {
+        let captured = self.captured.as_deref().unwrap_or_default();
+        match (nearest(name, captured.iter().copied()), captured) {
+            (_, []) => "match captures nothing: write {name} there for what varies".to_owned(),
+            (Some(meant), _) => format!("did you mean {{{meant}}}?"),
+            (None, _) => format!("match captures {}", captured.join(", ")),
+        }
+    }
+
+    /// A value of a sample, which is the same for each of its files.
+    fn sample_template(&self, value: &Value) -> Option<Template> {
+        let template = self.template(value)?;
+        for name in template.names() {
+            if let Name::Capture(name) = name
+                && ORDERING.contains(&name.as_str())
+            {
+                value.problem(format_args!(
+                    "{{{name}}} differs between the files of one sample, so its values cannot use it; \
+                     capture it under another name if it tells samples apart"
+                ));
+            }
+        }
+        Some(template)
+    }
+
+    /// A value whose every name is captured.
+    fn template(&self, value: &Value) -> Option<Template> {
+        let template = value.parse("a value", Template::parse)?;
+        for name in template.names() {
+            match name {
+                Name::Capture(name) if self.lack(name) => {
+                    value.problem(format_args!("unknown name {{{name}}}; {}", self.suggestion(name)));
+                }
+                Name::RunCapture(name) => self.run_names.borrow_mut().push((name.clone(), value.spot())),
+                Name::Capture(_) | Name::Run => {}
+            }
+        }
+        Some(template)
+    }
+}
+
+fn paired(value: &Value, names: &Names, is_data: bool) -> Option<Paired> {
+    let paired = value.choice(&[("auto", Paired::Auto), ("required", Paired::Required), ("never", Paired::Never)])?;
+    if is_data {
+        value.problem("every file of a data rule is one upload of its own, so nothing is paired; remove the key");
+    } else if paired == Paired::Required && names.lack("read") {
+        value.problem("this needs {read} in match, which tells reads1 from reads2");
+    }
+    Some(paired)
+}
+
+fn conditions(value: &Value, names: &Names) -> Option<Vec<Where>> {
+    let mut map = value.map("a map of captured names and globs")?;
+    let mut conditions = Vec::new();
+    for (capture, value) in map.all() {
+        if names.lack(capture) {
+            value.problem(format_args!("match does not capture {{{capture}}}; {}", names.suggestion(capture)));
+        }
+        let globs = if value.is_list() { value.items("a list of globs") } else { Some(vec![value.clone()]) };
+        let globs: Option<Vec<Glob>> =
+            globs.and_then(|globs| globs.iter().map(|glob| glob.parse("a glob such as RNA_*", Glob::new)).collect());
+        if let Some(globs) = globs.and_then(|globs| set(&value, globs)) {
+            conditions.push(Where { capture: capture.to_owned(), globs });
+        }
+    }
+    Some(conditions)
+}
+
+fn set(value: &Value, globs: Vec<Glob>) -> Option<GlobSet> {
+    let mut set = GlobSetBuilder::new();
+    for glob in globs {
+        set.add(glob);
+    }
+    set.build().map_err(|error| value.problem(error)).ok()
+}
+
+fn output(map: &mut Map, names: &Names) -> Option<Output> {
+    match (map.get("sample"), map.get("data")) {
+        (Some(sample), None) => self::sample(&sample, names).map(Output::Sample),
+        (None, Some(data)) => self::data(&data, names).map(Output::Data),
+        (Some(_), Some(data)) => {
+            data.problem("a rule makes samples or generic files, not both; write two rules");
+            None
+        }
+        (None, None) => {
+            if !map.peek("multiplexed") {
+                map.value().problem("the rule says not what to make of its files; expected sample or data");
+            }
+            None
+        }
+    }
+}
+
+fn sample(value: &Value, names: &Names) -> Option<SampleTemplate> {
+    let mut map = value.map("a map with name and type")?;
+    let of_sample = |value: Value| names.sample_template(&value);
+    let name = map.require("name", "a name such as \"{sample}\"").and_then(of_sample);
+    let sample_type = map.require("type", "a sample type of Flow, such as RNA-Seq").and_then(of_sample);
+    let organism = map.get("organism").map(of_sample);
+    let project = map.get("project").map(of_sample);
+    let metadata = map.get("metadata").map_or(Some(Vec::new()), |value| {
+        let mut attributes = value.map("a map of attributes and values")?;
+        Some(attributes.all().filter_map(|(key, value)| Some((key.to_owned(), of_sample(value)?))).collect())
+    });
+    map.finish();
+    Some(SampleTemplate {
+        name: name?,
+        sample_type: sample_type?,
+        organism: organism.flatten(),
+        project: project.flatten(),
+        metadata: metadata?,
+    })
+}
+
+fn data(value: &Value, names: &Names) -> Option<DataTemplate> {
+    let mut map = value.map("a map with filename and data_type")?;
+    let filename = map.get("filename").map(|value| names.template(&value));
+    let data_type = map.get("data_type").map(|value| names.template(&value));
+    map.finish();
+    Some(DataTemplate { filename: filename.flatten(), data_type: data_type.flatten() })
+}

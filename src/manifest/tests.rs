@@ -1,0 +1,149 @@
+use super::*;
+
+const TWO_RULES: &str = r#"
+version: 1
+rules:
+  - name: rnaseq
+    match: "**/{sample}_S{sample_number:int}_L{lane:int}_R{read}_001.fastq.gz"
+    where: { sample: ["RNA_*", "mrna*"], lane: "00[12]" }
+    paired: required
+    sample:
+      name: "{run}_{sample}"
+      type: RNA-Seq
+      organism: Hs
+      project: 788995297969977723
+      metadata: { strandedness: reverse, flow_cell: "{run.flow_cell}", "a b": "{{{sample}}}", kept: no }
+  - name: run-report
+    match: "Reports/{report}_{lane}.html"
+    data: { filename: "{run}_{report}_{lane}.html", data_type: report }
+  - name: other
+    match: "Logs/*.txt"
+    data: {}
+"#;
+
+fn manifest(text: &str) -> Manifest {
+    Manifest::parse("manifest.yaml", text).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn problems(text: &str) -> Problems {
+    Manifest::parse("manifest.yaml", text).expect_err("a mistake")
+}
+
+fn captures(pairs: &[(&str, &str)]) -> Captures {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn a_sample_is_rendered_from_what_the_rule_captured() {
+    let manifest = manifest(TWO_RULES);
+    let Verdict::Taken { rule, captures: found } = manifest.classify("Data/RNA_{run} 1_S3_L001_R2_001.fastq.gz") else {
+        panic!("left out")
+    };
+    assert_eq!((rule.name.as_str(), rule.paired), ("rnaseq", Some(Paired::Required)));
+    let run_captures = captures(&[("flow_cell", "HXX")]);
+    let run = Run { name: "240115_A 1", captures: &run_captures };
+    assert_eq!(rule.sample_name(&run, &found, "").unwrap(), "240115_A_1_RNA_{run}_1");
+    let metadata = [("strandedness", "reverse"), ("flow_cell", "HXX"), ("a b", "{RNA_{run} 1}"), ("kept", "no")];
+    assert_eq!(
+        rule.target(&run, &found),
+        Target::Sample {
+            name: "240115_A_1_RNA_{run}_1".to_owned(),
+            sample_type: "RNA-Seq".to_owned(),
+            organism: Some("Hs".to_owned()),
+            project: Some("788995297969977723".to_owned()),
+            metadata: metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec(),
+        }
+    );
+}
+
+#[test]
+fn a_generic_file_keeps_its_name_unless_told_otherwise() {
+    let manifest = manifest(TWO_RULES);
+    let no_captures = Captures::new();
+    let run = Run { name: "r1", captures: &no_captures };
+    let Verdict::Taken { rule, captures } = manifest.classify("Reports/demux_3.html") else { panic!("left out") };
+    assert_eq!(rule.sample_name(&run, &captures, "demux_3.html").unwrap(), "r1_demux_3.html");
+    assert_eq!(rule.target(&run, &captures), Target::Data { data_type: Some("report".to_owned()) });
+    let Verdict::Taken { rule, captures } = manifest.classify("Logs/a b.txt") else { panic!("left out") };
+    assert_eq!(rule.sample_name(&run, &captures, "a b.txt").unwrap(), "a_b.txt");
+    assert_eq!(rule.target(&run, &captures), Target::Data { data_type: None });
+}
+
+#[test]
+fn what_is_left_out_hears_which_rule_nearly_took_it() {
+    let manifest = manifest(TWO_RULES);
+    let reason = |path: &str| match manifest.classify(path) {
+        Verdict::LeftOut { reason } => reason,
+        Verdict::Taken { rule, .. } => panic!("taken by {}", rule.name),
+    };
+    assert_eq!(reason("x/DNA_1_S1_L001_R1_001.fastq.gz"), "no rule matches; nearest: rnaseq (where: sample)");
+    assert_eq!(reason("x/RNA_1_S1_L003_R1_001.fastq.gz"), "no rule matches; nearest: rnaseq (where: lane)");
+    assert_eq!(reason("x/Logs/a.txt"), "no rule matches; nearest: other (match: the folders differ)");
+    assert_eq!(reason("x/y.bam"), "no rule matches");
+}
+
+#[test]
+fn the_first_rule_wins() {
+    let text = "version: 1\nrules:\n- {name: a, match: '*.x', data: {}}\n- {name: b, match: '**', data: {}}\n";
+    let manifest = manifest(text);
+    let rule = |path: &str| match manifest.classify(path) {
+        Verdict::Taken { rule, .. } => rule.name.clone(),
+        Verdict::LeftOut { reason } => panic!("{reason}"),
+    };
+    assert_eq!((rule("q.x").as_str(), rule("q.y").as_str()), ("a", "b"));
+}
+
+#[test]
+fn a_manifest_may_be_json() {
+    let text = r#"{"version": 1, "rules": [{"name": "a", "match": "{sample}.fq", "sample": {"name": "{sample}", "type": "x"}}]}"#;
+    assert_eq!(manifest(text).rules.len(), 1);
+}
+
+#[test]
+fn names_of_the_run_are_checked_against_the_watch() {
+    let manifest = manifest(TWO_RULES);
+    assert!(manifest.check_run_names(&["date", "flow_cell"]).is_empty());
+    let messages =
+        [&["flowcell"][..], &["date", "position"], &[]].map(|names| manifest.check_run_names(names).to_string());
+    insta::assert_snapshot!(messages.join("\n"));
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let text = r#"
+version: 2
+rule: []
+rules:
+  - name: rnaseq
+    match: "{sample}_L{lane:int}.fq"
+    where: { sampel: "x", lane: "[" , sample: [] }
+    paired: required
+    sheet: { path: x }
+    sample:
+      name: "{sampl}_{lane}"
+      organism: {sample}
+      metadata: { a: , b: "{sheet.X}", c: "{x", d: [1] }
+      priority: 1
+  - name: rnaseq
+    match: "a//b"
+    data: { filename: "{anything}", data_type: 1 }
+    paired: never
+  - match: "**"
+  - name: both
+    match: "**"
+    sample: { name: a, type: b }
+    data: {}
+  - name: pooled
+    match: "**"
+    multiplexed: {}
+  - 17
+"#;
+    insta::assert_snapshot!(problems(text));
+}
+
+#[test]
+fn a_manifest_without_rules_is_a_mistake() {
+    for text in ["", "version: 1\n", "version: 1\nrules: []\n", "version: 1\nrules: {}\n", "- 1\n"] {
+        assert!(!problems(text).is_empty(), "{text:?}");
+    }
+}
