@@ -6,11 +6,21 @@
 //! folders with `stat` and `readdir` alone: it opens no file and writes nothing. It refuses to know of manifests, of
 //! the journal and of uploads.
 
+mod baseline;
 mod complete;
+mod events;
 mod news;
+mod picture;
+mod root;
+mod scan;
+mod session;
 mod settings;
+mod settle;
+mod sieve;
+mod task;
 mod view;
 
 pub use news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, PathText, Remembered};
 pub use settings::{Condition, Existing, Mode, Settings};
+pub use task::{Error, look_once, run};
 pub use view::{FileView, RunView, Verdict};

@@ -121,7 +121,8 @@ mod tests {
     use globset::{Glob, GlobSetBuilder};
 
     fn sieve(run_folder: Option<&str>) -> Sieve {
-        let ignore = GlobSetBuilder::new().add(Glob::new("**/*.bak").unwrap()).add(Glob::new("old/**").unwrap());
+        let mut ignore = GlobSetBuilder::new();
+        ignore.add(Glob::new("**/*.bak").unwrap()).add(Glob::new("old/**").unwrap());
         Sieve { ignore: ignore.build().unwrap(), run_folder: run_folder.map(|text| Pattern::parse(text).unwrap()) }
     }
 
