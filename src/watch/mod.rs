@@ -1,5 +1,26 @@
-//! What appears under a watched folder, and whether it has settled.
+//! The watch: turns a watched folder into views of its runs, the first step on the data's way
+//! (watch → settle → assemble → journal → upload → flow).
+//!
+//! It owns the question what lies under a watched folder, since when each file is as it is, which files make a run,
+//! and whether the run is complete. The scan is the truth; events only make it sooner. It touches an instrument's
+//! folders with `stat` and `readdir` alone: it opens no file and writes nothing. It refuses to know of manifests, of
+//! the journal and of uploads.
 
+mod baseline;
+mod complete;
+mod events;
+mod news;
+mod picture;
+mod root;
+mod scan;
+mod session;
 mod settings;
+mod settle;
+mod sieve;
+mod task;
+mod view;
 
+pub use news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, PathText, Remembered};
 pub use settings::{Condition, Existing, Mode, Settings};
+pub use task::{Error, look_once, run};
+pub use view::{FileView, RunView, Verdict};

@@ -1,0 +1,245 @@
+//! When a run is complete: the condition, judged over what was seen, with a reason where it waits.
+//!
+//! Pure: times come with the files. It knows markers, quiet and settled, and nothing of what a rule expects.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::Condition;
+use super::view::{FileView, Verdict};
+
+/// How many changing files a reason names.
+const NAMED: usize = 3;
+
+/// A condition whose markers have been looked for, so that judging many groups of one drop folder costs no search
+/// of the folder for each.
+#[derive(Debug, Clone)]
+pub(super) enum Check {
+    Marker { pattern: String, found: bool },
+    Quiet(Duration),
+    Settled,
+    Any(Vec<Check>),
+    All(Vec<Check>),
+}
+
+impl Check {
+    /// Looks for the condition's markers among all files of a run.
+    pub(super) fn new(condition: &Condition, files: &[FileView]) -> Self {
+        let each = |conditions: &[Condition]| conditions.iter().map(|c| Check::new(c, files)).collect();
+        match condition {
+            Condition::Marker(pattern) => Check::Marker {
+                pattern: pattern.to_string(),
+                found: files.iter().any(|file| pattern.is_match(&file.below_run.to_string_lossy())),
+            },
+            Condition::Quiet(time) => Check::Quiet(*time),
+            Condition::Settled => Check::Settled,
+            Condition::Any(conditions) => Check::Any(each(conditions)),
+            Condition::All(conditions) => Check::All(each(conditions)),
+        }
+    }
+
+    /// The verdict over `group`. `quiet_for` is the run's; `None` takes the group's own, the least of its files'.
+    pub(super) fn judge(&self, group: &[&FileView], quiet_for: Option<Duration>) -> Verdict {
+        let waits = |reason, in_time| Verdict::Waits { reason, in_time };
+        if group.is_empty() {
+            // Settled and quiet hold of nothing at all, but an empty run is not a complete one.
+            return waits("no file has appeared yet".into(), None);
+        }
+        match self {
+            Check::Marker { found: true, .. } => Verdict::Complete,
+            Check::Marker { pattern, found: false } => waits(format!("waiting for the marker {pattern}"), None),
+            Check::Quiet(time) => {
+                let so_far =
+                    quiet_for.unwrap_or_else(|| group.iter().map(|file| file.unchanged_for).min().unwrap_or_default());
+                match time.checked_sub(so_far) {
+                    None | Some(Duration::ZERO) => Verdict::Complete,
+                    left => waits(format!("quiet for {} of {}", spoken(so_far), spoken(*time)), left),
+                }
+            }
+            Check::Settled => {
+                let changing: Vec<&FileView> = group.iter().filter(|file| !file.settled).copied().collect();
+                match changing.iter().filter_map(|file| file.settles_in).max() {
+                    _ if changing.is_empty() => Verdict::Complete,
+                    last => waits(still_changing(&changing), last),
+                }
+            }
+            Check::Any(checks) => {
+                let verdicts: Vec<Verdict> = checks.iter().map(|c| c.judge(group, quiet_for)).collect();
+                if verdicts.contains(&Verdict::Complete) {
+                    return Verdict::Complete;
+                }
+                let (reasons, times) = reasons(verdicts);
+                waits(reasons.join(", or "), times.into_iter().flatten().min())
+            }
+            Check::All(checks) => {
+                let verdicts = checks.iter().map(|c| c.judge(group, quiet_for)).collect();
+                let (reasons, times) = reasons(verdicts);
+                if reasons.is_empty() {
+                    return Verdict::Complete;
+                }
+                let last = times.into_iter().collect::<Option<Vec<_>>>().and_then(|times| times.into_iter().max());
+                waits(reasons.join(", and "), last)
+            }
+        }
+    }
+}
+
+/// The reasons and times of those that wait.
+fn reasons(verdicts: Vec<Verdict>) -> (Vec<String>, Vec<Option<Duration>>) {
+    verdicts
+        .into_iter()
+        .filter_map(|verdict| match verdict {
+            Verdict::Complete => None,
+            Verdict::Waits { reason, in_time } => Some((reason, in_time)),
+        })
+        .unzip()
+}
+
+fn still_changing(files: &[&FileView]) -> String {
+    let name = |file: &&FileView| {
+        crate::sample::path_to_text(file.below_run.file_name().map_or(file.below_run.as_path(), Path::new))
+    };
+    let mut names: Vec<String> = files.iter().take(NAMED).map(name).collect();
+    if files.len() > NAMED {
+        names.push("…".into());
+    }
+    match files.len() {
+        1 => format!("1 file is still changing: {}", names[0]),
+        n => format!("{n} files are still changing: {}", names.join(", ")),
+    }
+}
+
+/// A duration as people say it: whole seconds from a second on, and no more than that.
+fn spoken(time: Duration) -> String {
+    let whole = if time < Duration::from_secs(1) {
+        Duration::from_millis(time.as_millis() as u64)
+    } else {
+        Duration::from_secs(time.as_secs())
+    };
+    humantime::format_duration(whole).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::view::RunView;
+    use super::*;
+    use crate::observation::{Moment, Observation};
+    use crate::pattern::Pattern;
+    use crate::sample::Fingerprint;
+
+    const MOMENT: Moment = Moment { boot: 1, at: Duration::ZERO };
+
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    /// A file of a watch that settles in 30 s.
+    fn file(path: &str, unchanged_for: u64) -> FileView {
+        let fingerprint = Fingerprint { size: 1, modified_ns: 1 };
+        let left = seconds(30).checked_sub(seconds(unchanged_for)).filter(|left| !left.is_zero());
+        FileView {
+            path: Path::new("/watch/run").join(path),
+            below_run: path.into(),
+            observation: Observation { fingerprint, since: MOMENT, existing: false },
+            unchanged_for: seconds(unchanged_for),
+            settled: left.is_none(),
+            settles_in: left,
+        }
+    }
+
+    fn run(folder: &str, files: Vec<FileView>, quiet_for: u64, condition: &Condition) -> RunView {
+        RunView::new("run".into(), folder.into(), Default::default(), files, MOMENT, seconds(quiet_for), condition)
+    }
+
+    fn whole(files: Vec<FileView>, quiet_for: u64, condition: &Condition) -> Verdict {
+        run("run", files, quiet_for, condition).verdict([])
+    }
+
+    fn waits(reason: &str, in_time: Option<u64>) -> Verdict {
+        Verdict::Waits { reason: reason.into(), in_time: in_time.map(seconds) }
+    }
+
+    fn marker(text: &str) -> Condition {
+        Condition::Marker(Pattern::parse(text).unwrap())
+    }
+
+    #[test]
+    fn a_marker_needs_no_settling() {
+        let condition = marker("Logs/*Complete.txt");
+        let waiting = whole(vec![file("Complete.txt", 0)], 0, &condition);
+        assert_eq!(waiting, waits("waiting for the marker Logs/*Complete.txt", None));
+        assert_eq!(whole(vec![file("Logs/FastqComplete.txt", 0)], 0, &condition), Verdict::Complete);
+    }
+
+    #[test]
+    fn quiet_is_the_runs_and_tells_what_is_left() {
+        let condition = Condition::Quiet(seconds(600));
+        // The file has been still for longer; another one went meanwhile.
+        let files = || vec![file("a", 5000)];
+        assert_eq!(whole(files(), 200, &condition), waits("quiet for 3m 20s of 10m", Some(400)));
+        assert_eq!(whole(files(), 600, &condition), Verdict::Complete);
+    }
+
+    #[test]
+    fn settled_names_the_files_that_are_not() {
+        let files = |ages: &[(&str, u64)]| ages.iter().map(|(path, age)| file(path, *age)).collect::<Vec<_>>();
+        let two = files(&[("d/b.fastq.gz", 20), ("d/a.fastq.gz", 10), ("c", 40)]);
+        assert_eq!(
+            whole(two, 0, &Condition::Settled),
+            waits("2 files are still changing: a.fastq.gz, b.fastq.gz", Some(20))
+        );
+        let one = whole(files(&[("a", 0)]), 0, &Condition::Settled);
+        assert_eq!(one, waits("1 file is still changing: a", Some(30)));
+        let many = whole(files(&[("a", 0), ("b", 0), ("c", 0), ("d", 0)]), 0, &Condition::Settled);
+        assert_eq!(many, waits("4 files are still changing: a, b, c, …", Some(30)));
+        assert_eq!(whole(files(&[("a", 30)]), 0, &Condition::Settled), Verdict::Complete);
+    }
+
+    #[test]
+    fn any_takes_the_first_and_all_the_last() {
+        let conditions = || vec![marker("done"), Condition::Quiet(seconds(60)), Condition::Settled];
+        let files = || vec![file("a", 20)];
+        assert_eq!(
+            whole(files(), 20, &Condition::Any(conditions())),
+            waits("waiting for the marker done, or quiet for 20s of 1m, or 1 file is still changing: a", Some(10))
+        );
+        assert_eq!(
+            whole(files(), 20, &Condition::All(conditions())),
+            waits("waiting for the marker done, and quiet for 20s of 1m, and 1 file is still changing: a", None)
+        );
+        let timed = Condition::All(vec![Condition::Quiet(seconds(60)), Condition::Settled]);
+        assert_eq!(whole(files(), 20, &timed), waits("quiet for 20s of 1m, and 1 file is still changing: a", Some(40)));
+        let nested = Condition::All(vec![Condition::Any(conditions()), Condition::Settled]);
+        assert_eq!(whole(vec![file("a", 30)], 0, &nested), Verdict::Complete);
+    }
+
+    #[test]
+    fn an_empty_run_is_not_a_complete_one() {
+        for condition in [Condition::Settled, Condition::Quiet(seconds(1))] {
+            assert_eq!(whole(vec![], 100, &condition), waits("no file has appeared yet", None));
+        }
+    }
+
+    #[test]
+    fn a_drop_folder_judges_the_group_but_looks_for_markers_everywhere() {
+        let files = vec![file("a_R1", 700), file("a_R2", 100), file("b_R1", 0)];
+        let group = files[..2].to_vec();
+        let quiet = run("", files.clone(), 0, &Condition::Quiet(seconds(600)));
+        assert_eq!(quiet.verdict(&group), waits("quiet for 1m 40s of 10m", Some(500)));
+        assert_eq!(quiet.verdict(&group[..1]), Verdict::Complete);
+        assert_eq!(run("", files.clone(), 0, &Condition::Settled).verdict(&group), Verdict::Complete);
+        assert_eq!(run("", files, 0, &marker("b_R1")).verdict(&group), Verdict::Complete);
+    }
+
+    #[test]
+    fn a_run_with_a_blind_spot_waits() {
+        let blind =
+            |folder| run(folder, vec![file("a", 30)], 0, &Condition::Settled).with_unreadable(vec!["run/Data".into()]);
+        assert_eq!(
+            blind("run").verdict([]),
+            waits("cannot read run/Data; make it readable to the agent, or ignore it", None)
+        );
+        let drop_folder = blind("");
+        assert_eq!(drop_folder.verdict(&drop_folder.files), Verdict::Complete);
+    }
+}

@@ -1,0 +1,413 @@
+//! The picture: what the room knows of a watch, from all the scans that it was shown.
+//!
+//! Pure: scans and moments come in, news goes out. What a scan does not speak for stays as it is; a file is gone only
+//! when a scan looked at its place and it was not there.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::observation::{Moment, Observation};
+
+use super::baseline::FirstStart;
+use super::news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News};
+use super::root::Root;
+use super::scan::Found;
+use super::settle::{Seen, Sight, reached};
+use super::sieve::{Reason, Sieve};
+use super::view::{FileView, RunView};
+use super::{Condition, Settings};
+
+#[derive(Debug)]
+pub(super) struct Picture {
+    settings: Settings,
+    sieve: Sieve,
+    settle: Duration,
+    /// The condition's quiet times, sorted.
+    quiets: Vec<Duration>,
+    /// How long a file must stay unchanged for something to follow from it, sorted.
+    spans: Vec<Duration>,
+    files: BTreeMap<PathBuf, Seen>,
+    /// When to look again at a file that is on its way through `spans`; on this boot.
+    due: BTreeSet<(Duration, PathBuf)>,
+    runs: BTreeMap<PathBuf, Run>,
+    left_out: BTreeMap<PathBuf, Reason>,
+    unread: BTreeMap<PathBuf, String>,
+    first_start: FirstStart,
+    scanned: bool,
+    untold: Untold,
+}
+
+#[derive(Debug)]
+struct Run {
+    captures: BTreeMap<String, String>,
+    first_seen: Moment,
+    /// When something in it last changed, came or went.
+    last_change: Moment,
+    /// Up to when a look at all of it found nothing new.
+    confirmed: Option<Moment>,
+}
+
+/// What has changed since the last news.
+#[derive(Debug, Default)]
+struct Untold {
+    files: BTreeSet<PathBuf>,
+    runs: BTreeSet<PathBuf>,
+    gone_runs: BTreeSet<PathBuf>,
+    left_out: bool,
+    /// Something that the news always carries.
+    state: bool,
+}
+
+impl Run {
+    fn quiet_for(&self) -> Duration {
+        self.confirmed.and_then(|at| at.since(&self.last_change)).unwrap_or_default()
+    }
+
+    fn touch(&mut self, at: Moment) {
+        if at.since(&self.last_change).is_none_or(|later| !later.is_zero()) {
+            self.last_change = at;
+        }
+    }
+}
+
+impl Picture {
+    pub fn new(
+        settings: &Settings,
+        baseline: Option<Baseline>,
+        observations: HashMap<PathBuf, Observation>,
+        now: Moment,
+    ) -> Self {
+        let mut quiets = Vec::new();
+        collect_quiets(&settings.complete_when, &mut quiets);
+        quiets.sort_unstable();
+        quiets.dedup();
+        let mut picture = Self {
+            settings: settings.clone(),
+            sieve: Sieve::new(settings),
+            settle: Duration::ZERO,
+            quiets,
+            spans: Vec::new(),
+            files: BTreeMap::new(),
+            due: BTreeSet::new(),
+            runs: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            unread: BTreeMap::new(),
+            first_start: FirstStart::new(settings.existing.clone(), baseline),
+            scanned: false,
+            untold: Untold::default(),
+        };
+        if settings.run_folder.is_none() {
+            picture.add_run(Path::new(""), now);
+        }
+        for (path, observation) in observations {
+            picture.remember(path, observation, now);
+        }
+        picture
+    }
+
+    fn remember(&mut self, path: PathBuf, observation: Observation, now: Moment) {
+        if let Some(folder) = self.sieve.run_above(&path).map(Path::to_owned) {
+            let since = observation.since;
+            if !self.runs.contains_key(&folder) {
+                // Of another boot, it says only that the run is not new; the first look starts its time anew.
+                self.add_run(&folder, if now.since(&since).is_some() { since } else { now });
+            }
+            if let (Some(run), Some(_)) = (self.runs.get_mut(&folder), now.since(&since)) {
+                run.touch(since);
+                if run.first_seen.since(&since).is_some_and(|later| !later.is_zero()) {
+                    run.first_seen = since;
+                }
+            }
+        }
+        self.files.insert(path, Seen::remembered(observation));
+    }
+
+    /// Sets the settle time, which may depend on the file system that was found.
+    pub fn set_settle(&mut self, settle: Duration) {
+        self.settle = settle;
+        self.spans = vec![settle];
+        if self.settings.run_folder.is_none() {
+            self.spans.extend(&self.quiets);
+        }
+        self.spans.sort_unstable();
+        self.due.clear();
+        let due = self.files.iter().filter_map(|(path, seen)| Some((seen.due(&self.spans)?, path.clone())));
+        // What is remembered and not yet seen again has no time of its own: the first scan sees to it.
+        self.due.extend(due.filter(|_| self.scanned).map(|(at, path)| (at.at, path)));
+        self.untold.runs.extend(self.runs.keys().cloned());
+    }
+
+    /// Whether a full scan looks like a share that is not mounted: nothing at all where files were, on another file
+    /// system. Nothing may be concluded from it.
+    pub fn looks_unmounted(&self, found: &Found, root: &Root) -> bool {
+        found.is_empty() && !self.files.is_empty() && self.first_start.is_elsewhere(root)
+    }
+
+    /// Takes a scan in. The caller vouches that the root was the same before and after it.
+    pub fn apply(&mut self, found: &Found, root: &Root) {
+        let now = Moment::now();
+        let full = found.covered.iter().any(|path| path.as_os_str().is_empty());
+        if full {
+            self.untold.state |= self.first_start.full_scan(found, root, |path| self.files.contains_key(path));
+        }
+        self.apply_unread(found);
+        self.apply_left_out(found);
+        for folder in &found.runs {
+            if !self.runs.contains_key(folder) {
+                self.add_run(folder, now);
+            }
+        }
+        self.remove_gone(found, now);
+        for (path, sight) in &found.files {
+            self.see(path, sight);
+        }
+        self.confirm_runs(found);
+        self.untold.state |= self.first_start.looked(found);
+        if full && !self.scanned {
+            self.scanned = true;
+            self.untold.state = true;
+            self.untold.runs.extend(self.runs.keys().cloned());
+        }
+    }
+
+    fn see(&mut self, path: &Path, sight: &Sight) {
+        let (was_due, had_reached, changed) = match self.files.get_mut(path) {
+            Some(seen) => (seen.due(&self.spans), reached(&self.spans, seen.unchanged_for()), seen.again(sight)),
+            None => {
+                let existing = self.first_start.is_existing(path, &sight.fingerprint);
+                self.files.insert(path.to_owned(), Seen::first(sight, existing));
+                (None, 0, true)
+            }
+        };
+        let seen = &self.files[path];
+        let (since, due) = (seen.observation.since, seen.due(&self.spans));
+        let reached_more = reached(&self.spans, seen.unchanged_for()) != had_reached;
+        if due != was_due {
+            self.due.extend(due.map(|at| (at.at, path.to_owned())));
+            if let Some(at) = was_due {
+                self.due.remove(&(at.at, path.to_owned()));
+            }
+        } else if let Some(at) = due {
+            // It may have been taken off the list while it could not be read.
+            self.due.insert((at.at, path.to_owned()));
+        }
+        if changed {
+            self.untold.files.insert(path.to_owned());
+            self.touch_run_of(path, Some(since));
+        } else if reached_more {
+            self.touch_run_of(path, None);
+        }
+    }
+
+    fn apply_unread(&mut self, found: &Found) {
+        let mut before: BTreeMap<PathBuf, String> = BTreeMap::new();
+        for path in &found.covered {
+            before.extend(below(&self.unread, path).map(|(path, why)| (path.clone(), why.clone())));
+        }
+        let after: BTreeMap<PathBuf, String> =
+            found.unread.iter().map(|(path, error)| (path.clone(), error.to_string())).collect();
+        if before == after {
+            return;
+        }
+        for path in before.keys().chain(after.keys()) {
+            self.touch_run_of(path, None);
+            self.unread.remove(path);
+        }
+        // What cannot be looked at has no time at which to look; the healing scan gives it one.
+        self.due.retain(|(_, path)| !found.is_blind_at(path));
+        self.unread.extend(after);
+        self.untold.state = true;
+    }
+
+    fn apply_left_out(&mut self, found: &Found) {
+        let mut gone = Vec::new();
+        for path in &found.covered {
+            let blind = |path: &Path| found.is_blind_at(path);
+            let known = below(&self.left_out, path).map(|(path, _)| path);
+            gone.extend(known.filter(|path| !found.left_out.contains_key(*path) && !blind(path)).cloned());
+        }
+        self.untold.left_out |= !gone.is_empty();
+        for path in gone {
+            self.left_out.remove(&path);
+        }
+        for (path, reason) in &found.left_out {
+            self.untold.left_out |= self.left_out.insert(path.clone(), *reason) != Some(*reason);
+        }
+    }
+
+    fn remove_gone(&mut self, found: &Found, now: Moment) {
+        for covered in &found.covered {
+            let gone = |path: &&PathBuf| !found.is_blind_at(path);
+            let files: Vec<PathBuf> = below(&self.files, covered)
+                .map(|(path, _)| path)
+                .filter(|path| !found.files.contains_key(*path))
+                .filter(gone)
+                .cloned()
+                .collect();
+            for path in files {
+                if let Some(at) = self.files.remove(&path).and_then(|seen| seen.due(&self.spans)) {
+                    self.due.remove(&(at.at, path.clone()));
+                }
+                self.touch_run_of(&path, Some(now));
+                self.untold.files.insert(path);
+            }
+            let runs: Vec<PathBuf> = below(&self.runs, covered)
+                .map(|(folder, _)| folder)
+                .filter(|folder| !folder.as_os_str().is_empty() && !found.runs.contains(*folder))
+                .filter(gone)
+                .cloned()
+                .collect();
+            for folder in runs {
+                self.runs.remove(&folder);
+                self.untold.runs.remove(&folder);
+                self.untold.gone_runs.insert(folder);
+            }
+        }
+    }
+
+    /// Notes for every run that was looked at whole that it was as the picture says when the scan began.
+    fn confirm_runs(&mut self, found: &Found) {
+        for covered in &found.covered {
+            let from = (Bound::Included(covered.as_path()), Bound::Unbounded);
+            for (folder, run) in self.runs.range_mut::<Path, _>(from).take_while(|(at, _)| at.starts_with(covered)) {
+                if below(&self.unread, folder).next().is_some() {
+                    continue;
+                }
+                let before = reached(&self.quiets, run.quiet_for());
+                run.confirmed = Some(found.started);
+                if reached(&self.quiets, run.quiet_for()) != before {
+                    self.untold.runs.insert(folder.clone());
+                }
+            }
+        }
+    }
+
+    /// What must be looked at because its time has come.
+    pub fn due(&self, now: Moment) -> Vec<PathBuf> {
+        let files = self.due.iter().take_while(|(at, _)| *at <= now.at).map(|(_, path)| path);
+        let runs = self.runs_due().filter(|(at, _)| at.at <= now.at).map(|(_, folder)| folder.to_owned());
+        // Quiet speaks of what came, too: a mate that has just been written is seen by listing their folder.
+        let lists = self.settings.run_folder.is_none() && !self.quiets.is_empty();
+        let place = |path: &PathBuf| if lists { path.parent().unwrap_or(path).to_owned() } else { path.clone() };
+        files.map(place).chain(runs).collect()
+    }
+
+    /// When something will be due next.
+    pub fn next(&self) -> Option<Moment> {
+        let file = self.due.first().map(|(at, _)| Moment { at: *at, ..Moment::now() });
+        file.into_iter().chain(self.runs_due().map(|(at, _)| at)).min_by_key(|moment| moment.at)
+    }
+
+    fn runs_due(&self) -> impl Iterator<Item = (Moment, &Path)> {
+        self.runs.iter().filter(|_| self.scanned && self.settings.run_folder.is_some()).filter_map(|(folder, run)| {
+            let quiet_for = run.quiet_for();
+            let quiet = self.quiets.iter().find(|quiet| **quiet > quiet_for)?;
+            let readable = below(&self.unread, folder).next().is_none();
+            readable.then(|| (run.last_change + *quiet, folder.as_path()))
+        })
+    }
+
+    /// Whether the file will be looked at again anyway.
+    pub fn is_settling(&self, path: &Path) -> bool {
+        self.files.get(path).is_some_and(|seen| seen.due(&self.spans).is_some())
+    }
+
+    /// What could not be read, and why.
+    pub fn unread(&self) -> &BTreeMap<PathBuf, String> {
+        &self.unread
+    }
+
+    pub fn has_news(&self) -> bool {
+        let Untold { files, runs, gone_runs, left_out, state } = &self.untold;
+        let content = !files.is_empty() || !runs.is_empty() || !gone_runs.is_empty() || *left_out;
+        *state || self.scanned && content
+    }
+
+    /// Everything that has changed since the last call.
+    pub fn take_news(&mut self, condition: Option<String>, mode: &'static str) -> News {
+        let now = Moment::now();
+        // Before the first scan, all is hearsay from before the restart.
+        let untold = if self.scanned { std::mem::take(&mut self.untold) } else { Untold::default() };
+        self.untold.state = false;
+        let observation = |path: PathBuf| {
+            let observation = self.files.get(&path).map(|seen| seen.observation);
+            (path, observation)
+        };
+        let news = News {
+            watch: self.settings.name.clone(),
+            baseline: self.first_start.untold(),
+            changed: untold.files.into_iter().map(observation).collect(),
+            runs: untold.runs.iter().filter_map(|folder| self.view(folder, now)).collect(),
+            gone_runs: untold.gone_runs.into_iter().filter(|folder| !self.runs.contains_key(folder)).collect(),
+            left_out: untold.left_out.then(|| self.left_out()),
+            left_out_count: self.left_out.len(),
+            condition,
+            mode,
+            scanned: self.scanned,
+            next: self.next().map(|at| at.since(&now).unwrap_or_default()),
+        };
+        self.first_start.told();
+        news
+    }
+
+    fn left_out(&self) -> Vec<LeftOut> {
+        let entry =
+            |(path, reason): (&PathBuf, &Reason)| LeftOut { path: path.clone(), reason: self.sieve.explain(*reason) };
+        self.left_out.iter().take(LEFT_OUT_LIMIT).map(entry).collect()
+    }
+
+    fn view(&self, folder: &Path, now: Moment) -> Option<RunView> {
+        let run = self.runs.get(folder)?;
+        let file = |(path, seen): (&PathBuf, &Seen)| {
+            let settles_in = seen.due(&[self.settle]).map(|at| at.since(&now).unwrap_or_default());
+            FileView {
+                path: self.settings.path.join(path),
+                below_run: path.strip_prefix(folder).unwrap_or(path).to_owned(),
+                observation: seen.observation,
+                unchanged_for: seen.unchanged_for(),
+                settled: settles_in.is_none(),
+                settles_in,
+            }
+        };
+        let name = folder.file_name().map_or(self.settings.name.clone(), |name| name.to_string_lossy().into_owned());
+        let files = below(&self.files, folder).map(file).collect();
+        let (captures, quiet_for) = (run.captures.clone(), run.quiet_for());
+        let unreadable = below(&self.unread, folder).map(|(path, _)| path.clone()).collect();
+        let (folder, complete_when) = (folder.to_owned(), &self.settings.complete_when);
+        let view = RunView::new(name, folder, captures, files, run.first_seen, quiet_for, complete_when);
+        Some(view.with_unreadable(unreadable))
+    }
+
+    fn add_run(&mut self, folder: &Path, first_seen: Moment) {
+        let captures = self.sieve.captures(folder).unwrap_or_default();
+        let run = Run { captures, first_seen, last_change: first_seen, confirmed: None };
+        self.runs.insert(folder.to_owned(), run);
+        self.untold.runs.insert(folder.to_owned());
+    }
+
+    /// Notes that the run of this file is to be shown again, and when it changed, if it did.
+    fn touch_run_of(&mut self, path: &Path, changed: Option<Moment>) {
+        // Run folders do not nest in the picture, so the nearest is the topmost.
+        let Some(folder) = path.ancestors().find(|folder| self.runs.contains_key(*folder)) else { return };
+        if let (Some(run), Some(at)) = (self.runs.get_mut(folder), changed) {
+            run.touch(at);
+        }
+        self.untold.runs.insert(folder.to_owned());
+    }
+}
+
+/// The entries at `path` and below it, which lie side by side, since paths are sorted by component.
+fn below<'a, V>(map: &'a BTreeMap<PathBuf, V>, path: &'a Path) -> impl Iterator<Item = (&'a PathBuf, &'a V)> {
+    let from = (Bound::Included(path), Bound::Unbounded);
+    map.range::<Path, _>(from).take_while(move |(at, _)| at.starts_with(path))
+}
+
+fn collect_quiets(condition: &Condition, quiets: &mut Vec<Duration>) {
+    match condition {
+        Condition::Quiet(time) => quiets.push(*time),
+        Condition::Any(all) | Condition::All(all) => all.iter().for_each(|one| collect_quiets(one, quiets)),
+        Condition::Marker(_) | Condition::Settled => {}
+    }
+}

@@ -1,0 +1,187 @@
+//! The scan: what lies at a path and below it, told by `readdir` and `stat` alone.
+//!
+//! It decides nothing about time and remembers nothing. What it could not read it says so, so that nobody takes the
+//! unread for the absent.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::{self, FileType, Metadata};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use crate::observation::Moment;
+use crate::sample::Fingerprint;
+
+use super::settle::Sight;
+use super::sieve::{Reason, Sieve};
+
+/// What a scan found. Paths are below the watch.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// A moment before the scan.
+    pub started: Moment,
+    /// The scan speaks for these paths and everything below them: what it did not find there is not there, except
+    /// below `unread`.
+    pub covered: Vec<PathBuf>,
+    pub files: HashMap<PathBuf, Sight>,
+    pub left_out: BTreeMap<PathBuf, Reason>,
+    /// Run folders.
+    pub runs: BTreeSet<PathBuf>,
+    /// Files and folders that could not be read.
+    pub unread: BTreeMap<PathBuf, io::Error>,
+}
+
+impl Found {
+    /// Whether the scan cannot say what is at `path`.
+    pub fn is_blind_at(&self, path: &Path) -> bool {
+        !self.unread.is_empty() && path.ancestors().any(|at| self.unread.contains_key(at))
+    }
+
+    /// Whether there was nothing at all.
+    pub fn is_empty(&self) -> bool {
+        let no_runs = self.runs.iter().all(|folder| folder.as_os_str().is_empty());
+        self.files.is_empty() && self.left_out.is_empty() && self.unread.is_empty() && no_runs
+    }
+}
+
+/// Looks at everything at and below `paths`. `enter` is called with the absolute path of every folder before it is
+/// listed: what is set up there misses nothing that the listing misses.
+///
+/// `root` is canonical. Links are not followed out of it.
+pub(super) fn look(root: &Path, sieve: &Sieve, mut paths: Vec<PathBuf>, enter: &mut dyn FnMut(&Path)) -> Found {
+    paths.sort_unstable();
+    // Sorted by component, a path comes right after those that it lies below.
+    paths.dedup_by(|path, kept| path.starts_with(&*kept));
+    let found = Found {
+        started: Moment::now(),
+        covered: paths,
+        files: HashMap::new(),
+        left_out: BTreeMap::new(),
+        runs: BTreeSet::new(),
+        unread: BTreeMap::new(),
+    };
+    let mut scan = Scan { root, sieve, enter, folders: Vec::new(), found };
+    for at in 0..scan.found.covered.len() {
+        let path = scan.found.covered[at].clone();
+        scan.begin(path);
+        while let Some((folder, in_run)) = scan.folders.pop() {
+            scan.list(folder, in_run);
+        }
+    }
+    scan.found
+}
+
+struct Scan<'a> {
+    root: &'a Path,
+    sieve: &'a Sieve,
+    enter: &'a mut dyn FnMut(&Path),
+    /// Still to be listed, and whether they lie in a run. A stack of its own, since folders can nest deeper than a
+    /// thread's stack.
+    folders: Vec<(PathBuf, bool)>,
+    found: Found,
+}
+
+impl Scan<'_> {
+    fn begin(&mut self, path: PathBuf) {
+        let here = self.absolute(&path);
+        let metadata = if path.as_os_str().is_empty() { here.metadata() } else { here.symlink_metadata() };
+        let Some(metadata) = self.answer(&path, metadata) else { return };
+        if let Some((at, reason)) = self.sieve.leaves_out_above(&path) {
+            self.found.left_out.insert(at, reason);
+            return;
+        }
+        let run = self.sieve.run_above(&path).map(Path::to_owned);
+        let in_run = run.is_some();
+        self.found.runs.extend(run);
+        self.take(path, metadata.file_type(), in_run, || Ok(metadata));
+    }
+
+    fn list(&mut self, folder: PathBuf, in_run: bool) {
+        let here = self.absolute(&folder);
+        (self.enter)(&here);
+        let Some(entries) = self.answer(&folder, fs::read_dir(&here)) else { return };
+        for entry in entries {
+            let Some(entry) = self.answer(&folder, entry) else { continue };
+            let path = folder.join(entry.file_name());
+            if let Some(reason) = self.sieve.leaves_out(&path) {
+                self.found.left_out.insert(path, reason);
+            } else if let Some(kind) = self.answer(&path, entry.file_type()) {
+                self.take(path, kind, in_run, || entry.metadata());
+            }
+        }
+    }
+
+    /// Takes what lies at a path that no rule about names leaves out.
+    fn take(&mut self, path: PathBuf, kind: FileType, in_run: bool, stat: impl FnOnce() -> io::Result<Metadata>) {
+        if kind.is_dir() {
+            self.take_folder(path, in_run);
+        } else if !in_run {
+            self.found.left_out.insert(path, Reason::NoRunFolder);
+        } else if kind.is_symlink() {
+            self.take_link(path);
+        } else if kind.is_file() {
+            self.take_file(path, stat);
+        } else {
+            self.found.left_out.insert(path, Reason::NotRegular);
+        }
+    }
+
+    fn take_folder(&mut self, path: PathBuf, in_run: bool) {
+        let begins_run = !in_run && self.sieve.captures(&path).is_some();
+        if begins_run {
+            self.found.runs.insert(path.clone());
+        } else if !in_run && !self.sieve.leads_to_runs(&path) {
+            self.found.left_out.insert(path, Reason::NoRunFolder);
+            return;
+        }
+        self.folders.push((path, in_run || begins_run));
+    }
+
+    fn take_file(&mut self, path: PathBuf, stat: impl FnOnce() -> io::Result<Metadata>) {
+        let asked = Moment::now();
+        if let Some(metadata) = self.answer(&path, stat()) {
+            let sight = Sight { fingerprint: Fingerprint::of(&metadata), asked, answered: Moment::now() };
+            self.found.files.insert(path, sight);
+        }
+    }
+
+    fn take_link(&mut self, path: PathBuf) {
+        let here = self.absolute(&path);
+        let reason = match here.metadata() {
+            Ok(target) if target.is_dir() => Reason::LinkToFolder,
+            Ok(target) if !target.is_file() => Reason::NotRegular,
+            Ok(_) => match here.canonicalize() {
+                Ok(target) if target.starts_with(self.root) => return self.take_file(path, || here.metadata()),
+                Ok(_) => Reason::LinkOut,
+                Err(_) => Reason::LinkNowhere,
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound || is_loop(&error) => Reason::LinkNowhere,
+            Err(error) => {
+                self.found.unread.insert(path, error);
+                return;
+            }
+        };
+        self.found.left_out.insert(path, reason);
+    }
+
+    /// What the disk answered about `path`; `None` when it is gone meanwhile, or cannot be read, which is noted.
+    fn answer<T>(&mut self, path: &Path, answer: io::Result<T>) -> Option<T> {
+        match answer {
+            Ok(answer) => Some(answer),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
+            Err(error) => {
+                self.found.unread.insert(path.to_owned(), error);
+                None
+            }
+        }
+    }
+
+    fn absolute(&self, path: &Path) -> PathBuf {
+        // Joining the empty path would leave a slash at the end, and events name folders without one.
+        if path.as_os_str().is_empty() { self.root.to_owned() } else { self.root.join(path) }
+    }
+}
+
+/// Whether links lead to each other in a circle.
+fn is_loop(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}

@@ -1,0 +1,166 @@
+//! What is left out of a watch by its name, and which folder is a run: questions about paths below the watch, answered
+//! without a look at the disk.
+//!
+//! A pattern sees a name as text, so a name that is not UTF-8 is matched by its lossy form; the path itself stays as
+//! it is.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use globset::GlobSet;
+
+use crate::pattern::Pattern;
+
+use super::Settings;
+
+/// Name endings under which programs write what is not finished; of folders as well, which are renamed when whole.
+const UNFINISHED: [&[u8]; 5] = [b".tmp", b".part", b".partial", b".filepart", b"~"];
+
+/// Why something under the watch is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    DotName,
+    Unfinished,
+    Ignored,
+    NoRunFolder,
+    LinkOut,
+    LinkToFolder,
+    LinkNowhere,
+    NotRegular,
+}
+
+/// The watch's rules about names.
+#[derive(Debug, Clone)]
+pub(super) struct Sieve {
+    ignore: GlobSet,
+    run_folder: Option<Pattern>,
+}
+
+impl Sieve {
+    pub fn new(settings: &Settings) -> Self {
+        Self { ignore: settings.ignore.clone(), run_folder: settings.run_folder.clone() }
+    }
+
+    /// Why the file or folder at `path` is left out whatever it holds; its parents are not asked about.
+    pub fn leaves_out(&self, path: &Path) -> Option<Reason> {
+        let name = path.file_name()?.as_bytes();
+        let ends_with = |ending: &&[u8]| {
+            name.len() >= ending.len() && name[name.len() - ending.len()..].eq_ignore_ascii_case(ending)
+        };
+        if name.starts_with(b".") {
+            Some(Reason::DotName)
+        } else if UNFINISHED.iter().any(ends_with) {
+            Some(Reason::Unfinished)
+        } else {
+            self.ignore.is_match(path).then_some(Reason::Ignored)
+        }
+    }
+
+    /// The topmost of `path` and its parents that is left out, and why.
+    pub fn leaves_out_above(&self, path: &Path) -> Option<(PathBuf, Reason)> {
+        self.downwards(path).find_map(|at| Some((at.to_owned(), self.leaves_out(at)?)))
+    }
+
+    /// What the run folder pattern captures from a folder; `None` when it is no run folder. A drop folder's run is
+    /// the watch itself.
+    pub fn captures(&self, folder: &Path) -> Option<BTreeMap<String, String>> {
+        match &self.run_folder {
+            Some(pattern) if !folder.as_os_str().is_empty() => pattern.captures(&text(folder)),
+            Some(_) => None,
+            None => folder.as_os_str().is_empty().then(BTreeMap::new),
+        }
+    }
+
+    /// The run to which what lies at `path` belongs: the topmost folder above it that is a run folder.
+    pub fn run_above<'a>(&self, path: &'a Path) -> Option<&'a Path> {
+        match &self.run_folder {
+            None => Some(Path::new("")),
+            Some(pattern) => self.downwards(path.parent()?).find(|folder| pattern.is_match(&text(folder))),
+        }
+    }
+
+    /// Whether some folder below this one could be a run folder.
+    pub fn leads_to_runs(&self, folder: &Path) -> bool {
+        self.run_folder.as_ref().is_none_or(|pattern| pattern.could_match_below(&text(folder)))
+    }
+
+    /// The reason for a person.
+    pub fn explain(&self, reason: Reason) -> String {
+        match reason {
+            Reason::DotName => "always left out: its name begins with a dot".into(),
+            Reason::Unfinished => "always left out: its name is that of an unfinished file".into(),
+            Reason::Ignored => "ignored: the watch's `ignore` matches it".into(),
+            Reason::NoRunFolder => match &self.run_folder {
+                Some(pattern) => format!("not inside a run folder (no folder above it matches {pattern})"),
+                None => unreachable!("everything in a drop folder is inside its run"),
+            },
+            Reason::LinkOut => "a link that leads out of the watch".into(),
+            Reason::LinkToFolder => "a link to a folder".into(),
+            Reason::LinkNowhere => "a link that leads nowhere".into(),
+            Reason::NotRegular => "not a regular file".into(),
+        }
+    }
+
+    /// `path` and its parents, topmost first, the watch itself not among them.
+    fn downwards<'a>(&self, path: &'a Path) -> impl Iterator<Item = &'a Path> {
+        let mut all: Vec<&Path> = path.ancestors().filter(|at| !at.as_os_str().is_empty()).collect();
+        all.reverse();
+        all.into_iter()
+    }
+}
+
+fn text(path: &Path) -> Cow<'_, str> {
+    path.to_string_lossy()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use globset::{Glob, GlobSetBuilder};
+
+    fn sieve(run_folder: Option<&str>) -> Sieve {
+        let mut ignore = GlobSetBuilder::new();
+        ignore.add(Glob::new("**/*.bak").unwrap()).add(Glob::new("old/**").unwrap());
+        Sieve { ignore: ignore.build().unwrap(), run_folder: run_folder.map(|text| Pattern::parse(text).unwrap()) }
+    }
+
+    #[test]
+    fn names_that_are_always_left_out() {
+        let sieve = sieve(None);
+        for name in [".nfs0001", "a/.snapshot", "a.fastq.gz.tmp", "a.part", "x.partial", "y.filepart", "z~", "A.TMP"] {
+            assert!(sieve.leaves_out(Path::new(name)).is_some(), "{name}");
+        }
+        for name in ["a.fastq.gz", "tmp", "part", "a.parts", "a.tmp.gz"] {
+            assert_eq!(sieve.leaves_out(Path::new(name)), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn ignore_globs_see_the_whole_path_below_the_watch() {
+        let sieve = sieve(None);
+        assert_eq!(sieve.leaves_out(Path::new("a/b/c.bak")), Some(Reason::Ignored));
+        assert_eq!(sieve.leaves_out(Path::new("old/x/y")), Some(Reason::Ignored));
+        assert_eq!(sieve.leaves_out(Path::new("new/old/x")), None);
+        let above = sieve.leaves_out_above(Path::new("a/.trash/b/c"));
+        assert_eq!(above, Some(("a/.trash".into(), Reason::DotName)));
+    }
+
+    #[test]
+    fn a_files_run_is_the_topmost_folder_that_matches() {
+        let sieve = sieve(Some("**/{date:int}_{rest}"));
+        assert_eq!(sieve.run_above(Path::new("lab/1_a/2_b/x.gz")), Some(Path::new("lab/1_a")));
+        assert_eq!(sieve.run_above(Path::new("lab/x/1_a")), None, "a file is no run folder");
+        assert_eq!(sieve.captures(Path::new("lab/1_a")).unwrap()["rest"], "a");
+        assert_eq!(sieve.captures(Path::new("")), None);
+    }
+
+    #[test]
+    fn a_drop_folder_is_one_run() {
+        let sieve = sieve(None);
+        assert_eq!(sieve.run_above(Path::new("a/b")), Some(Path::new("")));
+        assert!(sieve.captures(Path::new("")).is_some());
+        assert!(sieve.captures(Path::new("a")).is_none());
+    }
+}
