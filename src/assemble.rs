@@ -1,1 +1,451 @@
-//! x
+//! Files that belong together become a sample, or it is said by name what keeps them from it.
+//!
+//! A run's view and a manifest go in; samples with their standing, and the files that no rule takes, come out. Nothing
+//! is decided by chance or by order of arrival: two files that claim one place, and two groups that come out with one
+//! name, are blocked, naming both. Pure: no I/O, no clock, no memory of earlier calls.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::manifest::{Manifest, Output, Paired, Rule, Run, Verdict as Taker};
+use crate::pattern::Captures;
+use crate::sample::{Kind, NameError, Part, Sample, SampleKey, Slot, Standing, Target, acceptable_name, path_to_text};
+use crate::watch::{FileView, RunView, Verdict};
+
+/// What became of the files of one run.
+#[derive(Debug, Default)]
+pub struct Assembly {
+    pub samples: Vec<Assembled>,
+    /// What no rule takes, by absolute path.
+    pub left_out: Vec<(PathBuf, String)>,
+}
+
+/// A sample, and what assembly says of it.
+#[derive(Debug, Clone)]
+pub struct Assembled {
+    pub sample: Sample,
+    pub standing: Standing,
+    /// When it will be ready if nothing changes; `None` when more than the passing of time is missing, or nothing.
+    pub in_time: Option<Duration>,
+}
+
+/// Makes samples of a run's files.
+pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView) -> Assembly {
+    let run = Run { name: &view.name, captures: &view.captures };
+    let mut assembly = Assembly::default();
+    let mut groups: BTreeMap<(usize, Captures), Group<'_>> = BTreeMap::new();
+    let mut taken = Vec::new();
+    for file in &view.files {
+        let below_run = file.below_run.to_string_lossy();
+        let (rule, captures) = match manifest.classify(&below_run) {
+            Taker::Taken { rule, captures } => (rule, captures),
+            Taker::LeftOut { reason } => {
+                assembly.left_out.push((file.path.clone(), reason));
+                continue;
+            }
+        };
+        if rule.paired == Some(Paired::Never) && captures.get("read").is_some_and(|read| read == "2") {
+            let reason = format!("rule {} takes reads1 alone (paired: never)", rule.name);
+            assembly.left_out.push((file.path.clone(), reason));
+            continue;
+        }
+        taken.push(file);
+        let place = manifest.rules.iter().position(|other| std::ptr::eq(other, rule)).unwrap_or_default();
+        let identity = identity(rule, &captures, file);
+        groups
+            .entry((place, identity))
+            .or_insert_with(|| Group { rule, captures: captures.clone(), files: Vec::new() })
+            .files
+            .push(Member { view: file, captures });
+    }
+
+    let mut by_name: BTreeMap<(Kind, String), Vec<Group<'_>>> = BTreeMap::new();
+    for group in groups.into_values() {
+        by_name.entry((group.kind(), group.name(&run))).or_default().push(group);
+    }
+    let context = Context { watch, run, view, taken };
+    assembly.samples = by_name.into_iter().map(|((_, name), groups)| context.assembled(name, &groups)).collect();
+    assembly
+}
+
+/// What tells a run from the others of its watch: run folders of one name in two places are two runs, so that it is the
+/// folder's path below the watch.
+pub fn run_key(view: &RunView) -> String {
+    if view.is_drop_folder() { view.name.clone() } else { path_to_text(&view.folder) }
+}
+
+/// Files of one rule with the same captured values, but for those that pair or order them.
+struct Group<'a> {
+    rule: &'a Rule,
+    /// Of its first file: the same for all in what the sample's own values may use.
+    captures: Captures,
+    /// Never empty.
+    files: Vec<Member<'a>>,
+}
+
+struct Member<'a> {
+    view: &'a FileView,
+    captures: Captures,
+}
+
+/// What tells a group from the others of its rule. A generic file is a group of its own.
+fn identity(rule: &Rule, captures: &Captures, file: &FileView) -> Captures {
+    let mut identity = captures.clone();
+    match rule.output {
+        Output::Sample(_) => identity.retain(|name, _| !crate::manifest::ORDERING.contains(&name.as_str())),
+        Output::Data(_) => {
+            identity.insert(String::new(), path_to_text(&file.below_run));
+        }
+    }
+    identity
+}
+
+impl Group<'_> {
+    fn kind(&self) -> Kind {
+        match self.rule.output {
+            Output::Sample(_) => Kind::Sample,
+            Output::Data(_) => Kind::Data,
+        }
+    }
+
+    fn first(&self) -> &FileView {
+        self.files[0].view
+    }
+
+    fn own_name(&self, run: &Run<'_>) -> Result<String, NameError> {
+        self.rule.sample_name(run, &self.captures, &file_name(&self.first().path))
+    }
+
+    /// The sample's name; one that Flow could never take is known by its first file instead.
+    fn name(&self, run: &Run<'_>) -> String {
+        self.own_name(run).unwrap_or_else(|_| path_to_text(&self.first().below_run))
+    }
+
+    fn views(&self) -> impl Iterator<Item = &FileView> {
+        self.files.iter().map(|member| member.view)
+    }
+}
+
+impl Member<'_> {
+    fn slot(&self, rule: &Rule) -> &'static str {
+        match (&rule.output, self.captures.get("read").map(String::as_str)) {
+            (Output::Data(_), _) => "data",
+            (Output::Sample(_), Some("2")) => "reads2",
+            (Output::Sample(_), _) => "reads1",
+        }
+    }
+
+    /// Lane, then part: the order in which files of one slot are concatenated.
+    fn order(&self) -> (Ordinal, Ordinal) {
+        let ordinal = |name: &str| Ordinal(self.captures.get(name).cloned().unwrap_or_default());
+        (ordinal("lane"), ordinal("part"))
+    }
+}
+
+/// A captured lane or part: numbers by their value, before words by theirs.
+#[derive(Debug, Clone)]
+struct Ordinal(String);
+
+impl Ord for Ordinal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self.0.parse::<u64>(), other.0.parse::<u64>()) {
+            (Ok(a), Ok(b)) => a.cmp(&b),
+            (Ok(_), Err(_)) => Ordering::Less,
+            (Err(_), Ok(_)) => Ordering::Greater,
+            (Err(_), Err(_)) => self.0.cmp(&other.0),
+        }
+    }
+}
+
+impl PartialOrd for Ordinal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ordinal {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Ordinal {}
+
+struct Context<'a> {
+    watch: &'a str,
+    run: Run<'a>,
+    view: &'a RunView,
+    /// Every file of the run that a rule takes.
+    taken: Vec<&'a FileView>,
+}
+
+impl Context<'_> {
+    fn assembled(&self, name: String, groups: &[Group<'_>]) -> Assembled {
+        let group = &groups[0];
+        let mut sample = Sample {
+            key: SampleKey { kind: group.kind(), watch: self.watch.to_owned(), run: run_key(self.view), name },
+            rule: group.rule.name.clone(),
+            target: group.rule.target(&self.run, &group.captures),
+            slots: Vec::new(),
+        };
+        let slots = slots(group, &sample.key.name);
+        let (standing, in_time) = self.standing(groups, &slots, &sample.key.name);
+        sample.slots = slots.into_iter().map(|slot| slot.into_slot(&sample.key.name)).collect();
+        if let Target::Sample { name, .. } = &mut sample.target {
+            name.clone_from(&sample.key.name);
+        }
+        Assembled { sample, standing, in_time }
+    }
+
+    fn standing(&self, groups: &[Group<'_>], slots: &[Filled<'_>], name: &str) -> (Standing, Option<Duration>) {
+        let group = &groups[0];
+        let files = || groups.iter().flat_map(Group::views);
+        if files().all(|file| file.observation.existing) {
+            return (Standing::Skipped("it lay there at the watch's first start (existing)".to_owned()), None);
+        }
+        if let Some(reason) =
+            name_trouble(groups, &self.run, name).or_else(|| slots.iter().find_map(Filled::claimed_twice))
+        {
+            return (Standing::Blocked(reason), None);
+        }
+
+        let missing = Missing::of(group.rule, self.view, slots);
+        let verdict = self.view.verdict(group.views());
+        // A run whose marker came before the last of its files is not over while one of them still changes.
+        let others: &[&FileView] = if self.view.is_drop_folder() { &[] } else { &self.taken };
+        let own = Unsettled::of(group.views());
+        let unsettled = own.or_else(|| match verdict {
+            Verdict::Complete => Unsettled::of(others.iter().copied()),
+            Verdict::Waits { .. } => None,
+        });
+        let waits = match (&verdict, &unsettled) {
+            (Verdict::Complete, None) => None,
+            (Verdict::Complete, Some(unsettled)) => Some((unsettled.reason(), unsettled.settles_in)),
+            (Verdict::Waits { reason, in_time }, unsettled) => {
+                let settles_in = unsettled.as_ref().map_or(Some(Duration::ZERO), |u| u.settles_in);
+                Some((reason.clone(), in_time.zip(settles_in).map(|(a, b)| a.max(b))))
+            }
+        };
+        if let Some((reason, in_time)) = waits {
+            return match missing {
+                Some(missing) => (Standing::Waiting(format!("waiting for {}; {reason}", missing.what)), None),
+                None => (Standing::Waiting(reason), in_time),
+            };
+        }
+        match missing {
+            Some(missing) if missing.may_still_come => {
+                (Standing::Waiting(format!("waiting for {}", missing.what)), None)
+            }
+            Some(missing) => {
+                let reason = format!("{} is missing: {}", missing.what, missing.although);
+                (Standing::Blocked(reason), None)
+            }
+            None => match slots_trouble(slots, name) {
+                Some(reason) => (Standing::Blocked(reason), None),
+                None => (Standing::Ready, None),
+            },
+        }
+    }
+}
+
+/// Two groups that come out with one name, or a name that Flow cannot take.
+fn name_trouble(groups: &[Group<'_>], run: &Run<'_>, name: &str) -> Option<String> {
+    let [first, rest @ ..] = groups else { return None };
+    if let Some(second) = rest.first() {
+        let (a, b) = (path_to_text(&first.first().below_run), path_to_text(&second.first().below_run));
+        return Some(format!(
+            "two groups of files come out with the name {name}: {a} (rule {}) and {b} (rule {}){}; capture what tells \
+             them apart and use it in the name",
+            first.rule.name,
+            second.rule.name,
+            if rest.len() > 1 { format!(" and {} more", rest.len() - 1) } else { String::new() }
+        ));
+    }
+    let error = first.own_name(run).err()?;
+    Some(format!("cannot name what rule {} makes of {name}: {error}", first.rule.name))
+}
+
+/// Files that have not settled.
+struct Unsettled {
+    first: String,
+    count: usize,
+    settles_in: Option<Duration>,
+}
+
+impl Unsettled {
+    fn of<'a>(files: impl Iterator<Item = &'a FileView>) -> Option<Self> {
+        let mut unsettled: Option<Self> = None;
+        for file in files.filter(|file| !file.settled) {
+            let entry = unsettled.get_or_insert_with(|| Self {
+                first: path_to_text(&file.below_run),
+                count: 0,
+                settles_in: Some(Duration::ZERO),
+            });
+            entry.count += 1;
+            entry.settles_in = entry.settles_in.zip(file.settles_in).map(|(a, b)| a.max(b));
+        }
+        unsettled
+    }
+
+    fn reason(&self) -> String {
+        match self.count {
+            1 => format!("{} has not settled yet", self.first),
+            count => format!("{count} files have not settled yet, {} among them", self.first),
+        }
+    }
+}
+
+/// A slot that should be there and is not.
+struct Missing {
+    what: &'static str,
+    /// Whether the run goes on for ever, so that it is never too late.
+    may_still_come: bool,
+    although: &'static str,
+}
+
+impl Missing {
+    fn of(rule: &Rule, view: &RunView, slots: &[Filled<'_>]) -> Option<Self> {
+        if matches!(rule.output, Output::Data(_)) || !rule.captures("read") {
+            return None;
+        }
+        let has = |key| slots.iter().any(|slot| slot.key == key);
+        let paired = rule.paired.unwrap_or(if view.is_drop_folder() { Paired::Required } else { Paired::Auto });
+        let although = "the run is complete without it";
+        let may_still_come = view.is_endless();
+        match (has("reads1"), has("reads2")) {
+            (false, _) => Some(Self { what: "reads1", may_still_come, although }),
+            (true, false) if paired == Paired::Required => Some(Self { what: "reads2", may_still_come, although }),
+            _ => None,
+        }
+    }
+}
+
+/// A slot with the files that claim it, in order.
+struct Filled<'a> {
+    key: &'static str,
+    /// Of a generic file, the name that its rule gives it.
+    filename: Option<String>,
+    members: Vec<&'a Member<'a>>,
+}
+
+fn slots<'a>(group: &'a Group<'a>, name: &str) -> Vec<Filled<'a>> {
+    let filename = matches!(group.rule.output, Output::Data(_)).then(|| name.to_owned());
+    let mut slots: BTreeMap<&'static str, Vec<&Member<'_>>> = BTreeMap::new();
+    for member in &group.files {
+        slots.entry(member.slot(group.rule)).or_default().push(member);
+    }
+    slots
+        .into_iter()
+        .map(|(key, mut members)| {
+            members.sort_by(|a, b| a.order().cmp(&b.order()).then_with(|| a.view.path.cmp(&b.view.path)));
+            Filled { key, filename: filename.clone(), members }
+        })
+        .collect()
+}
+
+impl Filled<'_> {
+    /// Two files for one place.
+    fn claimed_twice(&self) -> Option<String> {
+        let twice = self.members.windows(2).find(|pair| pair[0].order() == pair[1].order())?;
+        let [a, b] = [&twice[0], &twice[1]].map(|member| path_to_text(&member.view.below_run));
+        Some(format!(
+            "two files claim {}: {a} and {b}; remove one, or capture what tells them apart (a lane, a part, a folder)",
+            self.key
+        ))
+    }
+
+    fn is_gzip(member: &Member<'_>) -> bool {
+        file_name(&member.view.path).ends_with(".gz")
+    }
+
+    /// The name under which Flow stores the slot: of one part, the part's own; of several, the sample's.
+    fn filename(&self, sample: &str) -> Result<String, NameError> {
+        match (&self.filename, self.members.as_slice()) {
+            (Some(filename), _) => Ok(filename.clone()),
+            (None, [only]) => acceptable_name(&file_name(&only.view.path)),
+            (None, members) => {
+                let read = if self.key == "reads2" { 2 } else { 1 };
+                let gz = if members.iter().all(|member| Self::is_gzip(member)) { ".gz" } else { "" };
+                acceptable_name(&format!("{sample}_R{read}.fastq{gz}"))
+            }
+        }
+    }
+
+    fn into_slot(self, sample: &str) -> Slot {
+        Slot {
+            key: self.key.to_owned(),
+            filename: self.filename(sample).unwrap_or_default(),
+            parts: self.members.iter().map(|member| part(member.view)).collect(),
+        }
+    }
+}
+
+/// What keeps whole and settled slots from being sent.
+fn slots_trouble(slots: &[Filled<'_>], sample: &str) -> Option<String> {
+    if let [first, second] = slots {
+        let places = |slot: &Filled<'_>| slot.members.iter().map(|member| member.order()).collect::<Vec<_>>();
+        if places(first) != places(second) {
+            return Some(format!(
+                "{} has {} and {} has {}: mates must have the same lanes and parts",
+                first.key,
+                described(first),
+                second.key,
+                described(second)
+            ));
+        }
+    }
+    slots.iter().find_map(|slot| {
+        let names = || slot.members.iter().map(|member| path_to_text(&member.view.below_run));
+        if let Some(empty) = slot.members.iter().find(|member| member.view.observation.fingerprint.size == 0)
+            && slot.members.len() == 1
+        {
+            return Some(format!(
+                "{} is empty, and Flow cannot take an empty file",
+                path_to_text(&empty.view.below_run)
+            ));
+        }
+        if slot.members.iter().all(|member| member.view.observation.fingerprint.size == 0) {
+            return Some(format!("all files of {} are empty, and Flow cannot take an empty file", slot.key));
+        }
+        if slot.members.len() > 1 {
+            let is_fastq = |name: &str| {
+                let name = name.strip_suffix(".gz").unwrap_or(name);
+                name.ends_with(".fastq") || name.ends_with(".fq")
+            };
+            if let Some(other) = names().find(|name| !is_fastq(name)) {
+                return Some(format!("{other} cannot be joined with others byte by byte: only FASTQ can"));
+            }
+            let zipped = slot.members.iter().filter(|member| Filled::is_gzip(member)).count();
+            if zipped != 0 && zipped != slot.members.len() {
+                return Some(format!("{} mixes plain and gzipped files, which cannot be joined", slot.key));
+            }
+        }
+        let error = slot.filename(sample).err()?;
+        Some(format!("cannot name {}: {error}", names().next().unwrap_or_default()))
+    })
+}
+
+/// "lanes 1, 2" for an error text.
+fn described(slot: &Filled<'_>) -> String {
+    let one = |member: &&Member<'_>| {
+        let (lane, part) = member.order();
+        match (lane.0.as_str(), part.0.as_str()) {
+            ("", "") => "no lane".to_owned(),
+            (lane, "") => format!("lane {lane}"),
+            ("", part) => format!("part {part}"),
+            (lane, part) => format!("lane {lane} part {part}"),
+        }
+    };
+    slot.members.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn part(file: &FileView) -> Part {
+    Part { path: file.path.clone(), fingerprint: file.observation.fingerprint }
+}
+
+/// The file's own name, with what is not UTF-8 replaced.
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}

@@ -179,12 +179,13 @@ impl Journal {
         .await
     }
 
-    /// Takes in what assembly says of samples. What is on its way is left alone; what is not changed is not written.
+    /// Takes in what assembly says of samples; gives the records that changed. What is on its way is left alone.
     ///
     /// # Errors
     /// When it cannot be made durable.
-    pub async fn assembled(&self, assembled: Vec<(Sample, Standing)>) -> Result<(), JournalError> {
+    pub async fn assembled(&self, assembled: Vec<(Sample, Standing)>) -> Result<Vec<Record>, JournalError> {
         self.transact(move |transaction| {
+            let mut changed = Vec::new();
             for (sample, standing) in assembled {
                 let old = transaction.record(&sample.id())?;
                 let new = match old.clone() {
@@ -192,7 +193,35 @@ impl Journal {
                     None => Record::new(sample, standing, Timestamp::now()),
                 };
                 if old.as_ref() != Some(&new) {
-                    transaction.put(old.as_ref(), new);
+                    transaction.put(old.as_ref(), new.clone());
+                    changed.push(new);
+                }
+            }
+            Ok(changed)
+        })
+        .await
+    }
+
+    /// Takes in that no rule makes these samples any more. `is_regrouped` says of a sample whether its files are still
+    /// there, and belong to others now: then what was never sent is forgotten. Else it waits for its files.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    pub async fn unmade(
+        &self,
+        ids: Vec<SampleId>,
+        is_regrouped: impl Fn(&Sample) -> bool + Send + 'static,
+    ) -> Result<(), JournalError> {
+        self.transact(move |transaction| {
+            for id in ids {
+                let Some(old) = transaction.record(&id)? else { continue };
+                if old.is_untouched() && is_regrouped(&old.sample) {
+                    transaction.forget(&id);
+                } else {
+                    let new = old.clone().vanished();
+                    if new != old {
+                        transaction.put(Some(&old), new);
+                    }
                 }
             }
             Ok(())
@@ -216,20 +245,6 @@ impl Journal {
             let new = transition(old.clone()).map_err(|misstep| JournalError::Misstep { sample: id, misstep })?;
             transaction.put(Some(&old), new.clone());
             Ok(new)
-        })
-        .await
-    }
-
-    /// Forgets samples of which nothing was ever sent: they are no longer made by any rule.
-    ///
-    /// # Errors
-    /// When it cannot be made durable.
-    pub async fn forget(&self, ids: Vec<SampleId>) -> Result<(), JournalError> {
-        self.transact(move |transaction| {
-            for id in ids {
-                transaction.forget(&id);
-            }
-            Ok(())
         })
         .await
     }

@@ -199,6 +199,26 @@ impl Record {
         }
     }
 
+    /// Its files are no longer on disk. What is on its way finds that out by itself, and what is settled stays so.
+    #[must_use]
+    pub fn vanished(self) -> Self {
+        match self.state {
+            State::Waiting { .. } | State::Queued { upload: None } | State::Blocked { by: Blocker::Assembly, .. } => {
+                let reason = "its files are gone; it waits for them to come back".to_owned();
+                Self { state: State::Waiting { reason }, ..self }
+            }
+            _ => self,
+        }
+    }
+
+    /// Whether nothing was ever sent of it and no person decided anything about it.
+    pub fn is_untouched(&self) -> bool {
+        matches!(
+            self.state,
+            State::Waiting { .. } | State::Queued { upload: None } | State::Blocked { by: Blocker::Assembly, .. }
+        )
+    }
+
     /// A queued or retrying sample's turn has come.
     pub fn taken(self) -> Result<Self, Misstep> {
         let upload = match self.state {

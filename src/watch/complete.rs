@@ -38,6 +38,16 @@ impl Check {
         }
     }
 
+    /// Whether it says that no more files will come, rather than that those that are there have settled.
+    pub(super) fn tells_an_end(&self) -> bool {
+        match self {
+            Check::Marker { .. } | Check::Quiet(_) => true,
+            Check::Settled => false,
+            Check::Any(checks) => checks.iter().all(Check::tells_an_end),
+            Check::All(checks) => checks.iter().any(Check::tells_an_end),
+        }
+    }
+
     /// The verdict over `group`. `quiet_for` is the run's; `None` takes the group's own, the least of its files'.
     pub(super) fn judge(&self, group: &[&FileView], quiet_for: Option<Duration>) -> Verdict {
         let waits = |reason, in_time| Verdict::Waits { reason, in_time };

@@ -97,6 +97,11 @@ impl RunView {
         self.folder.as_os_str().is_empty()
     }
 
+    /// Whether nothing ever says that no more files will come: a drop folder without a marker or a quiet time.
+    pub fn is_endless(&self) -> bool {
+        self.is_drop_folder() && !self.check.tells_an_end()
+    }
+
     /// Whether a sample made of `group`, files of this view, may be taken.
     ///
     /// A run folder's verdict is the run's, whatever the group. In a drop folder, which is never quiet as a whole,

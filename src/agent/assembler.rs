@@ -1,0 +1,229 @@
+//! One watch's news, on its way into the journal: remembered first, then assembled, then written down.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, watch as signal};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::AgentError;
+use crate::assemble::{self, Assembly, assemble};
+use crate::config::WatchConfig;
+use crate::journal::{Journal, JournalError, Record, State};
+use crate::manifest::Manifest;
+use crate::sample::{SampleId, path_to_text};
+use crate::status::{Board, LeftOut, WatchStatus};
+use crate::watch::{News, RunView};
+
+/// How long the folder gets to show what an upload has stumbled upon, before the same view is assembled again.
+const RECHECK: Duration = Duration::from_secs(2);
+
+/// How far a watch has been looked at, for a run that ends by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Report {
+    pub watch: String,
+    /// Whether all of the folder has been seen since the start.
+    pub is_scanned: bool,
+    /// Whether it cannot be looked at now.
+    pub condition: Option<String>,
+    /// How long it takes, at the most, until samples that only time keeps back are ready; `None` when there are none.
+    pub ready_in: Option<Duration>,
+}
+
+pub(super) struct Assembler {
+    watch: String,
+    manifest: Arc<Manifest>,
+    journal: Journal,
+    board: Board,
+    wake: Arc<Notify>,
+    report: signal::Sender<Report>,
+    views: HashMap<PathBuf, RunView>,
+    /// The samples of each run that the journal has, by the run's key.
+    made: HashMap<String, HashSet<SampleId>>,
+    /// By run folder, how long its samples wait that only time keeps back.
+    ready_in: HashMap<PathBuf, Duration>,
+}
+
+impl Assembler {
+    pub fn new(
+        watched: &WatchConfig,
+        journal: Journal,
+        board: Board,
+        wake: Arc<Notify>,
+    ) -> Result<(Self, signal::Receiver<Report>), JournalError> {
+        let watch = watched.watch.name.clone();
+        let mut made: HashMap<String, HashSet<SampleId>> = HashMap::new();
+        for record in journal.records() {
+            let sample = record?.sample;
+            if sample.key.watch == watch {
+                made.entry(sample.key.run.clone()).or_default().insert(sample.id());
+            }
+        }
+        let (report, to_report) = signal::channel(Report { watch: watch.clone(), ..Report::default() });
+        let assembler = Self {
+            watch,
+            manifest: watched.manifest.clone(),
+            journal,
+            board,
+            wake,
+            report,
+            views: HashMap::new(),
+            made,
+            ready_in: HashMap::new(),
+        };
+        Ok((assembler, to_report))
+    }
+
+    /// Takes in news until `shutdown`. Each `recheck` says that an upload found the files other than they were seen.
+    pub async fn run(
+        mut self,
+        mut news: mpsc::Receiver<News>,
+        mut recheck: mpsc::UnboundedReceiver<()>,
+        shutdown: CancellationToken,
+    ) -> Result<(), AgentError> {
+        let mut recheck_at = None;
+        loop {
+            let rechecking = async {
+                match recheck_at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                Some(news) = news.recv() => self.take(news, recheck_at.is_some()).await?,
+                Some(()) = recheck.recv() => {
+                    self.wake.notify_one();
+                    recheck_at = Some(Instant::now() + RECHECK);
+                    self.report.send_modify(|report| report.ready_in = Some(RECHECK));
+                }
+                () = rechecking => {
+                    recheck_at = None;
+                    let views = self.views.values().cloned().collect();
+                    self.assemble(views).await?;
+                    self.show_ready_in(false);
+                }
+                () = shutdown.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    async fn take(&mut self, news: News, is_rechecking: bool) -> Result<(), AgentError> {
+        self.say_conditions(&news);
+        // What was seen is remembered before anything follows from it, the first start's baseline above all.
+        self.journal.observe(&self.watch, &news.changed, news.baseline.as_ref()).await?;
+
+        for folder in &news.gone_runs {
+            self.views.remove(folder);
+            self.ready_in.remove(folder);
+            self.board.set_left_out(&self.watch, &path_to_text(folder), Vec::new());
+            if let Some(made) = self.made.get(&path_to_text(folder)) {
+                self.journal.unmade(made.iter().cloned().collect(), |_| false).await?;
+            }
+        }
+        for view in &news.runs {
+            if self.views.insert(view.folder.clone(), view.clone()).is_none() && !view.is_drop_folder() {
+                tracing::info!(watch = self.watch, run = view.name, files = view.files.len(), "run folder seen");
+            }
+        }
+        self.assemble(news.runs).await?;
+        if news.scanned && !self.report.borrow().is_scanned {
+            self.unmake_unseen_runs().await?;
+        }
+        if let Some(left_out) = news.left_out {
+            let left_out = left_out
+                .into_iter()
+                .map(|left_out| LeftOut { path: path_to_text(&left_out.path), reason: left_out.reason })
+                .collect();
+            self.board.set_left_out(&self.watch, "", left_out);
+        }
+        self.board.set_watch(WatchStatus {
+            name: self.watch.clone(),
+            mode: news.mode.to_owned(),
+            condition: news.condition.clone(),
+        });
+        self.report.send_modify(|report| {
+            report.is_scanned = news.scanned;
+            report.condition = news.condition;
+        });
+        self.show_ready_in(is_rechecking);
+        Ok(())
+    }
+
+    /// Assembles runs and writes down what came of it.
+    async fn assemble(&mut self, views: Vec<RunView>) -> Result<(), AgentError> {
+        for view in views {
+            let Assembly { samples, left_out } = assemble(&self.watch, &self.manifest, &view);
+            let run = assemble::run_key(&view);
+            let left_out = left_out
+                .into_iter()
+                .map(|(path, reason)| LeftOut { path: path_to_text(&path), reason })
+                .collect();
+            self.board.set_left_out(&self.watch, &run, left_out);
+            match samples.iter().filter_map(|assembled| assembled.in_time).max() {
+                Some(wait) => self.ready_in.insert(view.folder.clone(), wait),
+                None => self.ready_in.remove(&view.folder),
+            };
+
+            let ids: HashSet<_> = samples.iter().map(|assembled| assembled.sample.id()).collect();
+            let decided = samples.into_iter().map(|assembled| (assembled.sample, assembled.standing)).collect();
+            for record in self.journal.assembled(decided).await? {
+                say(&record);
+            }
+            let made = self.made.entry(run).or_default();
+            let unmade: Vec<_> = made.difference(&ids).cloned().collect();
+            made.extend(ids);
+            if !unmade.is_empty() {
+                let present: HashSet<_> = view.files.into_iter().map(|file| file.path).collect();
+                let is_regrouped =
+                    move |sample: &crate::sample::Sample| sample.parts().any(|part| present.contains(&part.path));
+                self.journal.unmade(unmade, is_regrouped).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After the first scan: runs that the journal knows and the folder no longer has.
+    async fn unmake_unseen_runs(&mut self) -> Result<(), AgentError> {
+        let seen: HashSet<_> = self.views.values().map(assemble::run_key).collect();
+        let unseen = self.made.iter().filter(|(run, _)| !seen.contains(*run));
+        let ids = unseen.flat_map(|(_, ids)| ids.iter().cloned()).collect();
+        self.journal.unmade(ids, |_| false).await?;
+        Ok(())
+    }
+
+    fn show_ready_in(&self, is_rechecking: bool) {
+        let time = self.ready_in.values().max().copied();
+        let recheck = is_rechecking.then_some(RECHECK);
+        self.report.send_modify(|report| report.ready_in = time.max(recheck));
+    }
+
+    fn say_conditions(&self, news: &News) {
+        let before = self.report.borrow();
+        let (watch, mode) = (&self.watch, news.mode);
+        match (&before.condition, &news.condition) {
+            (old, Some(condition)) if old.as_ref() != Some(condition) => tracing::warn!(watch, condition, "watch"),
+            (Some(_), None) => tracing::info!(watch, "the watch is well again"),
+            _ => {}
+        }
+        if news.scanned && !before.is_scanned {
+            tracing::info!(watch, mode, runs = news.runs.len(), left_out = news.left_out_count, "watching");
+        }
+    }
+}
+
+/// One line for what a person would want to know.
+fn say(record: &Record) {
+    let key = &record.sample.key;
+    let (sample, run, bytes) = (&key.name, &key.run, record.sample.size());
+    match &record.state {
+        State::Queued { .. } => tracing::info!(sample, run, bytes, "complete"),
+        State::Blocked { reason, .. } => tracing::warn!(sample, run, reason, "blocked"),
+        State::Done { sent } if sent.changed => tracing::warn!(sample, run, "its files changed after it was sent"),
+        State::Waiting { reason } => tracing::debug!(sample, run, reason, "waiting"),
+        State::Skipped { reason } => tracing::debug!(sample, run, reason, "skipped"),
+        _ => {}
+    }
+}

@@ -1,0 +1,80 @@
+//! `run --once`: when everything that can be done now is done.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::watch as signal;
+use tokio::time::Instant;
+
+use super::Ending;
+use super::assembler::Report;
+use crate::journal::{Journal, Tally};
+use crate::upload::Gate;
+
+/// Time that is waited for, so that what is whole may settle or become quiet. A longer quiet time is for the next
+/// call: what was seen is remembered.
+const PATIENCE: Duration = Duration::from_secs(150);
+/// How often it is looked at whether anything got further.
+const LOOK: Duration = Duration::from_millis(200);
+
+pub(super) struct Once<'a> {
+    journal: &'a Journal,
+    gate: &'a Gate,
+    reports: Vec<signal::Receiver<Report>>,
+    give_up_after: Duration,
+}
+
+/// What shows whether things got further: samples in each state, and bytes acknowledged. A retry is none.
+type Progress = (BTreeMap<&'static str, Tally>, u64);
+
+impl<'a> Once<'a> {
+    pub fn new(
+        journal: &'a Journal,
+        gate: &'a Gate,
+        reports: Vec<signal::Receiver<Report>>,
+        give_up_after: Duration,
+    ) -> Self {
+        Self { journal, gate, reports, give_up_after }
+    }
+
+    pub async fn ended(self) -> Ending {
+        let mut before = self.progress();
+        let mut got_further = Instant::now();
+        loop {
+            let reports: Vec<Report> = self.reports.iter().map(|report| report.borrow().clone()).collect();
+            let is_seen = reports.iter().all(|report| report.is_scanned || report.condition.is_some());
+            let is_ripening = reports.iter().any(|report| report.ready_in.is_some_and(|wait| wait <= PATIENCE));
+            let tally = self.journal.tally();
+            let open = |states: &[&str]| states.iter().filter_map(|s| tally.get(s)).map(|t| t.samples).sum::<usize>();
+            if is_seen && !is_ripening && open(&["queued", "uploading", "retrying"]) == 0 {
+                let unseen = reports.into_iter().filter(|report| !report.is_scanned).map(|report| report.watch);
+                return Ending::Finished { unseen: unseen.collect() };
+            }
+            if let Some(closed) = self.gate.closed()
+                && closed.is_refused
+                && is_seen
+                && open(&["queued", "retrying"]) > 0
+                && open(&["uploading"]) == 0
+            {
+                return Ending::Refused { reason: closed.reason };
+            }
+            let now = self.progress();
+            if now != before {
+                before = now;
+                got_further = Instant::now();
+            } else if got_further.elapsed() >= self.give_up_after {
+                return Ending::GaveUp;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        let mut tally = self.journal.tally();
+        // To and fro between these is what a fault looks like.
+        for state in ["queued", "uploading", "retrying"] {
+            tally.remove(state);
+        }
+        (tally, self.journal.in_flight().iter().map(|sample| sample.sent).sum())
+    }
+}
