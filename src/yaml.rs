@@ -151,6 +151,7 @@ impl Document {
     pub fn problems_at(&self, mut notes: Vec<(Spot, String)>) -> Problems {
         // Nodes are numbered as they stand in the text.
         notes.sort_by_key(|(spot, _)| spot.node);
+        notes.dedup();
         let left_out = notes.len().saturating_sub(MOST_PROBLEMS);
         let located = notes.into_iter().take(MOST_PROBLEMS).map(|(spot, message)| Problem {
             place: tree::locate(&self.text, spot.node),
@@ -180,7 +181,7 @@ impl fmt::Debug for Document {
 
 /// The word of `known` that was probably meant: the nearest, where a few letters differ.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (word.chars().count() / 3).clamp(1, 3);
+    let allowed = ((word.chars().count() + 1) / 3).clamp(1, 3);
     let near = known.into_iter().map(|candidate| (distance(word, candidate), candidate));
     near.filter(|(distance, _)| *distance <= allowed).min_by_key(|(distance, _)| *distance).map(|(_, word)| word)
 }

@@ -154,7 +154,7 @@ fn output(map: &mut Map, names: &Names) -> Option<Output> {
         }
         (None, None) => {
             if !map.peek("multiplexed") {
-                map.value().problem("the rule says not what to make of its files; expected sample or data");
+                map.value().problem("the rule does not say what to make of its files; expected sample or data");
             }
             None
         }

@@ -58,7 +58,7 @@ impl<'d> Value<'d> {
         }
     }
 
-    /// Whether it is a map with anything in it, without noting anything.
+    /// Whether it is a map, without noting anything.
     pub fn is_map(&self) -> bool {
         matches!(self.node.kind, Kind::Map(_))
     }
@@ -66,6 +66,15 @@ impl<'d> Value<'d> {
     /// Whether it is a list, without noting anything.
     pub fn is_list(&self) -> bool {
         matches!(self.node.kind, Kind::List(_))
+    }
+
+    /// Whether it is a list or a map with nothing in it, or nothing at all, without noting anything.
+    pub fn is_empty(&self) -> bool {
+        match &self.node.kind {
+            Kind::Scalar(scalar, _) => *scalar == Scalar::Null,
+            Kind::List(nodes) => nodes.is_empty(),
+            Kind::Map(entries) => entries.is_empty(),
+        }
     }
 
     /// A text that `parse` understands; its error is noted.
@@ -78,7 +87,7 @@ impl<'d> Value<'d> {
         let found = self.as_text().and_then(|text| choices.iter().find(|(word, _)| *word == text));
         if found.is_none() {
             let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-            self.expected(&words.join(", "));
+            self.expected(&words.join(" or "));
         }
         found.map(|(_, choice)| *choice)
     }

@@ -1,0 +1,135 @@
+//! The `flow` section: where Flow is, who asks, and how.
+
+use super::{Credentials, FlowSettings, Reader};
+use crate::flow::{ClientConfig, DEFAULT_BASE_URL};
+use crate::yaml::Value;
+
+/// The agent's own chunk size in bytes, `auto` in the config: far fewer requests than the reference client's.
+const AUTO_CHUNK_SIZE: u64 = 8_000_000;
+
+/// The largest chunk; each upload holds one in memory.
+const LARGEST_CHUNK: u64 = 1_000_000_000;
+
+const MOST_RETRIES: u64 = 1000;
+
+impl Default for FlowSettings {
+    fn default() -> Self {
+        Self {
+            base_url: DEFAULT_BASE_URL.to_owned(),
+            credentials: Credentials::Environment,
+            client: ClientConfig { chunk_size: AUTO_CHUNK_SIZE, ..ClientConfig::default() },
+            proxy: None,
+        }
+    }
+}
+
+impl Reader {
+    pub(super) fn flow(&self, value: &Value) -> Option<FlowSettings> {
+        let defaults = FlowSettings::default();
+        let client = defaults.client;
+        let mut map = value.map("a map with base_url and credentials")?;
+        let allow_http = map.get("allow_http").map_or(Some(false), |value| value.boolean());
+        let base_url = map.get("base_url").map_or(Some(defaults.base_url), |value| base_url(&value, allow_http));
+        let credentials = match map.get("credentials") {
+            Some(value) => self.credentials(&value),
+            None => Some(Credentials::Environment),
+        };
+        let chunk_size = map.get("chunk_size").map_or(Some(AUTO_CHUNK_SIZE), |value| match value.as_text() {
+            Some("auto") => Some(AUTO_CHUNK_SIZE),
+            _ => value.size(LARGEST_CHUNK),
+        });
+        let connection_retries = map.get("connection_retries").map_or(Some(client.connection_retries), retries);
+        let request_timeout = map.get("request_timeout").map_or(Some(client.request_timeout), |value| value.duration());
+        let upload_retries = map.get("upload_retries").map_or(Some(client.upload_retries), retries);
+        let show_progress = map.get("show_progress").map_or(Some(client.show_progress), |value| value.boolean());
+        let proxy = map.get("proxy").map_or(Some(None), |value| proxy(&value).map(Some));
+        map.finish();
+        allow_http?;
+        Some(FlowSettings {
+            base_url: base_url?,
+            credentials: credentials?,
+            client: ClientConfig {
+                chunk_size: chunk_size?,
+                show_progress: show_progress?,
+                connection_retries: connection_retries?,
+                request_timeout: request_timeout?,
+                upload_retries: upload_retries?,
+            },
+            proxy: proxy?,
+        })
+    }
+
+    fn credentials(&self, value: &Value) -> Option<Credentials> {
+        let mut map = value.map("a map with token_file, or with username and password_file")?;
+        let token_file = map.get("token_file").map(|value| (self.path(&value), value));
+        let username = map.get("username").map(|value| (value.text("a username").map(str::to_owned), value));
+        let password_file = map.get("password_file").map(|value| (self.path(&value), value));
+        map.refuse(
+            &["token", "password", "api_token"],
+            "a secret does not belong into this file; put it into a file of its own and name that with token_file or \
+             password_file",
+        );
+        map.finish();
+        match (token_file, username, password_file) {
+            (None, None, None) => Some(Credentials::Environment),
+            (Some((file, _)), None, None) => file.map(Credentials::TokenFile),
+            (None, Some((username, _)), Some((password_file, _))) => {
+                Some(Credentials::Password { username: username?, password_file: password_file? })
+            }
+            (Some((_, value)), _, _) => {
+                value.problem("there is a username or a password_file beside it; keep the one or the other");
+                None
+            }
+            (None, Some((_, value)), None) => {
+                value.problem("a username needs a password_file beside it");
+                None
+            }
+            (None, None, Some((_, value))) => {
+                value.problem("a password_file needs a username beside it");
+                None
+            }
+        }
+    }
+}
+
+/// The address of Flow's API. `allow_http` is `None` where that key is wrong itself.
+fn base_url(value: &Value, allow_http: Option<bool>) -> Option<String> {
+    let expected = "an address such as https://app.flow.bio/api";
+    let url = url(value, &["https", "http"], expected)?;
+    let is_loopback = match url.host_str()? {
+        "localhost" => true,
+        host => host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()),
+    };
+    if url.scheme() == "http" && !is_loopback && allow_http == Some(false) {
+        value.problem("http:// would send the credentials readable to all; write https://, or set allow_http: true");
+        return None;
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        value.expected(&format!("{expected}, without ? and #"));
+        return None;
+    }
+    Some(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn proxy(value: &Value) -> Option<String> {
+    url(value, &["http", "https"], "an address such as http://proxy.example.org:3128").map(|url| url.to_string())
+}
+
+/// An address with a host and without a password: this file, and what prints it, is no place for secrets.
+fn url(value: &Value, schemes: &[&str], expected: &str) -> Option<reqwest::Url> {
+    let text = value.text(expected)?;
+    let url = reqwest::Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host());
+    match url {
+        None => value.expected(expected),
+        Some(url) if !url.username().is_empty() || url.password().is_some() => value.problem(
+            "a secret does not belong into this file; write the address without user and password (a proxy's may \
+             stand in the variable HTTPS_PROXY of the service)",
+        ),
+        url => return url,
+    }
+    None
+}
+
+fn retries(value: Value) -> Option<u32> {
+    value.integer(0, MOST_RETRIES).and_then(|number| u32::try_from(number).ok())
+}

@@ -1,0 +1,160 @@
+use std::time::Duration;
+
+use super::*;
+use crate::watch::{Condition, Existing, Mode};
+
+const MANIFEST: &str = "version: 1\nrules:\n- {name: a, match: '{s}.fq', sample: {name: '{s}', type: x}}\n";
+
+/// Loads a config that lies beside a small manifest.
+fn load_text(text: &str) -> (tempfile::TempDir, Result<Config, ConfigError>) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("manifest.yaml"), MANIFEST).unwrap();
+    let file = dir.path().join("flow-ingest.yaml");
+    std::fs::write(&file, text).unwrap();
+    let config = load(&file);
+    (dir, config)
+}
+
+fn right(text: &str) -> (tempfile::TempDir, Config) {
+    let (dir, config) = load_text(text);
+    (dir, config.unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn wrong(text: &str) -> String {
+    load_text(text).1.expect_err(text).to_string()
+}
+
+#[test]
+fn what_is_not_said_has_its_documented_default() {
+    let (dir, config) = right("state_dir: state\nwatch: [{path: drop, manifest: manifest.yaml, existing: skip}]\n");
+    assert_eq!(config.state_dir, dir.path().join("state"));
+    assert_eq!(config.flow.base_url, "https://app.flow.bio/api");
+    assert_eq!(config.flow.credentials, Credentials::Environment);
+    assert_eq!(config.flow.client, ClientConfig { chunk_size: 8_000_000, ..ClientConfig::default() });
+    assert_eq!(config.flow.proxy, None);
+    assert_eq!(config.uploads, upload::Settings::default());
+    assert_eq!(config.status, status::Settings::default());
+    let WatchConfig { watch, manifest_file, .. } = &config.watches[0];
+    assert_eq!((watch.name.as_str(), &watch.path), ("drop", &dir.path().join("drop")));
+    assert_eq!(*manifest_file, dir.path().join("manifest.yaml"));
+    assert_eq!((&watch.existing, watch.mode, watch.settle), (&Existing::Skip, Mode::Auto, None));
+    assert_eq!((watch.poll, watch.rescan), (Duration::from_secs(30), Duration::from_secs(900)));
+    assert!(watch.run_folder.is_none() && watch.ignore.is_empty());
+    assert!(matches!(watch.complete_when, Condition::Settled));
+}
+
+#[test]
+fn what_is_said_arrives() {
+    let (dir, config) = right(
+        r#"
+flow:
+  base_url: http://127.0.0.1:8000/api/
+  credentials: { username: alice, password_file: secrets/password }
+  chunk_size: 64KiB
+  connection_retries: 0
+  request_timeout: 90s
+  upload_retries: 7
+  show_progress: false
+  proxy: http://proxy.example.org:3128
+state_dir: /var/lib/flow-ingest
+timezone: Europe/London
+uploads: { concurrency: 64, final_wait: 5m }
+watch:
+  - name: nextseq
+    path: /data/fastq
+    manifest: manifest.yaml
+    existing: { since: 2026-07-01 }
+    run_folder: "{date}_{flow_cell}"
+    complete_when: { all: [ { any: [ { marker: "Logs/*.txt" }, { quiet: 1h } ] }, settled ] }
+    settle: 10s
+    mode: poll
+    poll: 5s
+    rescan: 1h
+    ignore: ["**/*.bak"]
+  - { path: "/data/b", manifest: manifest.yaml, existing: { since: "2026-07-01T00:00:00+02:00" } }
+  - { path: "/data/c", manifest: manifest.yaml, existing: { since: 2026-07-01T08:30 } }
+status: { listen: none }
+"#,
+    );
+    assert_eq!(config.flow.base_url, "http://127.0.0.1:8000/api");
+    let password_file = dir.path().join("secrets/password");
+    assert_eq!(config.flow.credentials, Credentials::Password { username: "alice".into(), password_file });
+    let client = ClientConfig {
+        chunk_size: 65_536,
+        show_progress: false,
+        connection_retries: 0,
+        request_timeout: Duration::from_secs(90),
+        upload_retries: 7,
+    };
+    assert_eq!(config.flow.client, client);
+    assert_eq!(config.uploads, upload::Settings { concurrency: 64, final_wait: Some(Duration::from_secs(300)) });
+    assert_eq!(config.status.listen, None);
+    let since = |i: usize| match &config.watches[i].watch.existing {
+        Existing::Since(time) => time.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        [since(0), since(1), since(2)],
+        ["2026-06-30T23:00:00Z", "2026-06-30T22:00:00Z", "2026-07-01T07:30:00Z"]
+    );
+    let watch = &config.watches[0].watch;
+    assert_eq!(watch.settle, Some(Duration::from_secs(10)));
+    assert!(watch.ignore.is_match("x/y.bak") && watch.ignore.is_match("y.bak") && !watch.ignore.is_match("y.bak/z"));
+    let Condition::All(conditions) = &watch.complete_when else { panic!("{:?}", watch.complete_when) };
+    assert!(matches!(&conditions[..], [Condition::Any(any), Condition::Settled] if any.len() == 2));
+    assert!(Arc::ptr_eq(&config.watches[0].manifest, &config.watches[1].manifest));
+}
+
+#[test]
+fn a_config_may_go_to_any_task() {
+    fn is_shared<T: Send + Sync + Clone>() {}
+    is_shared::<Config>();
+}
+
+#[test]
+fn json_loads_too() {
+    right(
+        r#"{"state_dir": "s", "watch": [{"path": "d", "manifest": "manifest.yaml", "existing": "upload"}], "flow": null}"#,
+    );
+}
+
+#[test]
+fn credentials_are_sent_in_the_open_to_this_machine_only() {
+    let with = |flow: &str| {
+        let watch = "watch: [{path: d, manifest: manifest.yaml, existing: skip}]";
+        load_text(&format!("state_dir: s\n{watch}\nflow: {flow}\n")).1
+    };
+    for url in ["http://localhost:1/api", "http://127.8.9.1", "http://[::1]:8000/api", "https://flow.example.org"] {
+        assert!(with(&format!("{{base_url: \"{url}\"}}")).is_ok(), "{url}");
+    }
+    for url in ["http://flow.example.org", "http://localhost.example.org", "http://10.0.0.1", "ftp://x", "app.flow.bio"]
+    {
+        assert!(with(&format!("{{base_url: \"{url}\"}}")).is_err(), "{url}");
+    }
+    assert!(with("{base_url: \"http://10.0.0.1\", allow_http: true}").is_ok());
+    let error = with("{base_url: \"https://alice:s3cret@x\"}").unwrap_err().to_string();
+    assert!(!error.contains("s3cret"), "{error}");
+}
+
+#[test]
+fn watches_that_meet_are_found_through_links_and_dots() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("real/sub")).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("real"), dir.path().join("link")).unwrap();
+    let text = |a: &str, b: &str| {
+        let watch = |name: &str, path: String| {
+            format!("{{name: {name}, path: {path}, manifest: manifest.yaml, existing: skip}}")
+        };
+        let path = |path: &str| dir.path().join(path).display().to_string();
+        format!("state_dir: s\nwatch: [{}, {}]\n", watch("a", path(a)), watch("b", path(b)))
+    };
+    assert!(wrong(&text("real", "link")).contains("already"));
+    assert!(wrong(&text("link/sub", "real")).contains("one in the other"));
+    assert!(wrong(&text("x/../y", "y/z")).contains("one in the other"));
+    right(&text("real", "real2"));
+}
+
+#[test]
+fn a_flag_names_the_file() {
+    assert_eq!(locate(Some(Path::new("x.yaml"))), Path::new("x.yaml"));
+}
