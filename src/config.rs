@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use crate::flow::ClientConfig;
+use crate::flow::{ClientConfig, CredentialSource};
 use crate::manifest::Manifest;
 use crate::yaml::{Document, Problems, Value};
 use crate::{status, upload};
@@ -43,22 +43,10 @@ pub struct Config {
 pub struct FlowSettings {
     /// Without a slash at its end.
     pub base_url: String,
-    pub credentials: Credentials,
+    pub credentials: CredentialSource,
     pub client: ClientConfig,
     /// `None`: what the environment says.
     pub proxy: Option<String>,
-}
-
-/// Where the credentials come from; never the credentials themselves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credentials {
-    TokenFile(PathBuf),
-    Password {
-        username: String,
-        password_file: PathBuf,
-    },
-    /// None were named: `FLOW_API_TOKEN`, `FLOW_TOKEN_FILE`, `~/.config/flow/api-token`, looked up at run time.
-    Environment,
 }
 
 /// A watch, and the manifest that applies to it.

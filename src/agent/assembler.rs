@@ -157,10 +157,8 @@ impl Assembler {
         for view in views {
             let Assembly { samples, left_out } = assemble(&self.watch, &self.manifest, &view);
             let run = assemble::run_key(&view);
-            let left_out = left_out
-                .into_iter()
-                .map(|(path, reason)| LeftOut { path: path_to_text(&path), reason })
-                .collect();
+            let left_out =
+                left_out.into_iter().map(|(path, reason)| LeftOut { path: path_to_text(&path), reason }).collect();
             self.board.set_left_out(&self.watch, &run, left_out);
             match samples.iter().filter_map(|assembled| assembled.in_time).max() {
                 Some(wait) => self.ready_in.insert(view.folder.clone(), wait),

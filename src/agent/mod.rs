@@ -110,7 +110,9 @@ impl Agent {
         let once = async {
             match mode {
                 Mode::Service => std::future::pending().await,
-                Mode::Once { give_up_after } => Once::new(&self.journal, &self.gate, reports, give_up_after).ended().await,
+                Mode::Once { give_up_after } => {
+                    Once::new(&self.journal, &self.gate, reports, give_up_after).ended().await
+                }
             }
         };
         let ended = tokio::select! {
@@ -149,8 +151,7 @@ impl Agent {
                 baseline: self.journal.baseline(&name)?,
                 observations: self.journal.observations(&name)?,
             };
-            let (assembler, report) =
-                Assembler::new(watched, self.journal.clone(), self.board.clone(), wake.clone())?;
+            let (assembler, report) = Assembler::new(watched, self.journal.clone(), self.board.clone(), wake.clone())?;
             reports.push(report);
             let (recheck, to_recheck) = mpsc::unbounded_channel();
             lookers.insert(name.clone(), recheck);
@@ -262,9 +263,7 @@ impl Tasks {
     }
 }
 
-fn outcome(
-    ended: Result<(String, Result<(), AgentError>), tokio::task::JoinError>,
-) -> Result<(), AgentError> {
+fn outcome(ended: Result<(String, Result<(), AgentError>), tokio::task::JoinError>) -> Result<(), AgentError> {
     match ended {
         Ok((name, ended)) => ended.inspect_err(|error| tracing::error!(task = name, %error, "a task cannot go on")),
         Err(panic) => Err(AgentError::Task { task: "unknown".to_owned(), reason: Some(panic.to_string()) }),

@@ -1,7 +1,7 @@
 //! The `flow` section: where Flow is, who asks, and how.
 
-use super::{Credentials, FlowSettings, Reader};
-use crate::flow::{ClientConfig, DEFAULT_BASE_URL};
+use super::{FlowSettings, Reader};
+use crate::flow::{CredentialSource, ClientConfig, DEFAULT_BASE_URL};
 use crate::yaml::Value;
 
 /// The agent's own chunk size in bytes, `auto` in the config: far fewer requests than the reference client's.
@@ -16,7 +16,7 @@ impl Default for FlowSettings {
     fn default() -> Self {
         Self {
             base_url: DEFAULT_BASE_URL.to_owned(),
-            credentials: Credentials::Environment,
+            credentials: CredentialSource::Environment,
             client: ClientConfig { chunk_size: AUTO_CHUNK_SIZE, ..ClientConfig::default() },
             proxy: None,
         }
@@ -32,7 +32,7 @@ impl Reader {
         let base_url = map.get("base_url").map_or(Some(defaults.base_url), |value| base_url(&value, allow_http));
         let credentials = match map.get("credentials") {
             Some(value) => self.credentials(&value),
-            None => Some(Credentials::Environment),
+            None => Some(CredentialSource::Environment),
         };
         let chunk_size = map.get("chunk_size").map_or(Some(AUTO_CHUNK_SIZE), |value| match value.as_text() {
             Some("auto") => Some(AUTO_CHUNK_SIZE),
@@ -59,7 +59,7 @@ impl Reader {
         })
     }
 
-    fn credentials(&self, value: &Value) -> Option<Credentials> {
+    fn credentials(&self, value: &Value) -> Option<CredentialSource> {
         let mut map = value.map("a map with token_file, or with username and password_file")?;
         let token_file = map.get("token_file").map(|value| (self.path(&value), value));
         let username = map.get("username").map(|value| (value.text("a username").map(str::to_owned), value));
@@ -71,10 +71,10 @@ impl Reader {
         );
         map.finish();
         match (token_file, username, password_file) {
-            (None, None, None) => Some(Credentials::Environment),
-            (Some((file, _)), None, None) => file.map(Credentials::TokenFile),
+            (None, None, None) => Some(CredentialSource::Environment),
+            (Some((file, _)), None, None) => file.map(CredentialSource::TokenFile),
             (None, Some((username, _)), Some((password_file, _))) => {
-                Some(Credentials::Password { username: username?, password_file: password_file? })
+                Some(CredentialSource::Password { username: username?, password_file: password_file? })
             }
             (Some((_, value)), _, _) => {
                 value.problem("there is a username or a password_file beside it; keep the one or the other");

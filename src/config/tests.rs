@@ -29,7 +29,7 @@ fn what_is_not_said_has_its_documented_default() {
     let (dir, config) = right("state_dir: state\nwatch: [{path: drop, manifest: manifest.yaml, existing: skip}]\n");
     assert_eq!(config.state_dir, dir.path().join("state"));
     assert_eq!(config.flow.base_url, "https://app.flow.bio/api");
-    assert_eq!(config.flow.credentials, Credentials::Environment);
+    assert_eq!(config.flow.credentials, CredentialSource::Environment);
     assert_eq!(config.flow.client, ClientConfig { chunk_size: 8_000_000, ..ClientConfig::default() });
     assert_eq!(config.flow.proxy, None);
     assert_eq!(config.uploads, upload::Settings::default());
@@ -78,7 +78,7 @@ status: { listen: none }
     );
     assert_eq!(config.flow.base_url, "http://127.0.0.1:8000/api");
     let password_file = dir.path().join("secrets/password");
-    assert_eq!(config.flow.credentials, Credentials::Password { username: "alice".into(), password_file });
+    assert_eq!(config.flow.credentials, CredentialSource::Password { username: "alice".into(), password_file });
     let client = ClientConfig {
         chunk_size: 65_536,
         show_progress: false,
