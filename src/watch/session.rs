@@ -155,6 +155,10 @@ impl Session {
         }
         if full {
             station.schedule(found.started, &self.settings);
+        } else if station.watches_trouble().is_some() {
+            // A new folder that could not be watched: from now on, scans carry the watch.
+            let soon = now + self.settings.poll;
+            station.full_scan_at = std::cmp::min_by_key(station.full_scan_at, soon, |moment| moment.at);
         }
         self.picture.apply(&found, &station.root);
         Ok(())
