@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::AgentError;
 use crate::assemble::{self, Assembly, assemble};
 use crate::config::WatchConfig;
-use crate::journal::{Journal, JournalError, Record, State};
+use crate::journal::{Journal, JournalError, LeftOut, Record, State};
 use crate::manifest::Manifest;
 use crate::sample::{SampleId, path_to_text};
-use crate::status::{Board, LeftOut, WatchStatus};
+use crate::status::{Board, WatchStatus};
 use crate::watch::{News, RunView};
 
 /// How long the folder gets to show what an upload has stumbled upon, before the same view is assembled again.
@@ -35,6 +35,8 @@ pub(super) struct Report {
 
 pub(super) struct Assembler {
     watch: String,
+    /// The watched folder.
+    root: PathBuf,
     manifest: Arc<Manifest>,
     journal: Journal,
     board: Board,
@@ -65,6 +67,7 @@ impl Assembler {
         let (report, to_report) = signal::channel(Report { watch: watch.clone(), ..Report::default() });
         let assembler = Self {
             watch,
+            root: watched.watch.path.clone(),
             manifest: watched.manifest.clone(),
             journal,
             board,
@@ -118,7 +121,7 @@ impl Assembler {
         for folder in &news.gone_runs {
             self.views.remove(folder);
             self.ready_in.remove(folder);
-            self.board.set_left_out(&self.watch, &path_to_text(folder), Vec::new());
+            self.journal.set_left_out(&self.watch, &path_to_text(folder), &[]).await?;
             if let Some(made) = self.made.get(&path_to_text(folder)) {
                 self.journal.unmade(made.iter().cloned().collect(), |_| false).await?;
             }
@@ -133,11 +136,12 @@ impl Assembler {
             self.unmake_unseen_runs().await?;
         }
         if let Some(left_out) = news.left_out {
-            let left_out = left_out
-                .into_iter()
-                .map(|left_out| LeftOut { path: path_to_text(&left_out.path), reason: left_out.reason })
-                .collect();
-            self.board.set_left_out(&self.watch, "", left_out);
+            let in_watch = |left_out: crate::watch::LeftOut| LeftOut {
+                path: self.root.join(left_out.path),
+                reason: left_out.reason,
+            };
+            let left_out: Vec<_> = left_out.into_iter().map(in_watch).collect();
+            self.journal.set_left_out(&self.watch, "", &left_out).await?;
         }
         self.board.set_watch(WatchStatus {
             name: self.watch.clone(),
@@ -157,9 +161,8 @@ impl Assembler {
         for view in views {
             let Assembly { samples, left_out } = assemble(&self.watch, &self.manifest, &view);
             let run = assemble::run_key(&view);
-            let left_out =
-                left_out.into_iter().map(|(path, reason)| LeftOut { path: path_to_text(&path), reason }).collect();
-            self.board.set_left_out(&self.watch, &run, left_out);
+            let left_out: Vec<_> = left_out.into_iter().map(|(path, reason)| LeftOut { path, reason }).collect();
+            self.journal.set_left_out(&self.watch, &run, &left_out).await?;
             match samples.iter().filter_map(|assembled| assembled.in_time).max() {
                 Some(wait) => self.ready_in.insert(view.folder.clone(), wait),
                 None => self.ready_in.remove(&view.folder),

@@ -204,12 +204,11 @@ impl Agent {
 
 /// Pins up why nothing is uploaded, for as long as that is so.
 async fn show_gate(gate: Gate, board: Board, shutdown: CancellationToken) -> Result<(), AgentError> {
-    let mut changes = gate.changes();
     loop {
-        let closed = changes.borrow_and_update().clone();
-        board.set_stopped(closed.map(|closed| format!("{} (since {:.0})", closed.reason, closed.since)));
+        let changed = gate.changed();
+        board.set_stopped(gate.closed().map(|closed| format!("{} (since {:.0})", closed.reason, closed.since)));
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return Ok(()) },
+            () = changed => {}
             () = shutdown.cancelled() => return Ok(()),
         }
     }

@@ -16,12 +16,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::observation::{Moment, Observation};
-use crate::sample::{Sample, SampleId, Standing, path_from_text, path_to_text};
+use crate::sample::{Sample, SampleId, Standing, path_from_text, path_text, path_to_text};
 
 pub use index::{Due, InFlight, Tally};
 pub use record::{Blocker, FileUpload, Misstep, Record, Sent, SentFile, Stage, State, Upload};
@@ -61,6 +61,15 @@ pub enum JournalError {
     Unknown { sample: SampleId },
     #[error("cannot write the journal: it is closed")]
     Closed,
+}
+
+/// A file that is deliberately not taken, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Absolute path; of a folder, all that lies in it is meant.
+    #[serde(with = "path_text")]
+    pub path: PathBuf,
+    pub reason: String,
 }
 
 /// A handle to the open journal; clones share it.
@@ -171,6 +180,44 @@ impl Journal {
         }
         if let Some(baseline) = baseline {
             writes.put(watch_key(watch), encode(baseline));
+        }
+        self.transact(move |transaction| {
+            transaction.write(writes);
+            Ok(())
+        })
+        .await
+    }
+
+    /// What is left out of all watches.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn left_out(&self) -> Result<Vec<LeftOut>, JournalError> {
+        let mut all = Vec::new();
+        for entry in self.shared.store.scan(b"l") {
+            let (key, value) = entry?;
+            all.extend(decode::<Vec<LeftOut>>(&String::from_utf8_lossy(&key), &value)?);
+        }
+        Ok(all)
+    }
+
+    /// Takes in what of a run is left out; `run` is empty for what lies in none.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    pub async fn set_left_out(&self, watch: &str, run: &str, left_out: &[LeftOut]) -> Result<(), JournalError> {
+        let key = left_out_key(watch, run);
+        let mut writes = Writes::default();
+        match (left_out, self.shared.store.get(&key)?) {
+            ([], None) => return Ok(()),
+            ([], Some(_)) => writes.remove(key),
+            (some, before) => {
+                let value = encode(&some);
+                if before.as_ref() == Some(&value) {
+                    return Ok(());
+                }
+                writes.put(key, value);
+            }
         }
         self.transact(move |transaction| {
             transaction.write(writes);
@@ -294,7 +341,7 @@ impl Journal {
 
 /// The state with what belongs to it, as it is stored. The sample itself lies beside it, since it is larger and never
 /// changes on the way.
-#[derive(Serialize, serde::Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct StateValue {
     first_seen: Timestamp,
     #[serde(flatten)]
@@ -333,6 +380,10 @@ fn state_key(id: &SampleId) -> Vec<u8> {
 
 fn watch_key(watch: &str) -> Vec<u8> {
     [b"w", watch.as_bytes()].concat()
+}
+
+fn left_out_key(watch: &str, run: &str) -> Vec<u8> {
+    [b"l", watch.as_bytes(), b"\0", run.as_bytes()].concat()
 }
 
 /// The zero byte keeps the files of `a` apart from those of `ab`.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::board::Board;
-use crate::journal::{Journal, JournalError, Record, State};
+use crate::journal::{self, Journal, JournalError, Record, State};
 use crate::observation::Moment;
 use crate::sample::{Kind, path_to_text};
 
@@ -89,6 +89,12 @@ pub struct LeftOut {
     pub reason: String,
 }
 
+impl LeftOut {
+    fn of(left_out: &journal::LeftOut) -> Self {
+        Self { path: path_to_text(&left_out.path), reason: left_out.reason.clone() }
+    }
+}
+
 impl Snapshot {
     /// What the journal and the board say now; `state` is the agent's own.
     ///
@@ -97,7 +103,8 @@ impl Snapshot {
     pub fn take(journal: &Journal, board: &Board, state: &str) -> Result<Self, JournalError> {
         let samples = journal.records().map(|record| Ok(SampleStatus::of(&record?, Moment::now())));
         let samples = samples.collect::<Result<Vec<_>, JournalError>>()?;
-        let (watches, left_out, condition) = board.read();
+        let (watches, condition) = board.read();
+        let left_out = journal.left_out()?.iter().map(LeftOut::of).collect();
         let state = if condition.is_some() { "stopped" } else { state };
         Ok(Self::new(state, condition, samples, watches, left_out))
     }

@@ -1,6 +1,7 @@
 //! Whether Flow takes anything from us at all. When it does not know us any more, nobody's try is used up: the gate
 //! closes for all, and opens when a log-in succeeds.
 
+use std::future::Future;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -24,60 +25,68 @@ pub struct Closed {
     pub is_refused: bool,
 }
 
+/// Whether anybody may pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    /// The first log-in is not over.
+    NotYetOpen,
+    Open,
+    Closed(Closed),
+}
+
 /// A handle to the gate; clones share it.
 #[derive(Clone)]
 pub struct Gate {
-    state: watch::Sender<Option<Closed>>,
+    state: watch::Sender<State>,
 }
 
 impl Default for Gate {
-    /// A closed gate: it opens with the first log-in.
+    /// It opens with the first log-in.
     fn default() -> Self {
-        let reason = "not yet logged in".to_owned();
-        Self { state: watch::Sender::new(Some(Closed { since: Timestamp::now(), reason, is_refused: false })) }
+        Self { state: watch::Sender::new(State::NotYetOpen) }
     }
 }
 
 impl Gate {
-    /// Why it is closed; `None` while it is open.
+    /// Why it is closed, if it is.
     pub fn closed(&self) -> Option<Closed> {
-        self.state.borrow().clone()
+        match &*self.state.borrow() {
+            State::Closed(closed) => Some(closed.clone()),
+            State::NotYetOpen | State::Open => None,
+        }
     }
 
-    /// Wakes when the gate opens or closes.
-    pub fn changes(&self) -> watch::Receiver<Option<Closed>> {
-        self.state.subscribe()
+    /// Ends when the gate opens, closes, or closes for another reason, from this call on.
+    pub fn changed(&self) -> impl Future<Output = ()> + use<> {
+        let mut state = self.state.subscribe();
+        async move {
+            // An error means that the gate is gone, which is a change as well.
+            let _ = state.changed().await;
+        }
     }
 
     /// Keeps everybody out until a log-in succeeds.
     pub fn close(&self, reason: String, is_refused: bool) {
-        self.state.send_modify(|state| {
-            let since = state.as_ref().map_or_else(Timestamp::now, |closed| closed.since);
-            let news = Closed { since, reason, is_refused };
-            if state.as_ref() != Some(&news) {
-                tracing::error!(reason = news.reason, "uploading is stopped");
-            }
-            *state = Some(news);
-        });
+        let since = self.closed().map_or_else(Timestamp::now, |closed| closed.since);
+        let news = State::Closed(Closed { since, reason: reason.clone(), is_refused });
+        if self.state.send_replace(news.clone()) != news {
+            tracing::error!(reason, "uploading is stopped");
+        }
     }
 
     /// Waits until the gate is open.
     pub async fn opened(&self) {
-        // The sender lives in `self`, so the wait ends only with the gate open.
-        let _ = self.state.subscribe().wait_for(Option::is_none).await;
+        let _ = self.state.subscribe().wait_for(|state| *state == State::Open).await;
     }
 
     /// Logs in whenever the gate is closed, until `shutdown`: at once, when the file with the credentials changes, and
     /// with growing pauses all the same, since the fault may be the server's.
     pub async fn keep(&self, client: &Client, source: &CredentialSource, shutdown: &CancellationToken) {
-        let mut changes = self.changes();
+        let mut state = self.state.subscribe();
         loop {
-            let is_closed = tokio::select! {
-                closed = changes.wait_for(Option::is_some) => closed.is_ok(),
+            tokio::select! {
+                _ = state.wait_for(|state| *state != State::Open) => {}
                 () = shutdown.cancelled() => return,
-            };
-            if !is_closed {
-                return;
             }
             tokio::select! {
                 () = self.heal(client, source) => {}
@@ -93,7 +102,7 @@ impl Gate {
             match log_in(client, source).await {
                 Ok(()) => {
                     tracing::info!("logged in to Flow");
-                    self.state.send_replace(None);
+                    self.state.send_replace(State::Open);
                     return;
                 }
                 Err(error) => self.close(error.to_string(), is_refusal(&error)),
