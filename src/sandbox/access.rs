@@ -148,3 +148,61 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
         .flat_map(|value| value.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::sandbox::testing::{Bench, body};
+
+    #[tokio::test]
+    async fn me_tells_a_good_token_from_a_bad_one() {
+        let bench = Bench::new().await;
+        assert_eq!(bench.read("/me").await.1["username"], "sandbox");
+        assert_eq!(bench.client.get(bench.url("/me")).bearer_auth("bad").send().await.unwrap().status(), 401);
+        assert_eq!(bench.client.get(bench.url("/me")).send().await.unwrap().status(), 401);
+    }
+
+    #[tokio::test]
+    async fn a_login_gives_a_token_and_a_cookie_that_renews_it() {
+        let bench = Bench::new().await;
+        let credentials = json!({"username": "sandbox", "password": "sandbox"});
+        let login = bench.client.post(bench.url("/login")).json(&credentials).send().await.unwrap();
+        let cookie = login.headers()["set-cookie"].to_str().unwrap().to_owned();
+        assert!(cookie.starts_with("flow_refresh_token=") && cookie.contains("HttpOnly"), "{cookie}");
+        let (_, answer) = body(login).await;
+        let me = |token: String| bench.client.get(bench.url("/me")).bearer_auth(token).send();
+        let old = answer["token"].as_str().unwrap().to_owned();
+        assert_eq!(me(old.clone()).await.unwrap().status(), 200);
+
+        bench.sandbox.expire_token();
+        assert_eq!(me(old.clone()).await.unwrap().status(), 401);
+        let cookie = cookie.split(';').next().unwrap();
+        let refresh = || bench.client.get(bench.url("/token")).header("cookie", format!("a=b; {cookie}")).send();
+        let (status, fresh) = body(refresh().await.unwrap()).await;
+        assert_eq!(status, 200);
+        assert_eq!(me(fresh["token"].as_str().unwrap().to_owned()).await.unwrap().status(), 200);
+        assert_eq!(me(old).await.unwrap().status(), 401, "the old one stays expired");
+
+        bench.sandbox.expire_session();
+        assert_eq!(refresh().await.unwrap().status(), 401);
+    }
+
+    #[tokio::test]
+    async fn wrong_credentials_are_a_bad_request() {
+        let bench = Bench::new().await;
+        for wrong in [json!({"username": "sandbox", "password": "x"}), json!({"username": "sandbox"}), json!([])] {
+            let answer = bench.client.post(bench.url("/login")).json(&wrong).send().await.unwrap();
+            assert_eq!(answer.status(), 400, "{wrong}");
+        }
+        assert_eq!(bench.client.get(bench.url("/token")).send().await.unwrap().status(), 401);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_replaced_is_bad_from_then_on() {
+        let bench = Bench::new().await;
+        bench.sandbox.set_token("another");
+        assert_eq!(bench.read("/me").await.0, 401);
+        assert_eq!(bench.client.get(bench.url("/me")).bearer_auth("another").send().await.unwrap().status(), 200);
+    }
+}

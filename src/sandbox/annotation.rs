@@ -162,3 +162,53 @@ fn stored_zip(files: &[(&str, &str)]) -> Vec<u8> {
     archive.extend([0, 0]); // no comment
     archive
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::testing::Bench;
+
+    const GOOD: &str = "Sample Name,Sample Type,Organism,Barcode\nA,RNA-Seq,Hs,ACGT\nB,CLIP,Mm,TTTT\n";
+
+    #[test]
+    fn findings_name_their_row() {
+        assert_eq!(findings(GOOD), (vec![], vec![]));
+        let bad = "\u{feff}sample name,sample type\nA,RNA-Seq\n\nA,CLIP\n,CLIP\nB C,CLIP\nD,typo\n";
+        let (errors, warnings) = findings(bad);
+        let rows = |findings: &[Value]| findings.iter().map(|f| f["row"].as_u64().unwrap()).collect::<Vec<_>>();
+        assert_eq!(rows(&errors), [4, 5, 6, 7]);
+        assert_eq!(rows(&warnings), [2, 4, 5, 6, 7], "no organism");
+        assert_eq!(rows(&findings("Sample Name,Sample Type\n").0), [2]);
+        assert_eq!(rows(&findings("").0), [1]);
+    }
+
+    #[tokio::test]
+    async fn a_bad_sheet_is_final_and_a_suspicious_one_can_be_waved_through() {
+        let bench = Bench::new().await;
+        let sheet = bench.chunk_on("/upload/annotation", &[]).set("filename", "sheet.csv");
+        let suspicious = GOOD.replace("Hs", "");
+        let ignoring = sheet.clone().set("ignore_warnings", "true");
+
+        let (status, body) = ignoring.clone().bytes("nonsense").answer().await;
+        assert!(status == 400 && body["validation"][0]["message"].is_string(), "{body}");
+        let (status, body) = sheet.clone().bytes(suspicious.clone()).answer().await;
+        assert_eq!((status, body), (400, json!({"warnings": [{"row": 2, "message": "No organism is given"}]})));
+        assert_eq!(bench.sandbox.annotations(), []);
+
+        ignoring.bytes(suspicious).id().await;
+        sheet.bytes(GOOD).id().await;
+        assert_eq!(bench.sandbox.annotations().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_template_is_a_spreadsheet_and_is_accepted_as_one() {
+        let bench = Bench::new().await;
+        for kind in ["generic", "RNA-Seq"] {
+            let response = bench.get(&format!("/annotation/{kind}")).send().await.unwrap();
+            assert_eq!(response.status(), 200, "{kind}");
+            let sheet = response.bytes().await.unwrap();
+            bench.chunk_on("/upload/annotation", &[]).set("filename", "sheet.xlsx").bytes(sheet.to_vec()).id().await;
+        }
+        assert_eq!(bench.read("/annotation/typo").await.0, 404);
+    }
+}

@@ -473,3 +473,252 @@ impl Faults {
         picked.unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::sandbox::testing::Bench;
+
+    fn chunk<'a>(fields: &'a [(String, String)]) -> Sight<'a> {
+        Sight { method: "POST", path: "/upload/sample", fields }
+    }
+
+    fn fields(data: &str, is_last: bool, is_last_sample: bool) -> Vec<(String, String)> {
+        let pair = |name: &str, value: String| (name.to_owned(), value);
+        vec![
+            pair("filename", "f".to_owned()),
+            pair("data", data.to_owned()),
+            pair("is_last", is_last.to_string()),
+            pair("is_last_sample", is_last_sample.to_string()),
+        ]
+    }
+
+    #[test]
+    fn chunks_are_told_apart() {
+        use On::{Chunk, FinalChunk, FirstChunk, LastChunk, MiddleChunk};
+        let kinds = [Chunk, FirstChunk, MiddleChunk, LastChunk, FinalChunk];
+        let matching = |fields: &[(String, String)]| kinds.clone().map(|on| on.matches(&chunk(fields)));
+        assert_eq!(matching(&fields("", false, true)), [true, true, false, false, false]);
+        assert_eq!(matching(&fields("7", false, true)), [true, false, true, false, false]);
+        assert_eq!(matching(&fields("7", true, false)), [true, false, false, true, false]);
+        assert_eq!(matching(&fields("7", true, true)), [true, false, false, true, true]);
+        assert_eq!(matching(&fields("", true, true)), [true, true, false, true, true]);
+    }
+
+    #[test]
+    fn paths_are_told_apart() {
+        let matches = |on: On, method, path| on.matches(&Sight { method, path, fields: &[] });
+        assert!(matches(On::DataLookup, "GET", "/data/7"));
+        assert!(!matches(On::DataLookup, "GET", "/data/search") && !matches(On::DataLookup, "GET", "/data/types"));
+        assert!(matches(On::SampleLookup, "GET", "/samples/7") && !matches(On::SampleLookup, "GET", "/samples/types"));
+        assert!(matches(On::SampleSearch, "GET", "/samples/search") && matches(On::Me, "GET", "/me"));
+        assert!(matches(On::Login, "POST", "/login") && matches(On::Refresh, "GET", "/token"));
+        assert!(matches(On::Download, "GET", "/downloads/7/f") && !matches(On::Chunk, "GET", "/upload"));
+        assert!(matches(On::Path("GET", "/samples".to_owned()), "GET", "/samples/types"));
+        assert!(!matches(On::Path("GET", "/samples".to_owned()), "POST", "/samples/types"));
+    }
+
+    fn dropped(faults: &Faults) -> bool {
+        matches!(faults.pick(&chunk(&fields("7", true, true))), Action::DropBefore)
+    }
+
+    #[test]
+    fn a_rule_fires_so_often_at_most() {
+        let faults = Faults::default();
+        faults.add(Fault::on(On::Any).drop_before().times(2));
+        assert_eq!([(); 4].map(|()| dropped(&faults)), [true, true, false, false]);
+        assert_eq!(faults.fired(), 2);
+    }
+
+    #[test]
+    fn a_rule_fires_at_the_nth_request() {
+        let faults = Faults::default();
+        faults.add(Fault::on(On::LastChunk).nth(2).drop_before());
+        assert_eq!([(); 4].map(|()| dropped(&faults)), [false, true, false, false]);
+    }
+
+    #[test]
+    fn the_first_rule_that_fires_wins_and_the_others_count_on() {
+        let faults = Faults::default();
+        faults.add(Fault::on(On::Any).times(1));
+        faults.add(Fault::on(On::Any).nth(2).drop_before());
+        assert_eq!([(); 3].map(|()| dropped(&faults)), [false, true, false]);
+    }
+
+    #[test]
+    fn a_seed_always_throws_the_same_dice() {
+        let throw = |seed| {
+            let faults = Faults::default();
+            faults.add(Fault::on(On::Any).chance(0.3, seed).drop_before());
+            (0..200).map(|_| dropped(&faults)).collect::<Vec<_>>()
+        };
+        assert_eq!(throw(7), throw(7));
+        assert_ne!(throw(7), throw(8));
+        let hits = throw(7).iter().filter(|hit| **hit).count();
+        assert!((30..90).contains(&hits), "{hits} of 200 at 0.3");
+    }
+
+    #[test]
+    fn a_rule_may_be_about_one_file_and_rules_can_be_cleared() {
+        let faults = Faults::default();
+        faults.add(Fault::on(On::Any).of_file("other").drop_before());
+        assert!(!dropped(&faults));
+        faults.add(Fault::on(On::Any).of_file("f").drop_before());
+        assert!(dropped(&faults));
+        faults.clear();
+        assert!(!dropped(&faults));
+    }
+
+    #[tokio::test]
+    async fn dropped_before_the_work() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::FinalChunk).drop_before().times(1));
+        let error = bench.sample_chunk().bytes("x").send().await.unwrap_err();
+        assert!(!error.is_connect() && !error.is_timeout(), "{error:?}");
+        assert_eq!((bench.sandbox.samples(), bench.sandbox.unfinished()), (vec![], vec![]));
+        assert_eq!(bench.sandbox.requests()[0].status, None);
+        bench.sample_chunk().bytes("x").id().await;
+    }
+
+    #[tokio::test]
+    async fn dropped_after_the_work() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::FinalChunk).drop_after().times(1));
+        bench.sample_chunk().bytes("x").send().await.unwrap_err();
+        assert_eq!(bench.only_sample_bytes(), "x");
+    }
+
+    #[tokio::test]
+    async fn work_that_goes_on_behind_a_lost_answer() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::FinalChunk).go_on_behind(Duration::from_millis(50)).times(1));
+        bench.sample_chunk().bytes("x").send().await.unwrap_err();
+        assert_eq!(bench.sandbox.samples(), [], "not yet");
+        bench.sandbox.idle().await;
+        assert_eq!(bench.only_sample_bytes(), "x");
+    }
+
+    #[tokio::test]
+    async fn work_that_goes_on_behind_a_gateway_s_timeout() {
+        let bench = Bench::new().await;
+        let gate = Gate::new();
+        let fault = Fault::on(On::FinalChunk).go_on_behind(Duration::ZERO).until(&gate).behind(Reply::html(504));
+        bench.sandbox.faults().add(fault.times(1));
+        assert_eq!(bench.sample_chunk().bytes("x").answer().await.0, 504);
+        assert_eq!(bench.sandbox.unfinished().len(), 1);
+        gate.open();
+        bench.sandbox.idle().await;
+        assert_eq!(bench.only_sample_bytes(), "x");
+    }
+
+    #[tokio::test]
+    async fn work_other_than_a_chunk_s_is_held_up_before_it_begins() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::Me).go_on_behind(Duration::ZERO).times(1));
+        bench.get("/me").send().await.unwrap_err();
+        bench.sandbox.idle().await;
+        assert_eq!(bench.read("/me").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_hangs_up_does_not_stop_the_work() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::FinalChunk).delay_after(Duration::from_secs(600)).times(1));
+        let impatient = bench.sample_chunk().bytes("x").request().timeout(Duration::from_millis(200));
+        assert!(impatient.send().await.unwrap_err().is_timeout());
+        assert_eq!(bench.only_sample_bytes(), "x");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_hangs_up_before_slow_work_does_not_stop_it() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::FinalChunk).delay(Duration::from_millis(300)).times(1));
+        let impatient = bench.sample_chunk().bytes("x").request().timeout(Duration::from_millis(100));
+        assert!(impatient.send().await.unwrap_err().is_timeout());
+        bench.sandbox.idle().await;
+        assert_eq!(bench.only_sample_bytes(), "x");
+    }
+
+    #[tokio::test]
+    async fn a_connection_cut_while_the_body_comes_in_leaves_nothing() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::Chunk).cut_mid_body().times(1));
+        bench.chunk().bytes(vec![0; 3_000_000]).send().await.unwrap_err();
+        let log = bench.sandbox.requests().remove(0);
+        assert!(log.blob_len.is_some_and(|length| length < 3_000_000), "{log:?}");
+        assert_eq!((log.status, bench.sandbox.unfinished()), (None, vec![]));
+    }
+
+    #[tokio::test]
+    async fn a_connection_cut_in_the_middle_of_the_answer() {
+        let bench = Bench::new().await;
+        let id = bench.chunk().bytes("0123456789").id().await;
+        bench.sandbox.faults().add(Fault::on(On::Download).cut_mid_answer().times(1));
+        let mut response = bench.get(&format!("/downloads/{id}/f.fastq")).send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.content_length()), (200, Some(10)));
+        assert_eq!(response.chunk().await.unwrap().unwrap(), "01234");
+        response.chunk().await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn statuses_before_and_after_the_work() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::Chunk).status(503).times(1));
+        bench.sandbox.faults().add(Fault::on(On::Chunk).status_after(502).times(1));
+        let refused = bench.chunk().bytes("x").request().send().await.unwrap();
+        assert_eq!((refused.status().as_u16(), refused.headers()["content-type"].as_bytes()), (503, &b"text/html"[..]));
+        assert_eq!(bench.sandbox.data(), []);
+        assert_eq!(bench.chunk().bytes("x").answer().await.0, 502);
+        assert_eq!(bench.sandbox.data().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_any_shape() {
+        let bench = Bench::new().await;
+        let body = json!({"warnings": [{"row": 2, "message": "?"}]});
+        bench.sandbox.faults().add(Fault::on(On::Any).answer(Reply::json(400, &body)).times(1));
+        assert_eq!(bench.read("/me").await, (400, body));
+        bench.sandbox.faults().add(Fault::on(On::Any).answer_after(Reply::empty(504)).times(1));
+        assert_eq!(bench.get("/me").send().await.unwrap().content_length(), Some(0));
+    }
+
+    #[tokio::test]
+    async fn too_many_requests_until_a_moment_or_a_date() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::Chunk).too_many(RetryAfter::Seconds(7)).times(1));
+        bench.sandbox.faults().add(Fault::on(On::Chunk).too_many(RetryAfter::DateIn(Duration::from_secs(60))).times(1));
+        let seconds = bench.chunk().request().send().await.unwrap();
+        assert_eq!((seconds.status().as_u16(), seconds.headers()["retry-after"].as_bytes()), (429, &b"7"[..]));
+        let date = bench.chunk().request().send().await.unwrap();
+        let text = date.headers()["retry-after"].to_str().unwrap();
+        assert!(text.ends_with(" GMT") && text.len() == 29, "{text}");
+    }
+
+    #[tokio::test]
+    async fn answers_that_come_late() {
+        let bench = Bench::new().await;
+        let delay = Duration::from_millis(30);
+        bench.sandbox.faults().add(Fault::on(On::Me).delay(delay).times(1));
+        bench.sandbox.faults().add(Fault::on(On::Me).delay_after(delay).times(1));
+        for _ in 0..2 {
+            let begun = Instant::now();
+            assert_eq!(bench.read("/me").await.0, 200);
+            assert!(begun.elapsed() >= delay);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_expires_in_the_middle() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::MiddleChunk).expire_token().times(1));
+        let id = bench.chunk().at("", 0, "a", false).id().await;
+        assert_eq!(bench.chunk().at(&id, 1, "b", false).answer().await.0, 401);
+        bench.sandbox.set_token("another");
+        bench.chunk().at(&id, 1, "b", true).token(Some("another")).id().await;
+    }
+}

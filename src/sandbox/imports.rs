@@ -168,3 +168,65 @@ fn describe(id: u64, job: &Job) -> Value {
         "accessions": accessions, "sample_ids": sample_ids, "execution_id": null, "error": error,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::sandbox::testing::{Bench, body};
+
+    async fn post(bench: &Bench, imports: Value) -> (u16, Value) {
+        let request = bench.client.post(bench.url("/v2/sample-imports")).bearer_auth(bench.sandbox.token());
+        body(request.json(&json!({"imports": imports})).send().await.unwrap()).await
+    }
+
+    #[tokio::test]
+    async fn a_job_runs_and_then_has_made_its_samples() {
+        let bench = Bench::new().await;
+        let imports = json!([
+            {"accession": "ERR1160845", "sample_type": "RNA-Seq"},
+            {"accession": "SRX7", "sample_type": "CLIP", "name": "N", "organism": "Hs", "pubmed": "12345678",
+             "metadata": {"purification_target": "FUS"}},
+        ]);
+        let (status, job) = post(&bench, imports).await;
+        assert_eq!((status, &job["status"], &job["finished"]), (201, &json!("RUNNING"), &json!(null)));
+        let (_, job) = bench.read(&format!("/v2/sample-imports/{}", job["id"].as_str().unwrap())).await;
+        assert_eq!((&job["status"], &job["accessions"]), (&json!("COMPLETED"), &json!(["ERR1160845", "SRX7"])));
+        let samples = bench.sandbox.samples();
+        assert_eq!(job["sample_ids"], json!([samples[0].id, samples[1].id]));
+        assert_eq!((samples[0].name.as_str(), samples[1].name.as_str()), ("ERR1160845", "N"));
+    }
+
+    #[tokio::test]
+    async fn an_accession_that_no_archive_has_fails_the_job() {
+        let bench = Bench::new().await;
+        let (_, job) = post(&bench, json!([{"accession": "SRR000", "sample_type": "RNA-Seq"}])).await;
+        let (_, job) = bench.read(&format!("/v2/sample-imports/{}", job["id"].as_str().unwrap())).await;
+        assert_eq!((&job["status"], &job["error"]), (&json!("FAILED"), &json!("SRR000 was not found")));
+    }
+
+    #[tokio::test]
+    async fn what_is_at_fault_is_pointed_at() {
+        let bench = Bench::new().await;
+        let good = json!({"accession": "ERR1", "sample_type": "RNA-Seq"});
+        for (field, value, pointer) in [
+            ("accession", json!("GSE1"), "/imports/1/accession"),
+            ("sample_type", json!("typo"), "/imports/1/sample_type"),
+            ("sample_type", json!("CLIP"), "/imports/1/metadata/purification_target"),
+            ("organism", json!("Xx"), "/imports/1/organism"),
+            ("project", json!("1"), "/imports/1/project"),
+            ("pubmed", json!("PMID1"), "/imports/1/pubmed"),
+        ] {
+            let mut bad = good.clone();
+            bad[field] = value;
+            let (status, problem) = post(&bench, json!([good, bad])).await;
+            assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!(pointer)));
+        }
+        assert_eq!(post(&bench, json!([])).await.0, 422);
+        assert_eq!(post(&bench, json!([{"accession": "ERR1"}])).await.0, 400);
+        assert_eq!(bench.read("/v2/sample-imports/1").await.0, 404);
+        let anonymous = bench.client.get(bench.url("/v2/sample-imports/1")).send().await.unwrap();
+        assert_eq!(anonymous.headers()["content-type"], "application/problem+json");
+        assert_eq!(anonymous.status(), 401);
+    }
+}

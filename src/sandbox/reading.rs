@@ -214,3 +214,159 @@ fn ready(shared: &Shared, headers: &HeaderMap, id: &str) -> Option<File> {
     let id = id.parse().ok().filter(|_| shared.access.knows(headers))?;
     shared.store.file(id).filter(|file| file.ready)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::sandbox::testing::{Bench, body};
+    use crate::sandbox::{FOREIGN_DATA_ID, FOREIGN_FILENAME};
+
+    #[tokio::test]
+    async fn the_lists_are_bare_and_need_no_account() {
+        let bench = Bench::new().await;
+        for (path, key) in [
+            ("/samples/types", "identifier"),
+            ("/samples/metadata", "identifier"),
+            ("/organisms", "id"),
+            ("/data/types", "identifier"),
+        ] {
+            let (status, list) = body(bench.client.get(bench.url(path)).send().await.unwrap()).await;
+            assert!(status == 200 && list[0][key].is_string(), "{path}: {list}");
+        }
+    }
+
+    #[tokio::test]
+    async fn attributes_say_for_which_types_they_are_required() {
+        let bench = Bench::new().await;
+        let (_, list) = bench.read("/samples/metadata").await;
+        let target = list.as_array().unwrap().iter().find(|item| item["identifier"] == "purification_target").unwrap();
+        let links = json!([
+            {"sample_type_identifier": "ChIP-Seq", "required": false},
+            {"sample_type_identifier": "CLIP", "required": true},
+        ]);
+        assert_eq!((&target["sample_type_links"], &target["required"]), (&links, &json!(false)));
+    }
+
+    #[tokio::test]
+    async fn a_long_list_of_options_is_cut_and_can_be_narrowed() {
+        let bench = Bench::new().await;
+        let counts = |list: &Value| {
+            (list["count"].clone(), list["total_count"].clone(), list["options"].as_array().unwrap().len())
+        };
+        let (_, all) = bench.read("/samples/metadata/cell_line/options").await;
+        assert_eq!(counts(&all), (json!(240), json!(240), 100));
+        let (_, some) = bench.read("/samples/metadata/cell_line/options?value=cl-024").await;
+        assert_eq!(counts(&some), (json!(1), json!(240), 1));
+        assert_eq!(some["options"][0], json!({"value": "CL-0240", "validated": true}));
+        assert_eq!(bench.read("/samples/metadata/typo/options").await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn projects_come_in_pages_and_need_an_account() {
+        let bench = Bench::new().await;
+        let (_, page) = bench.read("/projects/owned?page=2&count=3").await;
+        assert_eq!(
+            (&page["count"], &page["page"], page["projects"].as_array().unwrap().len()),
+            (&json!(5), &json!(2), 2)
+        );
+        let (_, all) = bench.read("/projects/owned").await;
+        assert_eq!(all["projects"][0]["id"], "788995297969977723");
+        assert_eq!(bench.read("/projects/owned?page=9").await.1["projects"], json!([]));
+        for query in ["count=101", "count=0", "page=0", "page=x"] {
+            let (status, body) = bench.read(&format!("/projects/owned?{query}")).await;
+            assert!(status == 400 && body["error"]["details"][0]["message"].is_string(), "{query}: {body}");
+        }
+        assert_eq!(bench.client.get(bench.url("/projects/owned")).send().await.unwrap().status(), 401);
+    }
+
+    #[tokio::test]
+    async fn a_sample_is_found_by_part_of_its_name_and_by_its_owner_alone() {
+        let bench = Bench::new().await;
+        for name in ["run1_A", "run1_B", "run2_A"] {
+            bench.sample_chunk().set("sample_name", name).set("project", "788995297969977724").bytes("x").id().await;
+        }
+        let (_, found) = bench.read("/samples/search?name=run1&owned=true&unknown=1").await;
+        let names: Vec<_> = found["samples"].as_array().unwrap().iter().map(|sample| &sample["name"]).collect();
+        assert_eq!((names, &found["count"]), (vec![&json!("run1_B"), &json!("run1_A")], &json!(2)));
+        assert_eq!(found["samples"][0]["project_name"], "RNA atlas");
+
+        let anonymous = bench.client.get(bench.url("/samples/search?name=run1&owned=true")).bearer_auth("bad");
+        let (status, found) = body(anonymous.send().await.unwrap()).await;
+        assert_eq!((status, found), (200, json!({"count": 0, "page": 1, "samples": []})));
+    }
+
+    #[tokio::test]
+    async fn a_sample_is_read_with_its_files_project_and_owner() {
+        let bench = Bench::new().await;
+        let chunk = bench.sample_chunk().set("project", "788995297969977723").set("organism", "Mm").bytes("ACGT");
+        let (_, answer) = chunk.answer().await;
+        let path = format!("/samples/{}", answer["sample_id"].as_str().unwrap());
+        let (_, sample) = bench.read(&path).await;
+        assert_eq!(sample["filesets"][0]["data"], json!([{"id": answer["data_id"], "filename": "f.fastq", "size": 4}]));
+        assert_eq!(sample["project"], json!({"id": "788995297969977723", "name": "Sequencing core"}));
+        assert_eq!(sample["owner"]["username"], "sandbox");
+        assert_eq!(sample["organism"]["id"], "Mm");
+        assert_eq!(bench.client.get(bench.url(&path)).send().await.unwrap().status(), 404);
+        assert_eq!(bench.read("/samples/1").await.0, 404);
+
+        let (_, data) = bench.read(&format!("/data/{}", answer["data_id"].as_str().unwrap())).await;
+        assert_eq!(data["sample"], json!({"id": answer["sample_id"], "name": "S1"}));
+        assert_eq!(
+            bench.read("/data/search?owned=true&uploaded=true&filename=fast").await.1["data"][0]["sample_name"],
+            "S1"
+        );
+    }
+
+    #[tokio::test]
+    async fn another_account_s_file_is_not_there() {
+        let bench = Bench::new().await;
+        assert_eq!(bench.read(&format!("/data/{FOREIGN_DATA_ID}")).await.0, 404);
+        assert_eq!(bench.read(&format!("/downloads/{FOREIGN_DATA_ID}/{FOREIGN_FILENAME}")).await.0, 404);
+        assert_eq!(bench.read("/data/search").await.1["count"], 0);
+    }
+
+    #[tokio::test]
+    async fn a_download_gives_the_bytes_or_a_range_of_them() {
+        let bench = Bench::new().await;
+        let content: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
+        let id = bench.chunk().bytes(content.clone()).id().await;
+        let path = format!("/downloads/{id}/f.fastq");
+        assert_eq!(bench.get(&path).send().await.unwrap().bytes().await.unwrap(), content);
+        for (range, part, header) in [
+            ("bytes=0-3", &content[..4], "bytes 0-3/200000"),
+            ("bytes=199998-", &content[199_998..], "bytes 199998-199999/200000"),
+            ("bytes=-8", &content[199_992..], "bytes 199992-199999/200000"),
+            ("bytes=199990-900000", &content[199_990..], "bytes 199990-199999/200000"),
+        ] {
+            let response = bench.get(&path).header("range", range).send().await.unwrap();
+            assert_eq!(
+                (response.status().as_u16(), response.headers()["content-range"].to_str().unwrap()),
+                (206, header)
+            );
+            assert_eq!(response.bytes().await.unwrap(), part, "{range}");
+        }
+        let beyond = bench.get(&path).header("range", "bytes=200000-").send().await.unwrap();
+        assert_eq!(
+            (beyond.status().as_u16(), &beyond.headers()["content-range"].as_bytes()[..]),
+            (416, &b"bytes */200000"[..])
+        );
+        let odd = bench.get(&path).header("range", "lines=1-2").send().await.unwrap();
+        assert_eq!(odd.status(), 200);
+    }
+
+    #[tokio::test]
+    async fn every_refusal_of_a_download_is_a_bare_404() {
+        let bench = Bench::new().await;
+        let id = bench.chunk().bytes("x").id().await;
+        let unready = bench.chunk().at("", 0, "x", false).id().await;
+        for path in
+            [format!("/downloads/{id}/F.fastq"), format!("/downloads/{unready}/f.fastq"), "/downloads/x/y".to_owned()]
+        {
+            let response = bench.get(&path).send().await.unwrap();
+            assert_eq!((response.status().as_u16(), response.content_length()), (404, Some(0)), "{path}");
+        }
+        let anonymous = bench.client.get(bench.url(&format!("/downloads/{id}/f.fastq"))).send().await.unwrap();
+        assert_eq!(anonymous.status(), 404);
+    }
+}

@@ -198,3 +198,100 @@ async fn converse(stream: TcpStream, router: Router, closing: CancellationToken,
         _ = connection => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::sandbox::testing::Bench;
+    use crate::sandbox::{Error, Fault, On, Sandbox, Settings};
+
+    #[tokio::test]
+    async fn an_outage_refuses_connections_and_ends_at_the_same_address_with_everything_in_place() {
+        let bench = Bench::new().await;
+        let id = bench.chunk().at("", 0, "ab", false).id().await;
+        bench.sandbox.pause().await;
+        bench.sandbox.pause().await;
+        assert!(bench.chunk().at(&id, 2, "cd", true).send().await.unwrap_err().is_connect());
+        bench.sandbox.resume().await.unwrap();
+        bench.sandbox.resume().await.unwrap();
+        bench.chunk().at(&id, 2, "cd", true).id().await;
+        assert_eq!(bench.sandbox.data()[0].size, 4);
+    }
+
+    #[tokio::test]
+    async fn an_outage_cuts_connections_under_way_and_their_work_goes_on() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::Chunk).delay_after(Duration::from_secs(600)));
+        let under_way = tokio::spawn(bench.chunk().bytes("x").request().send());
+        while bench.sandbox.data().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        bench.sandbox.pause().await;
+        under_way.await.unwrap().unwrap_err();
+        assert_eq!(bench.sandbox.data().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_is_cut_by_an_outage_too() {
+        let bench = Bench::new().await;
+        let keeping = reqwest::Client::builder().no_proxy().build().unwrap();
+        assert_eq!(keeping.get(bench.url("/organisms")).send().await.unwrap().status(), 200);
+        bench.sandbox.pause().await;
+        bench.sandbox.resume().await.unwrap();
+        assert_eq!(keeping.get(bench.url("/organisms")).send().await.unwrap().status(), 200);
+    }
+
+    #[tokio::test]
+    async fn stopping_lets_answers_under_way_go_out() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::Chunk).delay_after(Duration::from_millis(100)));
+        let under_way = tokio::spawn(bench.chunk().bytes("x").request().send());
+        while bench.sandbox.data().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let (client, url) = (bench.client.clone(), bench.url("/me"));
+        bench.sandbox.stop().await;
+        assert_eq!(under_way.await.unwrap().unwrap().status(), 200);
+        assert!(client.get(url).send().await.unwrap_err().is_connect());
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_is_named() {
+        let bench = Bench::new().await;
+        let dir = tempfile::tempdir().unwrap();
+        let mut settings = Settings::new(dir.path());
+        settings.listen = bench.sandbox.address();
+        let error = Sandbox::start(settings).await.unwrap_err();
+        assert!(matches!(error, Error::Listen { .. }));
+        assert!(error.to_string().starts_with(&format!("cannot listen on {}: ", bench.sandbox.address())), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = Sandbox::start(Settings::new(file.path())).await.unwrap_err();
+        assert!(error.to_string().contains(&file.path().display().to_string()), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_sandbox_on_a_folder_used_before_overwrites_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            let bench = Bench::with(|settings| settings.dir = dir.path().to_owned()).await;
+            ids.push(bench.chunk().bytes("x").id().await);
+            bench.sample_chunk().bytes("y").id().await;
+        }
+        assert_ne!(ids[0], ids[1]);
+        assert!(dir.path().join("samples/S1~2/f.fastq").exists());
+    }
+
+    #[tokio::test]
+    async fn the_description_begins_with_the_base_url_alone() {
+        let bench = Bench::new().await;
+        let text = bench.sandbox.describe();
+        assert_eq!(text.lines().next(), Some(bench.sandbox.base_url().as_str()));
+        assert!(text.contains(bench.sandbox.token()));
+    }
+}
