@@ -1,0 +1,724 @@
+//! The script of what goes wrong: which requests, how, how often.
+//!
+//! A list of rules, first come first served: a request suffers the first rule that fires. Every rule counts the
+//! requests that it is about, whether or not an earlier rule took them.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::fmt::rfc2822::DateTimePrinter;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+/// Which requests a fault is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum On {
+    /// Every request.
+    Any,
+    /// Every chunk of every upload.
+    Chunk,
+    /// The first chunk of a file, be it the last as well.
+    FirstChunk,
+    /// A chunk that is neither a file's first nor its last.
+    MiddleChunk,
+    /// The last chunk of a file, be it the first as well.
+    LastChunk,
+    /// The last chunk of a sample's last file: the one that makes the sample.
+    FinalChunk,
+    /// `GET /data/<id>`.
+    DataLookup,
+    /// `GET /samples/<id>`.
+    SampleLookup,
+    /// `GET /samples/search`.
+    SampleSearch,
+    /// `GET /downloads/…`.
+    Download,
+    /// `GET /me`.
+    Me,
+    /// `POST /login`.
+    Login,
+    /// `GET /token`.
+    Refresh,
+    /// This method, and a path below the base URL that begins with this.
+    Path(&'static str, String),
+}
+
+/// What a rule is held against.
+#[derive(Debug)]
+pub(super) struct Sight<'a> {
+    pub(super) method: &'a str,
+    /// Below the base URL.
+    pub(super) path: &'a str,
+    pub(super) fields: &'a [(String, String)],
+}
+
+impl Sight<'_> {
+    fn is_true(&self, field: &str) -> bool {
+        self.value(field) == Some("true")
+    }
+
+    fn value(&self, field: &str) -> Option<&str> {
+        self.fields.iter().find(|(name, _)| name == field).map(|(_, value)| value.as_str())
+    }
+
+    /// The path's last part, when the rest of it is `parent`.
+    fn is_child_of(&self, parent: &str) -> bool {
+        self.path.strip_prefix(parent).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+    }
+}
+
+impl On {
+    fn matches(&self, sight: &Sight<'_>) -> bool {
+        let get = sight.method == "GET";
+        let chunk = sight.method == "POST" && (sight.path == "/upload" || sight.path.starts_with("/upload/"));
+        let first = sight.value("data").is_none_or(str::is_empty);
+        let last = sight.is_true("is_last");
+        match self {
+            Self::Any => true,
+            Self::Chunk => chunk,
+            Self::FirstChunk => chunk && first,
+            Self::MiddleChunk => chunk && !first && !last,
+            Self::LastChunk => chunk && last,
+            Self::FinalChunk => chunk && last && sight.is_true("is_last_sample"),
+            Self::DataLookup => get && sight.is_child_of("/data/"),
+            Self::SampleLookup => get && sight.is_child_of("/samples/"),
+            Self::SampleSearch => get && sight.path == "/samples/search",
+            Self::Download => get && sight.path.starts_with("/downloads/"),
+            Self::Me => get && sight.path == "/me",
+            Self::Login => sight.method == "POST" && sight.path == "/login",
+            Self::Refresh => get && sight.path == "/token",
+            Self::Path(method, path) => sight.method == *method && sight.path.starts_with(path.as_str()),
+        }
+    }
+}
+
+/// Where in the work on a chunk it is held up, see [`Fault::go_on_behind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The offset was compared with the recorded size; nothing is written yet.
+    Append,
+    /// The bytes are written; the size is not recorded and the file not ready.
+    Record,
+}
+
+/// Something a test opens when the work behind a lost answer may go on.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(CancellationToken);
+
+impl Gate {
+    /// A closed one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets through whoever waits and whoever comes later.
+    pub fn open(&self) {
+        self.0.cancel();
+    }
+}
+
+/// How long work is held up.
+#[derive(Debug, Clone)]
+pub(super) enum Until {
+    Elapsed(Duration),
+    Open(Gate),
+}
+
+impl Until {
+    async fn wait(&self) {
+        match self {
+            Self::Elapsed(delay) => tokio::time::sleep(*delay).await,
+            Self::Open(gate) => gate.0.cancelled().await,
+        }
+    }
+}
+
+/// What happens to the work on a request behind a lost answer.
+#[derive(Debug, Clone)]
+pub(super) enum Fate {
+    /// It is held up once, at this stage.
+    Held { at: Stage, until: Until },
+    /// It dies when the bytes are written and before the file is ready; the size may have been recorded.
+    Dies { recorded: bool },
+}
+
+/// A fate on its way through the work, as an extension of the request.
+#[derive(Debug, Clone)]
+pub(super) struct Course {
+    pub(super) fate: Fate,
+    /// Opens when the work has come to where it is held up, or to its end. The answer is lost no sooner, so that the
+    /// next request meets the state that the fault promised.
+    reached: Gate,
+}
+
+impl Course {
+    pub(super) fn new(fate: Fate) -> Self {
+        Self { fate, reached: Gate::new() }
+    }
+
+    /// Waits, if this is where the work is held up.
+    pub(super) async fn pass(&self, stage: Stage) {
+        if let Fate::Held { at, until } = &self.fate
+            && *at == stage
+        {
+            self.reached.open();
+            until.wait().await;
+        }
+    }
+
+    /// The work is at its end.
+    pub(super) fn end(&self) {
+        self.reached.open();
+    }
+
+    /// Waits until the client may lose its answer.
+    pub(super) async fn reached(&self) {
+        self.reached.0.cancelled().await;
+    }
+}
+
+/// When to come back, as a server says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// `Retry-After: 7`.
+    Seconds(u64),
+    /// `Retry-After: Fri, 01 Jan 2027 00:00:00 GMT`, so long after the answer, in whole seconds.
+    DateIn(Duration),
+}
+
+impl RetryAfter {
+    fn header(self) -> Option<HeaderValue> {
+        let text = match self {
+            Self::Seconds(seconds) => seconds.to_string(),
+            Self::DateIn(delay) => {
+                let at = jiff::Timestamp::now().checked_add(delay).ok()?;
+                DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?
+            }
+        };
+        HeaderValue::from_str(&text).ok()
+    }
+}
+
+/// An answer that is not the handler's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    status: u16,
+    content_type: &'static str,
+    body: String,
+    retry_after: Option<RetryAfter>,
+}
+
+impl Reply {
+    /// What a proxy says: HTML.
+    pub fn html(status: u16) -> Self {
+        let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("");
+        let body = format!("<html>\n<head><title>{status} {reason}</title></head>\n<body>{reason}</body>\n</html>\n");
+        Self { status, content_type: "text/html", body, retry_after: None }
+    }
+
+    /// What the platform says: JSON.
+    pub fn json(status: u16, body: &Value) -> Self {
+        Self { status, content_type: "application/json", body: body.to_string(), retry_after: None }
+    }
+
+    /// A status with nothing to it.
+    pub fn empty(status: u16) -> Self {
+        Self { status, content_type: "text/plain", body: String::new(), retry_after: None }
+    }
+
+    /// The same, with a `Retry-After`.
+    pub fn retry_after(self, when: RetryAfter) -> Self {
+        Self { retry_after: Some(when), ..self }
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, [(header::CONTENT_TYPE, self.content_type)], self.body).into_response();
+        if let Some(value) = self.retry_after.and_then(RetryAfter::header) {
+            response.headers_mut().insert(header::RETRY_AFTER, value);
+        }
+        response
+    }
+}
+
+/// What goes wrong with a request.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Action {
+    #[default]
+    Nothing,
+    DropBefore,
+    DropAfter,
+    /// The answer, or the cut for want of one, comes at once; the work goes on.
+    GoOnBehind {
+        fate: Fate,
+        answer: Option<Reply>,
+    },
+    Answer(Reply),
+    AnswerAfter(Reply),
+    Delay(Duration),
+    DelayAfter(Duration),
+    CutMidBody,
+    CutMidAnswer,
+    ExpireToken,
+}
+
+/// One rule of the script: which requests, when, how often, and what happens to them.
+///
+/// Built up in any order; without an action it lets the requests through, which uses up its `times` all the same.
+#[derive(Debug)]
+pub struct Fault {
+    on: On,
+    filename: Option<String>,
+    nth: Option<usize>,
+    chance: Option<(f64, Box<StdRng>)>,
+    times: Option<usize>,
+    seen: usize,
+    action: Action,
+}
+
+impl Fault {
+    /// A rule about these requests.
+    pub fn on(on: On) -> Self {
+        Self { on, filename: None, nth: None, chance: None, times: None, seen: 0, action: Action::Nothing }
+    }
+
+    /// Only about chunks of the file with this name on Flow.
+    pub fn of_file(self, filename: impl Into<String>) -> Self {
+        Self { filename: Some(filename.into()), ..self }
+    }
+
+    /// Fires at the nth such request alone, counted from 1 since the rule was added.
+    pub fn nth(self, nth: usize) -> Self {
+        Self { nth: Some(nth), ..self }
+    }
+
+    /// Fires with this probability, the same way each time for the same seed and the same order of requests.
+    pub fn chance(self, probability: f64, seed: u64) -> Self {
+        Self { chance: Some((probability, Box::new(StdRng::seed_from_u64(seed)))), ..self }
+    }
+
+    /// Fires so often at most. Without it: for ever.
+    pub fn times(self, times: usize) -> Self {
+        Self { times: Some(times), ..self }
+    }
+
+    /// The request comes in whole, no work is done, and the connection is cut.
+    pub fn drop_before(self) -> Self {
+        self.act(Action::DropBefore)
+    }
+
+    /// The work is done, and the connection is cut instead of an answer.
+    pub fn drop_after(self) -> Self {
+        self.act(Action::DropAfter)
+    }
+
+    /// The connection is cut at once. The work on a chunk is begun, and held up for `delay` with its bytes written
+    /// and nothing recorded; other work is held up before it begins. [`Fault::held_at`], [`Fault::until`] and
+    /// [`Fault::behind`] change where, for how long, and what the client hears.
+    pub fn go_on_behind(self, delay: Duration) -> Self {
+        let fate = Fate::Held { at: Stage::Record, until: Until::Elapsed(delay) };
+        self.act(Action::GoOnBehind { fate, answer: None })
+    }
+
+    /// The bytes of the chunk are written, then the work on it dies and the connection is cut. With `recorded`, the
+    /// new size is kept and the file never becomes ready; without, the chunk can be appended a second time. Which of
+    /// the two the platform does is not known.
+    pub fn die_hashing(self, recorded: bool) -> Self {
+        self.act(Action::GoOnBehind { fate: Fate::Dies { recorded }, answer: None })
+    }
+
+    /// For [`Fault::go_on_behind`]: where the work is held up.
+    pub fn held_at(mut self, stage: Stage) -> Self {
+        if let Action::GoOnBehind { fate: Fate::Held { at, .. }, .. } = &mut self.action {
+            *at = stage;
+        }
+        self
+    }
+
+    /// For [`Fault::go_on_behind`]: the work is held up until the gate opens.
+    pub fn until(mut self, gate: &Gate) -> Self {
+        if let Action::GoOnBehind { fate: Fate::Held { until, .. }, .. } = &mut self.action {
+            *until = Until::Open(gate.clone());
+        }
+        self
+    }
+
+    /// For [`Fault::go_on_behind`] and [`Fault::die_hashing`]: the client hears this at once, instead of the cut.
+    pub fn behind(mut self, reply: Reply) -> Self {
+        if let Action::GoOnBehind { answer, .. } = &mut self.action {
+            *answer = Some(reply);
+        }
+        self
+    }
+
+    /// No work is done, and this is the answer.
+    pub fn answer(self, reply: Reply) -> Self {
+        self.act(Action::Answer(reply))
+    }
+
+    /// The work is done, and this is the answer.
+    pub fn answer_after(self, reply: Reply) -> Self {
+        self.act(Action::AnswerAfter(reply))
+    }
+
+    /// No work is done, and the answer has this status: as HTML from 500 on, where proxies speak, else as JSON.
+    pub fn status(self, status: u16) -> Self {
+        self.answer(usual(status))
+    }
+
+    /// As [`Fault::status`], after the work is done.
+    pub fn status_after(self, status: u16) -> Self {
+        self.answer_after(usual(status))
+    }
+
+    /// 429 with a `Retry-After`, and no work is done.
+    pub fn too_many(self, retry_after: RetryAfter) -> Self {
+        self.answer(usual(429).retry_after(retry_after))
+    }
+
+    /// The work begins so much later.
+    pub fn delay(self, delay: Duration) -> Self {
+        self.act(Action::Delay(delay))
+    }
+
+    /// The work is done, and the answer comes so much later.
+    pub fn delay_after(self, delay: Duration) -> Self {
+        self.act(Action::DelayAfter(delay))
+    }
+
+    /// The connection is cut while the request's body is coming in; no work is done. Requests without a body are cut
+    /// as they come.
+    pub fn cut_mid_body(self) -> Self {
+        self.act(Action::CutMidBody)
+    }
+
+    /// The work is done, and the connection is cut in the middle of the answer's body.
+    pub fn cut_mid_answer(self) -> Self {
+        self.act(Action::CutMidAnswer)
+    }
+
+    /// Every token expires just before the work; see [`Sandbox::expire_token`](super::Sandbox::expire_token).
+    pub fn expire_token(self) -> Self {
+        self.act(Action::ExpireToken)
+    }
+
+    fn act(self, action: Action) -> Self {
+        Self { action, ..self }
+    }
+
+    /// Counts a request, and tells whether the rule fires at it.
+    fn fires(&mut self, sight: &Sight<'_>) -> bool {
+        let ours = self.filename.as_deref().is_none_or(|name| sight.value("filename") == Some(name));
+        if !ours || !self.on.matches(sight) {
+            return false;
+        }
+        self.seen += 1;
+        // The dice are thrown for every request, so that a seed means the same whatever else the rule says.
+        let lucky = self.chance.as_mut().is_none_or(|(probability, dice)| dice.random::<f64>() < *probability);
+        lucky && self.nth.is_none_or(|nth| nth == self.seen) && self.times != Some(0)
+    }
+}
+
+fn usual(status: u16) -> Reply {
+    if status >= 500 { Reply::html(status) } else { Reply::json(status, &json!({"error": "Scripted fault"})) }
+}
+
+/// The rules in force.
+#[derive(Debug, Default)]
+pub struct Faults(Mutex<Script>);
+
+#[derive(Debug, Default)]
+struct Script {
+    rules: Vec<Fault>,
+    fired: usize,
+}
+
+impl Faults {
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a rule behind those there are.
+    pub fn add(&self, fault: Fault) {
+        self.script().rules.push(fault);
+    }
+
+    /// Forgets every rule. What is held up stays held up.
+    pub fn clear(&self) {
+        self.script().rules.clear();
+    }
+
+    /// How often a rule has fired, all rules together, since the sandbox started.
+    pub fn fired(&self) -> usize {
+        self.script().fired
+    }
+
+    /// What happens to this request.
+    pub(super) fn pick(&self, sight: &Sight<'_>) -> Action {
+        let mut script = self.script();
+        let mut picked: Option<Action> = None;
+        for rule in &mut script.rules {
+            if rule.fires(sight) && picked.is_none() {
+                rule.times = rule.times.map(|times| times - 1);
+                picked = Some(rule.action.clone());
+            }
+        }
+        script.fired += usize::from(picked.is_some());
+        picked.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::sandbox::testing::Bench;
+
+    fn chunk<'a>(fields: &'a [(String, String)]) -> Sight<'a> {
+        Sight { method: "POST", path: "/upload/sample", fields }
+    }
+
+    fn fields(data: &str, is_last: bool, is_last_sample: bool) -> Vec<(String, String)> {
+        let pair = |name: &str, value: String| (name.to_owned(), value);
+        vec![
+            pair("filename", "f".to_owned()),
+            pair("data", data.to_owned()),
+            pair("is_last", is_last.to_string()),
+            pair("is_last_sample", is_last_sample.to_string()),
+        ]
+    }
+
+    #[test]
+    fn chunks_are_told_apart() {
+        use On::{Chunk, FinalChunk, FirstChunk, LastChunk, MiddleChunk};
+        let kinds = [Chunk, FirstChunk, MiddleChunk, LastChunk, FinalChunk];
+        let matching = |fields: &[(String, String)]| kinds.clone().map(|on| on.matches(&chunk(fields)));
+        assert_eq!(matching(&fields("", false, true)), [true, true, false, false, false]);
+        assert_eq!(matching(&fields("7", false, true)), [true, false, true, false, false]);
+        assert_eq!(matching(&fields("7", true, false)), [true, false, false, true, false]);
+        assert_eq!(matching(&fields("7", true, true)), [true, false, false, true, true]);
+        assert_eq!(matching(&fields("", true, true)), [true, true, false, true, true]);
+    }
+
+    #[test]
+    fn paths_are_told_apart() {
+        let matches = |on: On, method, path| on.matches(&Sight { method, path, fields: &[] });
+        assert!(matches(On::DataLookup, "GET", "/data/7"));
+        assert!(!matches(On::DataLookup, "GET", "/data/search") && !matches(On::DataLookup, "GET", "/data/types"));
+        assert!(matches(On::SampleLookup, "GET", "/samples/7") && !matches(On::SampleLookup, "GET", "/samples/types"));
+        assert!(matches(On::SampleSearch, "GET", "/samples/search") && matches(On::Me, "GET", "/me"));
+        assert!(matches(On::Login, "POST", "/login") && matches(On::Refresh, "GET", "/token"));
+        assert!(matches(On::Download, "GET", "/downloads/7/f") && !matches(On::Chunk, "GET", "/upload"));
+        assert!(matches(On::Path("GET", "/samples".to_owned()), "GET", "/samples/types"));
+        assert!(!matches(On::Path("GET", "/samples".to_owned()), "POST", "/samples/types"));
+    }
+
+    fn dropped(faults: &Faults) -> bool {
+        matches!(faults.pick(&chunk(&fields("7", true, true))), Action::DropBefore)
+    }
+
+    #[test]
+    fn a_rule_fires_so_often_at_most() {
+        let faults = Faults::default();
+        faults.add(Fault::on(On::Any).drop_before().times(2));
+        assert_eq!([(); 4].map(|()| dropped(&faults)), [true, true, false, false]);
+        assert_eq!(faults.fired(), 2);
+    }
+
+    #[test]
+    fn a_rule_fires_at_the_nth_request() {
+        let faults = Faults::default();
+        faults.add(Fault::on(On::LastChunk).nth(2).drop_before());
+        assert_eq!([(); 4].map(|()| dropped(&faults)), [false, true, false, false]);
+    }
+
+    #[test]
+    fn the_first_rule_that_fires_wins_and_the_others_count_on() {
+        let faults = Faults::default();
+        faults.add(Fault::on(On::Any).times(1));
+        faults.add(Fault::on(On::Any).nth(2).drop_before());
+        assert_eq!([(); 3].map(|()| dropped(&faults)), [false, true, false]);
+    }
+
+    #[test]
+    fn a_seed_always_throws_the_same_dice() {
+        let throw = |seed| {
+            let faults = Faults::default();
+            faults.add(Fault::on(On::Any).chance(0.3, seed).drop_before());
+            (0..200).map(|_| dropped(&faults)).collect::<Vec<_>>()
+        };
+        assert_eq!(throw(7), throw(7));
+        assert_ne!(throw(7), throw(8));
+        let hits = throw(7).iter().filter(|hit| **hit).count();
+        assert!((30..90).contains(&hits), "{hits} of 200 at 0.3");
+    }
+
+    #[test]
+    fn a_rule_may_be_about_one_file_and_rules_can_be_cleared() {
+        let faults = Faults::default();
+        faults.add(Fault::on(On::Any).of_file("other").drop_before());
+        assert!(!dropped(&faults));
+        faults.add(Fault::on(On::Any).of_file("f").drop_before());
+        assert!(dropped(&faults));
+        faults.clear();
+        assert!(!dropped(&faults));
+    }
+
+    #[tokio::test]
+    async fn dropped_before_the_work() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::FinalChunk).drop_before().times(1));
+        let error = bench.sample_chunk().bytes("x").send().await.unwrap_err();
+        assert!(!error.is_connect() && !error.is_timeout(), "{error:?}");
+        assert_eq!((bench.sandbox.samples(), bench.sandbox.unfinished()), (vec![], vec![]));
+        assert_eq!(bench.sandbox.requests()[0].status, None);
+        bench.sample_chunk().bytes("x").id().await;
+    }
+
+    #[tokio::test]
+    async fn dropped_after_the_work() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::FinalChunk).drop_after().times(1));
+        bench.sample_chunk().bytes("x").send().await.unwrap_err();
+        assert_eq!(bench.only_sample_bytes(), "x");
+    }
+
+    #[tokio::test]
+    async fn work_that_goes_on_behind_a_lost_answer() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::FinalChunk).go_on_behind(Duration::from_millis(50)).times(1));
+        bench.sample_chunk().bytes("x").send().await.unwrap_err();
+        assert_eq!(bench.sandbox.samples(), [], "not yet");
+        bench.sandbox.idle().await;
+        assert_eq!(bench.only_sample_bytes(), "x");
+    }
+
+    #[tokio::test]
+    async fn work_that_goes_on_behind_a_gateway_s_timeout() {
+        let bench = Bench::new().await;
+        let gate = Gate::new();
+        let fault = Fault::on(On::FinalChunk).go_on_behind(Duration::ZERO).until(&gate).behind(Reply::html(504));
+        bench.sandbox.faults().add(fault.times(1));
+        assert_eq!(bench.sample_chunk().bytes("x").answer().await.0, 504);
+        assert_eq!(bench.sandbox.unfinished().len(), 1);
+        gate.open();
+        bench.sandbox.idle().await;
+        assert_eq!(bench.only_sample_bytes(), "x");
+    }
+
+    #[tokio::test]
+    async fn work_other_than_a_chunk_s_is_held_up_before_it_begins() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::Me).go_on_behind(Duration::ZERO).times(1));
+        bench.get("/me").send().await.unwrap_err();
+        bench.sandbox.idle().await;
+        assert_eq!(bench.read("/me").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_hangs_up_does_not_stop_the_work() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::FinalChunk).delay_after(Duration::from_secs(600)).times(1));
+        let impatient = bench.sample_chunk().bytes("x").request().timeout(Duration::from_millis(200));
+        assert!(impatient.send().await.unwrap_err().is_timeout());
+        assert_eq!(bench.only_sample_bytes(), "x");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_hangs_up_before_slow_work_does_not_stop_it() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::FinalChunk).delay(Duration::from_millis(300)).times(1));
+        let impatient = bench.sample_chunk().bytes("x").request().timeout(Duration::from_millis(100));
+        assert!(impatient.send().await.unwrap_err().is_timeout());
+        bench.sandbox.idle().await;
+        assert_eq!(bench.only_sample_bytes(), "x");
+    }
+
+    #[tokio::test]
+    async fn a_connection_cut_while_the_body_comes_in_leaves_nothing() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::Chunk).cut_mid_body().times(1));
+        bench.chunk().bytes(vec![0; 3_000_000]).send().await.unwrap_err();
+        let log = bench.sandbox.requests().remove(0);
+        assert!(log.blob_len.is_some_and(|length| length < 3_000_000), "{log:?}");
+        assert_eq!((log.status, bench.sandbox.unfinished()), (None, vec![]));
+    }
+
+    #[tokio::test]
+    async fn a_connection_cut_in_the_middle_of_the_answer() {
+        let bench = Bench::new().await;
+        let id = bench.chunk().bytes("0123456789").id().await;
+        bench.sandbox.faults().add(Fault::on(On::Download).cut_mid_answer().times(1));
+        let mut response = bench.get(&format!("/downloads/{id}/f.fastq")).send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.content_length()), (200, Some(10)));
+        assert_eq!(response.chunk().await.unwrap().unwrap(), "01234");
+        response.chunk().await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn statuses_before_and_after_the_work() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::Chunk).status(503).times(1));
+        bench.sandbox.faults().add(Fault::on(On::Chunk).status_after(502).times(1));
+        let refused = bench.chunk().bytes("x").request().send().await.unwrap();
+        assert_eq!((refused.status().as_u16(), refused.headers()["content-type"].as_bytes()), (503, &b"text/html"[..]));
+        assert_eq!(bench.sandbox.data(), []);
+        assert_eq!(bench.chunk().bytes("x").answer().await.0, 502);
+        assert_eq!(bench.sandbox.data().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_any_shape() {
+        let bench = Bench::new().await;
+        let body = json!({"warnings": [{"row": 2, "message": "?"}]});
+        bench.sandbox.faults().add(Fault::on(On::Any).answer(Reply::json(400, &body)).times(1));
+        assert_eq!(bench.read("/me").await, (400, body));
+        bench.sandbox.faults().add(Fault::on(On::Any).answer_after(Reply::empty(504)).times(1));
+        assert_eq!(bench.get("/me").send().await.unwrap().content_length(), Some(0));
+    }
+
+    #[tokio::test]
+    async fn too_many_requests_until_a_moment_or_a_date() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::Chunk).too_many(RetryAfter::Seconds(7)).times(1));
+        bench.sandbox.faults().add(Fault::on(On::Chunk).too_many(RetryAfter::DateIn(Duration::from_secs(60))).times(1));
+        let seconds = bench.chunk().request().send().await.unwrap();
+        assert_eq!((seconds.status().as_u16(), seconds.headers()["retry-after"].as_bytes()), (429, &b"7"[..]));
+        let date = bench.chunk().request().send().await.unwrap();
+        let text = date.headers()["retry-after"].to_str().unwrap();
+        assert!(text.ends_with(" GMT") && text.len() == 29, "{text}");
+    }
+
+    #[tokio::test]
+    async fn answers_that_come_late() {
+        let bench = Bench::new().await;
+        let delay = Duration::from_millis(30);
+        bench.sandbox.faults().add(Fault::on(On::Me).delay(delay).times(1));
+        bench.sandbox.faults().add(Fault::on(On::Me).delay_after(delay).times(1));
+        for _ in 0..2 {
+            let begun = Instant::now();
+            assert_eq!(bench.read("/me").await.0, 200);
+            assert!(begun.elapsed() >= delay);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_expires_in_the_middle() {
+        let bench = Bench::new().await;
+        bench.sandbox.faults().add(Fault::on(On::MiddleChunk).expire_token().times(1));
+        let id = bench.chunk().at("", 0, "a", false).id().await;
+        assert_eq!(bench.chunk().at(&id, 1, "b", false).answer().await.0, 401);
+        bench.sandbox.set_token("another");
+        bench.chunk().at(&id, 1, "b", true).token(Some("another")).id().await;
+    }
+}
