@@ -79,11 +79,20 @@ impl Agent {
     /// When another agent holds the state folder, the journal cannot be opened, or no client can be built.
     pub fn open(config: Config) -> Result<Self, AgentError> {
         let journal = Journal::open(&config.state_dir)?;
-        let client = match &config.flow.proxy {
-            Some(proxy) => Client::with_proxy(&config.flow.base_url, config.flow.client.clone(), proxy)?,
-            None => Client::new(&config.flow.base_url, config.flow.client.clone())?,
-        };
+        let client = Self::client(&config)?;
         Ok(Self { config, journal, board: Board::default(), gate: Gate::default(), client })
+    }
+
+    /// The client that a config asks for, not yet logged in.
+    ///
+    /// # Errors
+    /// When none can be built.
+    pub fn client(config: &Config) -> Result<Client, flow::Error> {
+        let flow = &config.flow;
+        match &flow.proxy {
+            Some(proxy) => Client::with_proxy(&flow.base_url, flow.client.clone(), proxy),
+            None => Client::new(&flow.base_url, flow.client.clone()),
+        }
     }
 
     /// The journal, for those who show how things go.

@@ -6,6 +6,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::exit::{CommandError, Exit};
+use super::{Globals, output};
+
 /// What is written: name and text. The config names the manifest, which lies beside it.
 const EXAMPLES: [(&str, &str); 2] = [
     ("flow-ingest.yaml", include_str!("../../config/flow-ingest.yaml")),
@@ -51,6 +54,21 @@ pub fn write(dir: &Path) -> Result<Vec<PathBuf>, InitError> {
     }
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(folder)?;
     Ok(paths)
+}
+
+/// The command: writes them and says where.
+pub(super) fn execute(dir: &Path, globals: &Globals) -> Result<Exit, CommandError> {
+    let paths = write(dir)?;
+    if globals.json {
+        let files: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        output::json(&serde_json::json!({ "version": 1, "files": files }));
+    } else {
+        for path in &paths {
+            output::line(&format!("wrote {}", path.display()));
+        }
+        output::line("edit both, then try them: flow-ingest check, flow-ingest plan");
+    }
+    Ok(Exit::Success)
 }
 
 #[cfg(test)]

@@ -1,3 +1,117 @@
-//! cli
+//! The commands: one file each, arguments → a library call → rendering.
+//!
+//! Results go to stdout (with `--json` as one document), logs and progress to stderr. The exit codes are those of the
+//! platform's own CLI.
 
+mod bars;
+mod check;
+mod demo;
+mod exit;
 pub mod init;
+mod logging;
+mod output;
+mod plan;
+mod run;
+mod sandbox;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{self, Config};
+use exit::{CommandError, Exit};
+
+/// Blocking tasks cannot be called back: one that hangs on a share must not hold up the end.
+const LEAVE_BLOCKED: Duration = Duration::from_secs(1);
+
+/// Watches the folders a DNA sequencer writes, and uploads every sample to Flow once, complete.
+#[derive(Debug, Parser)]
+#[command(name = "flow-ingest", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+struct Globals {
+    /// The config [default: $FLOW_INGEST_CONFIG, else /etc/flow-ingest/flow-ingest.yaml]
+    #[arg(long, global = true, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// Print the result as one JSON document
+    #[arg(long, global = true)]
+    json: bool,
+    /// How log lines are written to stderr; RUST_LOG chooses which
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The service: watch, and upload what is complete
+    Run(run::Arguments),
+    /// Check config, manifests, folders and limits
+    Check(check::Arguments),
+    /// Show what would be uploaded, as what, and what is left out and why; touches nothing
+    Plan,
+    /// Show what became of every sample, from the running service or from the state folder
+    Status(status::Arguments),
+    /// Write a commented config and manifest to start from
+    Init {
+        /// Where to write them
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// A stand-in for Flow on this machine
+    Sandbox(sandbox::Arguments),
+    /// The whole thing on this machine, against the sandbox, in under a minute
+    Demo(demo::Arguments),
+}
+
+/// Parses the command line, runs the command, and gives its exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let is_json = cli.globals.json;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("flow-ingest: cannot start its threads: {error}");
+            return Exit::Failure.into();
+        }
+    };
+    let ended = runtime.block_on(execute(cli));
+    runtime.shutdown_timeout(LEAVE_BLOCKED);
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(error) => error.report(is_json).into(),
+    }
+}
+
+async fn execute(cli: Cli) -> Result<Exit, CommandError> {
+    let globals = cli.globals;
+    match cli.command {
+        Command::Run(arguments) => run::execute(arguments, &globals).await,
+        Command::Check(arguments) => check::execute(arguments, &globals).await,
+        Command::Plan => plan::execute(&globals).await,
+        Command::Status(arguments) => status::execute(arguments, &globals).await,
+        Command::Init { dir } => init::execute(&dir, &globals),
+        Command::Sandbox(arguments) => sandbox::execute(arguments, &globals).await,
+        Command::Demo(arguments) => demo::execute(arguments, &globals).await,
+    }
+}
+
+impl Globals {
+    fn load_config(&self) -> Result<Config, CommandError> {
+        Ok(config::load(&config::locate(self.config.as_deref()))?)
+    }
+}

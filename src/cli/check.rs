@@ -1,0 +1,118 @@
+//! `flow-ingest check`: config, manifests, folders and limits; with `--online` the account too.
+
+use std::fs;
+use std::path::Path;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::exit::{CommandError, Exit};
+use super::{Globals, bars, logging, output};
+use crate::agent::Agent;
+use crate::config::Config;
+use crate::flow::{Client, Me};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Also log in to Flow
+    #[arg(long)]
+    online: bool,
+}
+
+/// What was looked at, and what came of it.
+#[derive(Debug, Serialize)]
+struct Report {
+    version: u32,
+    config: String,
+    checks: Vec<Check>,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    what: String,
+    ok: bool,
+    detail: String,
+}
+
+pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<Exit, CommandError> {
+    logging::start(globals.log_format, &bars::canvas(false));
+    let config = globals.load_config()?;
+    let mut checks = offline(&config);
+    let mut exit = if checks.iter().all(|check| check.ok) { Exit::Success } else { Exit::Usage };
+    if arguments.online {
+        let (check, ended) = online(&config).await?;
+        checks.push(check);
+        exit = if exit == Exit::Success { ended } else { exit };
+    }
+    let report = Report { version: 1, config: config.file.display().to_string(), checks };
+    if globals.json {
+        output::json(&report);
+    } else {
+        output::line(&format!("{}: well formed", report.config));
+        for check in &report.checks {
+            output::line(&format!("{} {}: {}", if check.ok { "ok  " } else { "FAIL" }, check.what, check.detail));
+        }
+    }
+    Ok(exit)
+}
+
+fn offline(config: &Config) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for watched in &config.watches {
+        let (name, rules) = (&watched.watch.name, watched.manifest.rules.len());
+        let manifest = format!("{} ({rules} rules)", watched.manifest_file.display());
+        checks.push(Check { what: format!("manifest of {name}"), ok: true, detail: manifest });
+        checks.push(check(format!("watch {name}"), readable(&watched.watch.path)));
+    }
+    checks.push(check("state folder".to_owned(), writable(&config.state_dir)));
+    if let Some(limit) = number("/proc/sys/fs/inotify/max_user_watches") {
+        let detail = format!("{limit} folders can be watched (fs.inotify.max_user_watches)");
+        checks.push(Check { what: "limits".to_owned(), ok: true, detail });
+    }
+    checks
+}
+
+fn check(what: String, found: Result<String, String>) -> Check {
+    let ok = found.is_ok();
+    Check { what, ok, detail: found.unwrap_or_else(|error| error) }
+}
+
+fn readable(folder: &Path) -> Result<String, String> {
+    fs::read_dir(folder).map(|_| folder.display().to_string()).map_err(|error| {
+        format!("cannot read {}: {error}; make it, mount it, or give the agent read access", folder.display())
+    })
+}
+
+/// Whether the state folder, or the one in which it will be made, can be written: by writing, since permissions tell
+/// half of it.
+fn writable(state_dir: &Path) -> Result<String, String> {
+    let existing = state_dir.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+    tempfile::tempfile_in(existing)
+        .map(|_| state_dir.display().to_string())
+        .map_err(|error| format!("cannot write into {}: {error}; give the agent write access", existing.display()))
+}
+
+fn number(file: &str) -> Option<u64> {
+    fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+async fn online(config: &Config) -> Result<(Check, Exit), CommandError> {
+    let client = Agent::client(config)?;
+    let asked = log_in(config, &client).await;
+    let what = format!("account at {}", config.flow.base_url);
+    Ok(match asked {
+        Ok(me) => {
+            let name = me.username.or(me.id).unwrap_or_else(|| "an account without a name".to_owned());
+            (Check { what, ok: true, detail: name }, Exit::Success)
+        }
+        Err(error) => {
+            let detail = error.to_string();
+            (Check { what, ok: false, detail }, CommandError::Flow(error).exit_of_log_in())
+        }
+    })
+}
+
+async fn log_in(config: &Config, client: &Client) -> Result<Me, crate::flow::Error> {
+    config.flow.credentials.log_in(client).await?;
+    client.me().await
+}

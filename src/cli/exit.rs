@@ -1,0 +1,92 @@
+//! How a command ends: the exit codes of the platform's own CLI, and errors that know theirs.
+
+use std::process::ExitCode;
+
+use crate::agent::AgentError;
+use crate::config::ConfigError;
+use crate::flow::{self, ErrorKind};
+use crate::journal::JournalError;
+use crate::sandbox;
+use crate::status::SocketError;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    Success = 0,
+    /// API or runtime error.
+    Failure = 1,
+    /// Usage, config or input error.
+    Usage = 2,
+    Authentication = 3,
+    NotFound = 4,
+    /// Refused as invalid.
+    Invalid = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommandError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error(transparent)]
+    Init(#[from] super::init::InitError),
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::Error),
+    #[error(transparent)]
+    Flow(#[from] flow::Error),
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+impl CommandError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) | Self::Init(_) => Exit::Usage,
+            Self::Flow(error) | Self::Agent(AgentError::Flow(error)) => of_flow(error),
+            Self::Agent(_) | Self::Journal(_) | Self::Socket(_) | Self::Sandbox(_) | Self::Other(_) => Exit::Failure,
+        }
+    }
+
+    /// The exit code of a log-in that failed: credentials that Flow refuses as a bad request are refused credentials.
+    pub fn exit_of_log_in(&self) -> Exit {
+        match self.exit() {
+            Exit::Invalid => Exit::Authentication,
+            exit => exit,
+        }
+    }
+
+    /// Says what is wrong on stderr and, with `--json`, as the one document on stdout.
+    pub fn report(&self, is_json: bool) -> Exit {
+        let exit = self.exit();
+        eprintln!("flow-ingest: {self}");
+        if is_json {
+            super::output::json(&serde_json::json!({ "version": 1, "error": self.to_string(), "exit": exit as u8 }));
+        }
+        exit
+    }
+}
+
+fn of_flow(error: &flow::Error) -> Exit {
+    match error {
+        flow::Error::Credentials(_) => Exit::Authentication,
+        flow::Error::Setup { .. } => Exit::Usage,
+        flow::Error::Unreachable { .. } | flow::Error::Lost { .. } => Exit::Failure,
+        flow::Error::Refused(api) => match api.kind() {
+            ErrorKind::Authentication => Exit::Authentication,
+            ErrorKind::NotFound => Exit::NotFound,
+            ErrorKind::BadRequest | ErrorKind::Unprocessable => Exit::Invalid,
+            ErrorKind::Other => Exit::Failure,
+        },
+    }
+}

@@ -1,0 +1,86 @@
+//! `flow-ingest run`: the service, or with `--once` one pass over what is there.
+
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::exit::{CommandError, Exit};
+use super::{Globals, bars, logging, output};
+use crate::agent::{Agent, Ending, Mode};
+use crate::status::{Snapshot, render};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Settle, upload what is complete, then exit
+    #[arg(long)]
+    once: bool,
+    /// With --once: give up when nothing has got further for this long
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = humantime::parse_duration, requires = "once")]
+    give_up_after: Duration,
+}
+
+pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<Exit, CommandError> {
+    let config = globals.load_config()?;
+    let canvas = bars::canvas(config.flow.client.show_progress);
+    logging::start(globals.log_format, &canvas);
+    let mode = match arguments.once {
+        true => Mode::Once { give_up_after: arguments.give_up_after },
+        false => Mode::Service,
+    };
+    let agent = Agent::open(config)?;
+    let ending = {
+        let drawing = bars::draw(canvas, agent.journal().clone());
+        tokio::select! {
+            ending = agent.run(mode, told_to_stop()) => ending?,
+            () = drawing => unreachable!("drawing goes on until it is dropped"),
+        }
+    };
+    let Mode::Once { .. } = mode else { return Ok(Exit::Success) };
+    let snapshot = agent.snapshot("finished")?;
+    if globals.json {
+        output::json(&snapshot);
+    } else {
+        output::line(render(&snapshot).trim_end());
+    }
+    Ok(exit(&ending, &snapshot))
+}
+
+/// The exit code of a run that ended by itself.
+fn exit(ending: &Ending, snapshot: &Snapshot) -> Exit {
+    match ending {
+        Ending::Stopped => Exit::Success,
+        Ending::Refused { reason } => {
+            eprintln!("flow-ingest: nothing can be uploaded: {reason}");
+            Exit::Authentication
+        }
+        Ending::GaveUp => {
+            eprintln!("flow-ingest: gave up, since nothing got further; what is left goes on with the next run");
+            Exit::Failure
+        }
+        Ending::Finished { unseen } if !unseen.is_empty() => Exit::Failure,
+        Ending::Finished { .. } if snapshot.count("blocked") > 0 => Exit::Failure,
+        Ending::Finished { .. } => Exit::Success,
+    }
+}
+
+/// Ends with the first SIGTERM or SIGINT; the second ends the process.
+pub(super) async fn told_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("cannot hear signals; only SIGKILL ends this process, which is safe");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        eprintln!("flow-ingest: stopped at once; the next start asks about what was in flight");
+        std::process::exit(130);
+    });
+}

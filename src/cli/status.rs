@@ -1,0 +1,53 @@
+//! `flow-ingest status`: what became of every sample.
+
+use std::io::{IsTerminal, stdout};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::exit::{CommandError, Exit};
+use super::{Globals, output};
+use crate::config::Config;
+use crate::journal::{Journal, JournalError};
+use crate::status::{Board, Snapshot, ask, render};
+
+const REFRESH: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Show it again every second, until interrupted
+    #[arg(long)]
+    watch: bool,
+}
+
+pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<Exit, CommandError> {
+    let config = globals.load_config()?;
+    loop {
+        let snapshot = current(&config).await?;
+        if arguments.watch && stdout().is_terminal() {
+            // Clears the screen and goes to its top.
+            print!("\x1b[2J\x1b[H");
+        }
+        if globals.json {
+            output::json(&snapshot);
+        } else {
+            output::line(render(&snapshot).trim_end());
+        }
+        if !arguments.watch {
+            return Ok(Exit::Success);
+        }
+        tokio::time::sleep(REFRESH).await;
+    }
+}
+
+/// What the running service says, else what the state folder holds. Where there is none, there is nothing to make.
+pub(super) async fn current(config: &Config) -> Result<Snapshot, CommandError> {
+    if !config.state_dir.exists() {
+        return Ok(Snapshot::new("offline", None, Vec::new(), Vec::new(), Vec::new()));
+    }
+    match Journal::open(&config.state_dir) {
+        Ok(journal) => Ok(Snapshot::take(&journal, &Board::default(), "offline")?),
+        Err(JournalError::InUse { .. }) => Ok(ask(&config.state_dir).await?),
+        Err(error) => Err(error.into()),
+    }
+}
