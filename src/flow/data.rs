@@ -44,4 +44,17 @@ impl DataResource<'_> {
             Err(error) => Err(error),
         }
     }
+
+    /// Like [`DataResource::get_data`], but "not ready" is said only while Flow knows who asks: with an expired token
+    /// it answers 404 as well, and 401 only at `GET /me`, which brings a fresh token or an error.
+    ///
+    /// # Errors
+    /// Everything in [`Error`] but a 404.
+    pub async fn get_own_data(&self, id: &str) -> Result<Option<Data>, Error> {
+        if let Some(data) = self.get_data(id).await? {
+            return Ok(Some(data));
+        }
+        self.0.me().await?;
+        self.get_data(id).await
+    }
 }

@@ -349,7 +349,7 @@ impl<H: Host> Upload<'_, H> {
     ) -> Result<Step, UploadError<H::Error>> {
         let Some(id) = data_id else { return self.ask_without_id(file).await };
         let expected = self.submission.files[file].size;
-        let found = self.client.data().get_data(&id).await.map_err(UploadError::Request)?;
+        let found = self.client.data().get_own_data(&id).await.map_err(UploadError::Request)?;
         let is_ready = match found {
             Some(data) if data.size != expected => {
                 let filename = self.name(file).to_owned();
@@ -521,7 +521,7 @@ impl<H: Host> Upload<'_, H> {
             return Ok(true);
         }
         for id in ids {
-            let found = self.client.data().get_data(&id).await.map_err(UploadError::Request)?;
+            let found = self.client.data().get_own_data(&id).await.map_err(UploadError::Request)?;
             if found.is_some_and(|data| data.size == self.submission.files[file].size) {
                 self.set(file, Stage::Ready { data_id: id }).await?;
                 return Ok(true);
