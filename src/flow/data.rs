@@ -51,10 +51,11 @@ impl DataResource<'_> {
     /// # Errors
     /// Everything in [`Error`] but a 404.
     pub async fn get_own_data(&self, id: &str) -> Result<Option<Data>, Error> {
+        let token = self.0.token_generation().await;
         if let Some(data) = self.get_data(id).await? {
             return Ok(Some(data));
         }
         self.0.me().await?;
-        self.get_data(id).await
+        if self.0.token_generation().await == token { Ok(None) } else { self.get_data(id).await }
     }
 }
