@@ -298,7 +298,8 @@ impl<H: Host> Upload<'_, H> {
         if self.progress.files[file].boundaries.chunk(chunks).is_last {
             return self.send_last(file, data_id, chunks).await;
         }
-        match self.post(file, chunks, data_id.as_deref()).await? {
+        let bytes = self.read(file, chunks).await?;
+        match self.post(file, chunks, data_id.as_deref(), bytes).await {
             Ok(answer) => {
                 let Some(id) = answer.file_id() else {
                     return Err(UploadError::Request(Error::lost("a chunk", "the answer names no id")));
@@ -334,13 +335,15 @@ impl<H: Host> Upload<'_, H> {
         if !self.progress.files[file].abandoned.is_empty() && self.is_settled_elsewhere(file).await? {
             return Ok(Step::GoOn);
         }
+        // Read before anything is recorded: what cannot be read does not leave.
+        let bytes = self.read(file, chunks).await?;
         if self.is_final(file) {
             self.host.before_final_chunk().await.map_err(UploadError::Host)?;
         }
         let asking = |data_id| Stage::Asking { data_id, asks: 0, sent_again: false };
         let not_sent = Stage::Sending { data_id: data_id.clone(), chunks, strikes: 0 };
         self.set(file, asking(data_id.clone())).await?;
-        match self.post(file, chunks, data_id.as_deref()).await? {
+        match self.post(file, chunks, data_id.as_deref(), bytes).await {
             Ok(answer) => {
                 self.progress.sample_id = answer.sample_id.clone().filter(|_| self.is_final(file));
                 let id = answer.file_id().or(data_id);
@@ -433,11 +436,12 @@ impl<H: Host> Upload<'_, H> {
         if self.host.is_stopping() {
             return Ok(Step::Return(Outcome::Stopped));
         }
-        self.host.before_final_chunk().await.map_err(UploadError::Host)?;
-        self.set(file, Stage::Asking { data_id: Some(id.clone()), asks: 0, sent_again: true }).await?;
         let boundaries = self.progress.files[file].boundaries;
         let last = (0..).find(|n| boundaries.chunk(*n).is_last).expect("every file has a last chunk");
-        match self.post(file, last, Some(&id)).await? {
+        let bytes = self.read(file, last).await?;
+        self.host.before_final_chunk().await.map_err(UploadError::Host)?;
+        self.set(file, Stage::Asking { data_id: Some(id.clone()), asks: 0, sent_again: true }).await?;
+        match self.post(file, last, Some(&id), bytes).await {
             Ok(answer) => {
                 self.progress.sample_id = answer.sample_id;
                 self.set(file, Stage::Asking { data_id: Some(id), asks: 0, sent_again: true }).await?;
@@ -500,15 +504,20 @@ impl<H: Host> Upload<'_, H> {
         Ok(Step::GoOn)
     }
 
+    async fn read(&mut self, file: usize, n: u64) -> Result<Bytes, UploadError<H::Error>> {
+        let chunk = self.progress.files[file].boundaries.chunk(n);
+        self.host.read(file, chunk.offset, chunk.length).await.map_err(UploadError::Host)
+    }
+
     /// Sends one chunk; a first or middle one is repeated while the failure is a passing one.
     async fn post(
         &mut self,
         file: usize,
         n: u64,
         data_id: Option<&str>,
-    ) -> Result<Result<ChunkAnswer, ChunkFailure>, UploadError<H::Error>> {
+        bytes: Bytes,
+    ) -> Result<ChunkAnswer, ChunkFailure> {
         let chunk = self.progress.files[file].boundaries.chunk(n);
-        let bytes = self.host.read(file, chunk.offset, chunk.length).await.map_err(UploadError::Host)?;
         let fields = self.fields(file);
         let request = ChunkRequest {
             path: self.path(file),
@@ -524,7 +533,7 @@ impl<H: Host> Upload<'_, H> {
             let answer = self.client.send_chunk(&request).await;
             let is_passing = matches!(&answer, Err(ChunkFailure::Unknown(error)) if error.status() != Some(500));
             if !is_passing || tries == retries || self.host.is_stopping() {
-                return Ok(answer);
+                return answer;
             }
             tokio::time::sleep(super::pause(Duration::from_secs(1), tries)).await;
             tries += 1;
