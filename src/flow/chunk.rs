@@ -30,9 +30,9 @@ pub(super) struct ChunkRequest<'a> {
 #[derive(Debug, Deserialize)]
 pub(super) struct ChunkAnswer {
     #[serde(default, deserialize_with = "super::id::optional")]
-    data_id: Option<String>,
+    pub data_id: Option<String>,
     #[serde(default, deserialize_with = "super::id::optional")]
-    id: Option<String>,
+    pub id: Option<String>,
     #[serde(default, deserialize_with = "super::id::optional")]
     pub sample_id: Option<String>,
 }

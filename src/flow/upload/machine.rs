@@ -1,260 +1,41 @@
-//! The state machine of a resumable upload: one submission, file after file, chunk after chunk.
-//!
-//! It owns the rules under which nothing is lost, doubled or spoiled, whatever answer gets lost:
-//!
-//! * a chunk in the middle of a file may be sent again, with the same boundaries;
-//! * a last chunk whose answer is unknown is never sent again; the server is asked about the file instead;
-//! * no file is begun before the one before it is ready at the right size;
-//! * each id, and the point of no return before a last chunk, is stored by the [`Host`] before anything follows.
-//!
-//! [`advance`] goes on from a recorded [`Progress`], so a restart and a first start are the same call. It never
-//! waits for long: where only time can tell, it returns [`Outcome::AskLater`] and is called again.
+//! The machine itself: what is done in each stage of a file, and what each answer makes of it.
 
-use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
-use super::boundaries::Boundaries;
-use super::chunk::{ChunkAnswer, ChunkFailure, ChunkRequest};
-use super::client::Client;
-use super::error::Error;
+use super::remote::Remote;
+use super::schedule::AskSchedule;
+use super::{
+    FileProgress, Finished, Host, MOST_BEGINNINGS_ANEW, Making, Outcome, Progress, Spoiled, Stage, Submission,
+    UploadError,
+};
+use crate::flow::boundaries::Boundaries;
+use crate::flow::chunk::{ChunkAnswer, ChunkFailure, ChunkRequest};
+use crate::flow::error::Error;
+use crate::flow::pause;
 
-/// How often a file is begun anew before a person is asked.
-const MOST_BEGINNINGS_ANEW: u32 = 3;
 /// How often the same 500 is met at one offset before the file is begun anew.
 const MOST_STRIKES: u32 = 5;
 /// Chunks are not made smaller than this when the server finds them too large.
 const SMALLEST_CHUNK: u64 = 64 * 1024;
 /// In a multiplexed set, the place of the annotation sheet.
 const ANNOTATION: usize = 0;
+/// How long after a chunk whose answer was lost the file's last chunk is kept back. A second copy of the chunk may still
+/// be at work; what it spoils shows as long as the file is open, and no more once it is closed.
+const QUARANTINE: Duration = Duration::from_secs(5);
 /// The pace at which a server is trusted to hash a file, in bytes a second.
 const HASHING_RATE: u64 = 50_000_000;
 
-/// What Flow is to make of the files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Making {
-    /// A sample of this name.
-    Sample { name: String },
-    /// A generic file.
-    File,
-    /// A multiplexed set: its annotation sheet first, then one or two reads files. A sheet with warnings is sent again
-    /// with `ignore_warnings`, if that is wished; one with errors costs no reads upload.
-    Multiplexed { ignore_warnings: bool },
-}
-
-/// What is to be uploaded as one thing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Submission {
-    pub making: Making,
-    /// Fields of the endpoint that go along with every chunk, in order.
-    pub fields: Vec<(String, String)>,
-    /// In the order in which they go up; none is empty.
-    pub files: Vec<SubmissionFile>,
-    /// How long a lost answer to a last chunk is asked about; `None`: twice the request timeout, and more for larger
-    /// files, since the server hashes a file before it answers.
-    pub final_wait: Option<Duration>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubmissionFile {
-    /// The name under which it is stored.
-    pub filename: String,
-    /// Bytes.
-    pub size: u64,
-}
-
-/// How far a submission has got.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
-    /// One for each file of the submission.
-    pub files: Vec<FileProgress>,
-    /// The sample's id, as soon as an answer names it.
-    pub sample_id: Option<String>,
-    /// The annotation sheet's warnings as the server sent them, once they are being ignored.
-    pub warnings: Option<serde_json::Value>,
-}
-
-/// How far one file has got.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileProgress {
-    pub boundaries: Boundaries,
-    /// How often it was begun anew under a new id.
-    pub begun_anew: u32,
-    /// Ids whose last chunk had left when the file was begun anew: should one become ready late, it is found.
-    pub abandoned: Vec<String>,
-    pub stage: Stage,
-}
-
-/// The states of a file on its way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stage {
-    Sending {
-        /// `None` before the first chunk is acknowledged.
-        data_id: Option<String>,
-        /// Chunks acknowledged.
-        chunks: u64,
-        /// Times that the server failed with 500 at this offset.
-        strikes: u32,
-    },
-    /// The last chunk has left, or may have left.
-    Asking {
-        /// `None` only for a file of one byte, whose first chunk is its last.
-        data_id: Option<String>,
-        /// Questions asked so far.
-        asks: u32,
-        /// Whether the last chunk was sent once more to a file that was ready but in no sample.
-        sent_again: bool,
-    },
-    /// On the server, at the right size.
-    Ready { data_id: String },
-}
-
-impl Stage {
-    const FIRST: Stage = Stage::Sending { data_id: None, chunks: 0, strikes: 0 };
-}
-
-impl Progress {
-    /// Nothing sent yet; cuts every file, as `client` is set and as the server is known to take it.
-    pub fn new(submission: &Submission, client: &Client) -> Self {
-        let file = |file: &SubmissionFile| FileProgress {
-            boundaries: Boundaries::new(file.size, client.chunk_size()),
-            begun_anew: 0,
-            abandoned: Vec::new(),
-            stage: Stage::FIRST,
-        };
-        Self { files: submission.files.iter().map(file).collect(), sample_id: None, warnings: None }
-    }
-
-    /// Bytes that the server acknowledged.
-    pub fn sent(&self) -> u64 {
-        self.files.iter().map(FileProgress::sent).sum()
-    }
-}
-
-impl FileProgress {
-    /// Bytes that the server acknowledged.
-    pub fn sent(&self) -> u64 {
-        match self.stage {
-            Stage::Sending { chunks, .. } => self.boundaries.offset(chunks),
-            Stage::Asking { .. } | Stage::Ready { .. } => self.boundaries.size,
-        }
-    }
-
-    /// The id under which the server knows the file.
-    pub fn data_id(&self) -> Option<&str> {
-        match &self.stage {
-            Stage::Sending { data_id, .. } | Stage::Asking { data_id, .. } => data_id.as_deref(),
-            Stage::Ready { data_id } => Some(data_id),
-        }
-    }
-}
-
-/// What the state machine needs of its caller.
-pub trait Host: Send {
-    type Error: Send;
-
-    /// Stores how far the upload has got. When it returns, the record survives a power cut: what is sent next rests
-    /// on that.
-    fn store(&mut self, progress: &Progress) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// Reads `length` bytes of a file at `offset`.
-    fn read(
-        &mut self,
-        file: usize,
-        offset: u64,
-        length: u64,
-    ) -> impl Future<Output = Result<Bytes, Self::Error>> + Send;
-
-    /// The last look at the files before the submission's last chunk leaves, after which it cannot be undone. An
-    /// error keeps the chunk back.
-    fn before_final_chunk(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// Whether no further chunk shall leave.
-    fn is_stopping(&self) -> bool;
-}
-
-/// How a call of [`advance`] ended well.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    Done(Finished),
-    /// Only time can tell what became of a last chunk: call again after this long.
-    AskLater(Duration),
-    /// The host is stopping; the progress is stored.
-    Stopped,
-}
-
-/// What the submission became.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
-    /// `None` for a generic file.
-    pub sample_id: Option<String>,
-    /// One for each file, in order.
-    pub data_ids: Vec<String>,
-    /// Warnings about the annotation sheet that were ignored, as the server sent them.
-    pub warnings: Option<serde_json::Value>,
-}
-
-/// Why [`advance`] could not go on. The progress that was stored last stands.
-#[derive(Debug)]
-pub enum UploadError<E> {
-    /// The host could not store, read or allow.
-    Host(E),
-    /// A request failed.
-    Request(Error),
-    /// What the server holds is not right, and sending again would not mend it.
-    Spoiled(Spoiled),
-}
-
-/// Ends at which a person must look.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Spoiled {
-    #[error(
-        "{filename} is on Flow as data {data_id} with {found} bytes, but has {expected}; look at it there, remove it, \
-         and release the sample"
-    )]
-    WrongSize { filename: String, data_id: String, expected: u64, found: u64 },
-    #[error(
-        "{filename} was begun anew {MOST_BEGINNINGS_ANEW} times and never became ready on Flow (last: {last}); ask \
-         Flow's operators, then release the sample"
-    )]
-    NeverReady { filename: String, last: String },
-    #[error(
-        "{filename} is ready on Flow as data {data_id}, but Flow made no sample of it, even when told again; look at \
-         it there, then release the sample"
-    )]
-    InNoSample { filename: String, data_id: String },
-    #[error(
-        "{filename} has a single byte, and the answer to it was lost: Flow gave no id to ask about; look on Flow \
-         whether it is there, then skip or release the sample"
-    )]
-    NoIdToAskAbout { filename: String },
-    #[error("{filename} is empty, and Flow cannot take an empty file")]
-    Empty { filename: String },
-}
-
-/// Takes a submission from where `progress` says it is as far as it will go now.
-///
-/// # Errors
-/// See [`UploadError`]. After any of them, and after a crash at any point, calling again with the progress that the
-/// host stored last is safe.
-pub async fn advance<H: Host>(
-    client: &Client,
-    submission: &Submission,
-    progress: Progress,
-    host: &mut H,
-) -> Result<Outcome, UploadError<H::Error>> {
-    if let Some(file) = submission.files.iter().find(|file| file.size == 0) {
-        return Err(UploadError::Spoiled(Spoiled::Empty { filename: file.filename.clone() }));
-    }
-    Upload { client, submission, progress, host }.advance().await
-}
-
-struct Upload<'a, H> {
-    client: &'a Client,
+/// A submission under way on a server.
+pub(super) struct Upload<'a, R, H> {
+    remote: &'a R,
     submission: &'a Submission,
     progress: Progress,
     host: &'a mut H,
+    /// When the answer to a chunk was lost last.
+    lost_at: Option<Instant>,
 }
 
 /// Whether the machine goes on with the next step, or hands back to the caller.
@@ -263,8 +44,16 @@ enum Step {
     Return(Outcome),
 }
 
-impl<H: Host> Upload<'_, H> {
-    async fn advance(mut self) -> Result<Outcome, UploadError<H::Error>> {
+impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
+    pub fn new(remote: &'a R, submission: &'a Submission, progress: Progress, host: &'a mut H) -> Self {
+        // What was in flight when an earlier process ended may be at work still.
+        let is_resumed = |file: &FileProgress| matches!(file.stage, Stage::Sending { data_id: Some(_), .. });
+        let lost_at = progress.files.iter().any(is_resumed).then(Instant::now);
+        Self { remote, submission, progress, host, lost_at }
+    }
+
+    /// Goes as far as it can now.
+    pub async fn advance(mut self) -> Result<Outcome, UploadError<H::Error>> {
         for file in 0..self.submission.files.len() {
             loop {
                 let step = match self.progress.files[file].stage.clone() {
@@ -335,6 +124,9 @@ impl<H: Host> Upload<'_, H> {
         if !self.progress.files[file].abandoned.is_empty() && self.is_settled_elsewhere(file).await? {
             return Ok(Step::GoOn);
         }
+        if self.wait_out_quarantine().await {
+            return Ok(Step::Return(Outcome::Stopped));
+        }
         // Read before anything is recorded: what cannot be read does not leave.
         let bytes = self.read(file, chunks).await?;
         if self.is_final(file) {
@@ -376,7 +168,7 @@ impl<H: Host> Upload<'_, H> {
     ) -> Result<Step, UploadError<H::Error>> {
         let Some(id) = data_id else { return self.ask_without_id(file).await };
         let expected = self.submission.files[file].size;
-        let found = self.client.data().get_own_data(&id).await.map_err(UploadError::Request)?;
+        let found = self.remote.find_file(&id).await.map_err(UploadError::Request)?;
         let is_ready = match found {
             Some(data) if data.size != expected => {
                 let filename = self.name(file).to_owned();
@@ -495,13 +287,25 @@ impl<H: Host> Upload<'_, H> {
         if smaller < SMALLEST_CHUNK {
             return Err(UploadError::Request(error));
         }
-        self.client.learn_chunk_size(smaller);
+        self.remote.learn_chunk_size(smaller);
         for progress in &mut self.progress.files[file..] {
             progress.boundaries = Boundaries::new(progress.boundaries.size, smaller);
         }
         tracing::warn!(file = self.name(file), bytes = smaller, %error, "chunks are made smaller");
         self.set(file, Stage::FIRST).await?;
         Ok(Step::GoOn)
+    }
+
+    /// Waits until no second copy of a chunk can be at work any more; gives whether the host is stopping.
+    async fn wait_out_quarantine(&mut self) -> bool {
+        let quarantine = QUARANTINE.min(self.remote.config().request_timeout);
+        while self.lost_at.is_some_and(|lost| lost.elapsed() < quarantine) {
+            if self.host.is_stopping() {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        false
     }
 
     async fn read(&mut self, file: usize, n: u64) -> Result<Bytes, UploadError<H::Error>> {
@@ -527,15 +331,19 @@ impl<H: Host> Upload<'_, H> {
             fields: &fields,
             bytes,
         };
-        let retries = if chunk.is_last { 0 } else { self.client.config().upload_retries };
+        let retries = if chunk.is_last { 0 } else { self.remote.config().upload_retries };
         let mut tries = 0;
         loop {
-            let answer = self.client.send_chunk(&request).await;
+            let answer = self.remote.send_chunk(&request).await;
+            // A first chunk's second copy makes another file and harms nothing.
+            if data_id.is_some() && matches!(answer, Err(ChunkFailure::Unknown(_))) {
+                self.lost_at = Some(Instant::now());
+            }
             let is_passing = matches!(&answer, Err(ChunkFailure::Unknown(error)) if error.status() != Some(500));
             if !is_passing || tries == retries || self.host.is_stopping() {
                 return answer;
             }
-            tokio::time::sleep(super::pause(Duration::from_secs(1), tries)).await;
+            tokio::time::sleep(pause(Duration::from_secs(1), tries)).await;
             tries += 1;
         }
     }
@@ -585,7 +393,7 @@ impl<H: Host> Upload<'_, H> {
         if let Some(name) = self.sample_closed_by(file) {
             let earlier = self.progress.files[..file].iter().filter_map(|f| f.data_id().map(str::to_owned));
             let ours: Vec<_> = ids.iter().cloned().chain(earlier).collect();
-            let found = self.client.samples().holding_any_of(name, &ours).await.map_err(UploadError::Request)?;
+            let found = self.remote.find_sample(name, &ours).await.map_err(UploadError::Request)?;
             let Some(sample) = found else { return Ok(false) };
             let held = |id: &String| sample.files().any(|entry| entry.id == *id);
             let by_name =
@@ -596,7 +404,7 @@ impl<H: Host> Upload<'_, H> {
             return Ok(true);
         }
         for id in ids {
-            let found = self.client.data().get_own_data(&id).await.map_err(UploadError::Request)?;
+            let found = self.remote.find_file(&id).await.map_err(UploadError::Request)?;
             if found.is_some_and(|data| data.size == self.submission.files[file].size) {
                 self.set(file, Stage::Ready { data_id: id }).await?;
                 return Ok(true);
@@ -621,47 +429,7 @@ impl<H: Host> Upload<'_, H> {
     fn final_wait(&self, file: usize) -> Duration {
         self.submission.final_wait.unwrap_or_else(|| {
             let hashing = Duration::from_secs(self.submission.files[file].size / HASHING_RATE);
-            self.client.config().request_timeout * 2 + hashing
+            self.remote.config().request_timeout * 2 + hashing
         })
-    }
-}
-
-/// When to ask about a last chunk whose answer was lost: with growing pauses, through the whole of the wait.
-struct AskSchedule {
-    wait: Duration,
-}
-
-impl AskSchedule {
-    const FIRST: Duration = Duration::from_millis(250);
-    const LONGEST: Duration = Duration::from_secs(60);
-
-    fn new(wait: Duration) -> Self {
-        Self { wait }
-    }
-
-    /// The pause after question number `asks`, counted from 0; `None` when the time for asking is over.
-    fn pause_after(&self, asks: u32) -> Option<Duration> {
-        let mut left = self.wait;
-        let mut pause = Self::FIRST;
-        for _ in 0..asks {
-            left = left.saturating_sub(pause);
-            pause = (pause * 2).min(Self::LONGEST);
-        }
-        (left > Duration::ZERO).then(|| pause.min(left))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn questions_go_on_through_all_of_the_wait_and_not_beyond() {
-        for wait in [Duration::from_millis(100), Duration::from_secs(5), Duration::from_secs(7200)] {
-            let schedule = AskSchedule::new(wait);
-            let pauses: Vec<_> = (0..).map_while(|asks| schedule.pause_after(asks)).collect();
-            assert_eq!(pauses.iter().sum::<Duration>(), wait);
-            assert!(pauses[..pauses.len() - 1].is_sorted());
-        }
     }
 }
