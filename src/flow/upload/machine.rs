@@ -9,7 +9,7 @@ use super::remote::Remote;
 use super::schedule::AskSchedule;
 use super::{
     FileProgress, Finished, Host, MOST_BEGINNINGS_ANEW, Making, Outcome, Progress, Spoiled, Stage, Submission,
-    UploadError,
+    SubmissionFile, UploadError,
 };
 use crate::flow::boundaries::Boundaries;
 use crate::flow::chunk::{ChunkAnswer, ChunkFailure, ChunkRequest};
@@ -25,6 +25,8 @@ const ANNOTATION: usize = 0;
 /// How long after a chunk whose answer was lost the file's last chunk is kept back. A second copy of the chunk may still
 /// be at work; what it spoils shows as long as the file is open, and no more once it is closed.
 const QUARANTINE: Duration = Duration::from_secs(5);
+/// The pause before a chunk is sent for the second time; it doubles with each further time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The pace at which a server is trusted to hash a file, in bytes a second.
 const HASHING_RATE: u64 = 50_000_000;
 
@@ -88,6 +90,10 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
             return self.send_last(file, data_id, chunks).await;
         }
         let bytes = self.read(file, chunks).await?;
+        if chunks == 0 {
+            // The cuts are on record before anything leaves that was cut by them.
+            self.host.store(&self.progress).await.map_err(UploadError::Host)?;
+        }
         match self.post(file, chunks, data_id.as_deref(), bytes).await {
             Ok(answer) => {
                 let Some(id) = answer.file_id() else {
@@ -97,7 +103,8 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
                 self.set(file, Stage::Sending { data_id: Some(id), chunks: chunks + 1, strikes: 0 }).await?;
                 Ok(Step::GoOn)
             }
-            Err(ChunkFailure::Unknown(error)) if error.status() == Some(500) => {
+            // Without an id there is nothing to begin anew: a server that fails at every first chunk is waited for.
+            Err(ChunkFailure::Unknown(error)) if error.status() == Some(500) && data_id.is_some() => {
                 if strikes + 1 >= MOST_STRIKES {
                     return self.begin_anew(file, &error).await;
                 }
@@ -124,8 +131,11 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
         if !self.progress.files[file].abandoned.is_empty() && self.is_settled_elsewhere(file).await? {
             return Ok(Step::GoOn);
         }
-        if self.wait_out_quarantine().await {
-            return Ok(Step::Return(Outcome::Stopped));
+        if let Some(lost_at) = self.lost_at {
+            // Until no second copy of a chunk can be at work any more.
+            if !self.wait_until(lost_at + QUARANTINE.min(self.remote.config().request_timeout)).await {
+                return Ok(Step::Return(Outcome::Stopped));
+            }
         }
         // Read before anything is recorded: what cannot be read does not leave.
         let bytes = self.read(file, chunks).await?;
@@ -138,7 +148,7 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
         match self.post(file, chunks, data_id.as_deref(), bytes).await {
             Ok(answer) => {
                 self.progress.sample_id = answer.sample_id.clone().filter(|_| self.is_final(file));
-                let id = answer.file_id().or(data_id);
+                let id = data_id.or_else(|| answer.file_id());
                 self.set(file, asking(id)).await?;
                 Ok(Step::GoOn)
             }
@@ -167,15 +177,10 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
         sent_again: bool,
     ) -> Result<Step, UploadError<H::Error>> {
         let Some(id) = data_id else { return self.ask_without_id(file).await };
-        let expected = self.submission.files[file].size;
         let found = self.remote.find_file(&id).await.map_err(UploadError::Request)?;
         let is_ready = match found {
-            Some(data) if data.size != expected => {
-                let filename = self.name(file).to_owned();
-                let (data_id, found) = (id, data.size);
-                return Err(UploadError::Spoiled(Spoiled::WrongSize { filename, data_id, expected, found }));
-            }
             Some(data) => {
+                self.check_size(file, &id, data.size)?;
                 if self.sample_closed_by(file).is_some() && self.progress.sample_id.is_none() {
                     self.progress.sample_id = data.sample.map(|sample| sample.id);
                 }
@@ -207,7 +212,7 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
                 self.progress.files[file].abandoned.push(id);
                 self.begin_anew(file, &Error::lost("the last chunk", "the file did not become ready")).await
             }
-            (true, false) => self.send_last_again(file, id).await,
+            (true, false) => self.send_last_again(file, id, asks).await,
             (true, true) => Err(UploadError::Spoiled(Spoiled::InNoSample { filename, data_id: id })),
         }
     }
@@ -224,7 +229,7 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
 
     /// Tells the server once more to close a file that is ready but became no sample. The bytes it ignores: they lie
     /// below the recorded size.
-    async fn send_last_again(&mut self, file: usize, id: String) -> Result<Step, UploadError<H::Error>> {
+    async fn send_last_again(&mut self, file: usize, id: String, asks: u32) -> Result<Step, UploadError<H::Error>> {
         if self.host.is_stopping() {
             return Ok(Step::Return(Outcome::Stopped));
         }
@@ -238,12 +243,14 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
                 self.progress.sample_id = answer.sample_id;
                 self.set(file, Stage::Asking { data_id: Some(id), asks: 0, sent_again: true }).await?;
             }
-            Err(
-                ChunkFailure::NotDone(error)
-                | ChunkFailure::Unknown(error)
-                | ChunkFailure::Broken(error)
-                | ChunkFailure::TooLarge(error),
-            ) => tracing::info!(file = self.name(file), %error, "closing the file again failed; asking about it"),
+            Err(ChunkFailure::NotDone(error) | ChunkFailure::TooLarge(error)) => {
+                // The server was not told: that is still to come.
+                self.set(file, Stage::Asking { data_id: Some(id), asks, sent_again: false }).await?;
+                return Err(UploadError::Request(error));
+            }
+            Err(ChunkFailure::Unknown(error) | ChunkFailure::Broken(error)) => {
+                tracing::info!(file = self.name(file), %error, "closing the file again failed; asking about it");
+            }
         }
         Ok(Step::GoOn)
     }
@@ -296,14 +303,14 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
         Ok(Step::GoOn)
     }
 
-    /// Waits until no second copy of a chunk can be at work any more; gives whether the host is stopping.
-    async fn wait_out_quarantine(&mut self) -> bool {
-        let quarantine = QUARANTINE.min(self.remote.config().request_timeout);
-        while self.lost_at.is_some_and(|lost| lost.elapsed() < quarantine) {
-            if self.host.is_stopping() {
+    /// Waits until `then`; false as soon as the host is stopping.
+    async fn wait_until(&self, then: Instant) -> bool {
+        while !self.host.is_stopping() {
+            let left = then.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return true;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(left.min(Duration::from_millis(100))).await;
         }
         false
     }
@@ -340,10 +347,9 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
                 self.lost_at = Some(Instant::now());
             }
             let is_passing = matches!(&answer, Err(ChunkFailure::Unknown(error)) if error.status() != Some(500));
-            if !is_passing || tries == retries || self.host.is_stopping() {
+            if !is_passing || tries == retries || !self.wait_until(Instant::now() + pause(FIRST_PAUSE, tries)).await {
                 return answer;
             }
-            tokio::time::sleep(pause(Duration::from_secs(1), tries)).await;
             tries += 1;
         }
     }
@@ -395,22 +401,37 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
             let ours: Vec<_> = ids.iter().cloned().chain(earlier).collect();
             let found = self.remote.find_sample(name, &ours).await.map_err(UploadError::Request)?;
             let Some(sample) = found else { return Ok(false) };
-            let held = |id: &String| sample.files().any(|entry| entry.id == *id);
-            let by_name =
-                || sample.files().find(|entry| entry.filename == self.name(file)).map(|entry| entry.id.clone());
-            let Some(data_id) = ids.into_iter().find(held).or_else(by_name) else { return Ok(false) };
-            self.progress.sample_id = Some(sample.id.clone());
+            let by_id = sample.files().find(|entry| ids.contains(&entry.id));
+            let Some(entry) = by_id.or_else(|| sample.files().find(|entry| entry.filename == self.name(file))) else {
+                let (filename, sample_id) = (self.name(file).to_owned(), sample.id);
+                return Err(UploadError::Spoiled(Spoiled::NotInItsSample { filename, sample_id }));
+            };
+            if let Some(found) = entry.size {
+                self.check_size(file, &entry.id, found)?;
+            }
+            let data_id = entry.id.clone();
+            self.progress.sample_id = Some(sample.id);
             self.set(file, Stage::Ready { data_id }).await?;
             return Ok(true);
         }
         for id in ids {
-            let found = self.remote.find_file(&id).await.map_err(UploadError::Request)?;
-            if found.is_some_and(|data| data.size == self.submission.files[file].size) {
+            if let Some(data) = self.remote.find_file(&id).await.map_err(UploadError::Request)? {
+                self.check_size(file, &id, data.size)?;
                 self.set(file, Stage::Ready { data_id: id }).await?;
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Whether a file that is ready has all of its bytes and no others, as far as its size can tell.
+    fn check_size(&self, file: usize, data_id: &str, found: u64) -> Result<(), UploadError<H::Error>> {
+        let SubmissionFile { filename, size: expected } = &self.submission.files[file];
+        if found == *expected {
+            return Ok(());
+        }
+        let (filename, data_id, expected) = (filename.clone(), data_id.to_owned(), *expected);
+        Err(UploadError::Spoiled(Spoiled::WrongSize { filename, data_id, expected, found }))
     }
 
     async fn set(&mut self, file: usize, stage: Stage) -> Result<(), UploadError<H::Error>> {

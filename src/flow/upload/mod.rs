@@ -221,6 +221,11 @@ pub enum Spoiled {
     )]
     InNoSample { filename: String, data_id: String },
     #[error(
+        "{filename} is not in sample {sample_id} on Flow, which holds the sample's other file; look at it there, then \
+         release the sample"
+    )]
+    NotInItsSample { filename: String, sample_id: String },
+    #[error(
         "{filename} has a single byte, and the answer to it was lost: Flow gave no id to ask about; look on Flow \
          whether it is there, then skip or release the sample"
     )]
