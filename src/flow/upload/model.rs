@@ -158,7 +158,7 @@ impl Server {
     }
 
     /// Rules 1 to 3, then the work as `append` and `record` delay it; gives the file's index.
-    fn take(&mut self, request: &ChunkRequest<'_>, append: Duration, record: Duration) -> Result<usize, ApiError> {
+    fn take(&mut self, request: &ChunkRequest<'_>, append: Duration, record: Duration) -> Result<usize, Box<ApiError>> {
         let now = Instant::now();
         let file = match request.data_id {
             None => {
@@ -176,7 +176,7 @@ impl Server {
         let previous: Vec<usize> = previous.map(|(_, id)| id.parse().expect("ids are indices")).collect();
         let stored = &self.files[file];
         if request.chunk.offset > stored.recorded {
-            return Err(refusal(400, r#"{"error": "Missing chunk"}"#));
+            return Err(Box::new(refusal(400, r#"{"error": "Missing chunk"}"#)));
         }
         if request.chunk.offset < stored.recorded {
             // Ignored, bytes and all; but a last chunk to a ready file may make a sample: assume that it does.
@@ -235,7 +235,7 @@ impl Remote for Model {
         let fate = self.fate();
         let work = |append, record| {
             let taken = self.server.lock().unwrap().take(request, append, record);
-            taken.map_err(|error| ChunkFailure::Broken(Box::new(error).into()))
+            taken.map_err(|error| ChunkFailure::Broken(error.into()))
         };
         let answer = |file: usize| {
             let server = self.server.lock().unwrap();
