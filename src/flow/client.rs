@@ -247,6 +247,11 @@ impl Client {
         (token.secret.clone(), token.generation)
     }
 
+    /// How many tokens came before the one in use: two answers under one token were given to one and the same caller.
+    pub(super) async fn token_generation(&self) -> u64 {
+        self.inner.token.read().await.generation
+    }
+
     async fn set_token(&self, secret: SecretString) {
         let mut token = self.inner.token.write().await;
         token.secret = Some(secret);

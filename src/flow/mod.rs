@@ -25,7 +25,8 @@ pub use data::{Data, DataResource, SampleLink};
 pub use error::{ApiError, Detail, Error, ErrorKind};
 pub use samples::{FileEntry, Fileset, FoundSample, SampleDetails, SampleResource};
 pub use upload::{
-    FileProgress, Finished, Host, Outcome, Progress, Spoiled, Stage, Submission, SubmissionFile, UploadError, advance,
+    FileProgress, Finished, Host, Making, Outcome, Progress, Spoiled, Stage, Submission, SubmissionFile, UploadError,
+    advance,
 };
 
 /// Where Flow is, unless a private instance is named.

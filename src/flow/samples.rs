@@ -98,14 +98,24 @@ impl SampleResource<'_> {
     /// # Errors
     /// Everything in [`Error`].
     pub async fn holding_any_of(&self, name: &str, data_ids: &[String]) -> Result<Option<SampleDetails>, Error> {
-        self.0.me().await?;
-        for candidate in self.owned_by_name(name).await? {
-            let details = self.get_sample(&candidate.id).await?;
-            if details.files().any(|file| data_ids.contains(&file.id)) {
-                return Ok(Some(details));
+        loop {
+            self.0.me().await?;
+            let token = self.0.token_generation().await;
+            for candidate in self.owned_by_name(name).await? {
+                let details = match self.get_sample(&candidate.id).await {
+                    Ok(details) => details,
+                    // Gone since, or the token has expired: the second question tells.
+                    Err(error) if error.status() == Some(404) => continue,
+                    Err(error) => return Err(error),
+                };
+                if details.files().any(|file| data_ids.contains(&file.id)) {
+                    return Ok(Some(details));
+                }
+            }
+            self.0.me().await?;
+            if self.0.token_generation().await == token {
+                return Ok(None);
             }
         }
-        self.0.me().await?;
-        Ok(None)
     }
 }

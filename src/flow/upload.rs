@@ -26,14 +26,27 @@ const MOST_BEGINNINGS_ANEW: u32 = 3;
 const MOST_STRIKES: u32 = 5;
 /// Chunks are not made smaller than this when the server finds them too large.
 const SMALLEST_CHUNK: u64 = 64 * 1024;
+/// In a multiplexed set, the place of the annotation sheet.
+const ANNOTATION: usize = 0;
 /// The pace at which a server is trusted to hash a file, in bytes a second.
 const HASHING_RATE: u64 = 50_000_000;
+
+/// What Flow is to make of the files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Making {
+    /// A sample of this name.
+    Sample { name: String },
+    /// A generic file.
+    File,
+    /// A multiplexed set: its annotation sheet first, then one or two reads files. A sheet with warnings is sent again
+    /// with `ignore_warnings`, if that is wished; one with errors costs no reads upload.
+    Multiplexed { ignore_warnings: bool },
+}
 
 /// What is to be uploaded as one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
-    /// The sample to make of the files; `None` uploads one generic file.
-    pub sample_name: Option<String>,
+    pub making: Making,
     /// Fields of the endpoint that go along with every chunk, in order.
     pub fields: Vec<(String, String)>,
     /// In the order in which they go up; none is empty.
@@ -58,6 +71,8 @@ pub struct Progress {
     pub files: Vec<FileProgress>,
     /// The sample's id, as soon as an answer names it.
     pub sample_id: Option<String>,
+    /// The annotation sheet's warnings as the server sent them, once they are being ignored.
+    pub warnings: Option<serde_json::Value>,
 }
 
 /// How far one file has got.
@@ -108,7 +123,7 @@ impl Progress {
             abandoned: Vec::new(),
             stage: Stage::FIRST,
         };
-        Self { files: submission.files.iter().map(file).collect(), sample_id: None }
+        Self { files: submission.files.iter().map(file).collect(), sample_id: None, warnings: None }
     }
 
     /// Bytes that the server acknowledged.
@@ -176,6 +191,8 @@ pub struct Finished {
     pub sample_id: Option<String>,
     /// One for each file, in order.
     pub data_ids: Vec<String>,
+    /// Warnings about the annotation sheet that were ignored, as the server sent them.
+    pub warnings: Option<serde_json::Value>,
 }
 
 /// Why [`advance`] could not go on. The progress that was stored last stands.
@@ -263,6 +280,7 @@ impl<H: Host> Upload<'_, H> {
         Ok(Outcome::Done(Finished {
             sample_id: self.progress.sample_id,
             data_ids: self.progress.files.iter().filter_map(|file| file.data_id().map(str::to_owned)).collect(),
+            warnings: self.progress.warnings,
         }))
     }
 
@@ -280,7 +298,8 @@ impl<H: Host> Upload<'_, H> {
         if self.progress.files[file].boundaries.chunk(chunks).is_last {
             return self.send_last(file, data_id, chunks).await;
         }
-        match self.post(file, chunks, data_id.as_deref()).await? {
+        let bytes = self.read(file, chunks).await?;
+        match self.post(file, chunks, data_id.as_deref(), bytes).await {
             Ok(answer) => {
                 let Some(id) = answer.file_id() else {
                     return Err(UploadError::Request(Error::lost("a chunk", "the answer names no id")));
@@ -298,6 +317,9 @@ impl<H: Host> Upload<'_, H> {
             }
             Err(ChunkFailure::Broken(error)) => self.begin_anew(file, &error).await,
             Err(ChunkFailure::TooLarge(error)) => self.cut_smaller(file, error).await,
+            Err(ChunkFailure::NotDone(error)) if self.may_ignore_warnings(file, &error) => {
+                self.begin_ignoring(file).await
+            }
             Err(ChunkFailure::Unknown(error) | ChunkFailure::NotDone(error)) => Err(UploadError::Request(error)),
         }
     }
@@ -313,13 +335,15 @@ impl<H: Host> Upload<'_, H> {
         if !self.progress.files[file].abandoned.is_empty() && self.is_settled_elsewhere(file).await? {
             return Ok(Step::GoOn);
         }
+        // Read before anything is recorded: what cannot be read does not leave.
+        let bytes = self.read(file, chunks).await?;
         if self.is_final(file) {
             self.host.before_final_chunk().await.map_err(UploadError::Host)?;
         }
         let asking = |data_id| Stage::Asking { data_id, asks: 0, sent_again: false };
         let not_sent = Stage::Sending { data_id: data_id.clone(), chunks, strikes: 0 };
         self.set(file, asking(data_id.clone())).await?;
-        match self.post(file, chunks, data_id.as_deref()).await? {
+        match self.post(file, chunks, data_id.as_deref(), bytes).await {
             Ok(answer) => {
                 self.progress.sample_id = answer.sample_id.clone().filter(|_| self.is_final(file));
                 let id = answer.file_id().or(data_id);
@@ -332,6 +356,9 @@ impl<H: Host> Upload<'_, H> {
             }
             Err(ChunkFailure::Broken(error)) => self.begin_anew(file, &error).await,
             Err(ChunkFailure::TooLarge(error)) => self.cut_smaller(file, error).await,
+            Err(ChunkFailure::NotDone(error)) if self.may_ignore_warnings(file, &error) => {
+                self.begin_ignoring(file).await
+            }
             Err(ChunkFailure::NotDone(error)) => {
                 self.set(file, not_sent).await?;
                 Err(UploadError::Request(error))
@@ -349,7 +376,7 @@ impl<H: Host> Upload<'_, H> {
     ) -> Result<Step, UploadError<H::Error>> {
         let Some(id) = data_id else { return self.ask_without_id(file).await };
         let expected = self.submission.files[file].size;
-        let found = self.client.data().get_data(&id).await.map_err(UploadError::Request)?;
+        let found = self.client.data().get_own_data(&id).await.map_err(UploadError::Request)?;
         let is_ready = match found {
             Some(data) if data.size != expected => {
                 let filename = self.name(file).to_owned();
@@ -357,15 +384,14 @@ impl<H: Host> Upload<'_, H> {
                 return Err(UploadError::Spoiled(Spoiled::WrongSize { filename, data_id, expected, found }));
             }
             Some(data) => {
-                if self.is_final(file) && self.progress.sample_id.is_none() {
+                if self.sample_closed_by(file).is_some() && self.progress.sample_id.is_none() {
                     self.progress.sample_id = data.sample.map(|sample| sample.id);
                 }
                 true
             }
             None => false,
         };
-        let awaits_sample = self.is_final(file) && self.submission.sample_name.is_some();
-        if is_ready && (!awaits_sample || self.progress.sample_id.is_some()) {
+        if is_ready && (self.sample_closed_by(file).is_none() || self.progress.sample_id.is_some()) {
             self.set(file, Stage::Ready { data_id: id }).await?;
             return Ok(Step::GoOn);
         }
@@ -410,11 +436,12 @@ impl<H: Host> Upload<'_, H> {
         if self.host.is_stopping() {
             return Ok(Step::Return(Outcome::Stopped));
         }
-        self.host.before_final_chunk().await.map_err(UploadError::Host)?;
-        self.set(file, Stage::Asking { data_id: Some(id.clone()), asks: 0, sent_again: true }).await?;
         let boundaries = self.progress.files[file].boundaries;
         let last = (0..).find(|n| boundaries.chunk(*n).is_last).expect("every file has a last chunk");
-        match self.post(file, last, Some(&id)).await? {
+        let bytes = self.read(file, last).await?;
+        self.host.before_final_chunk().await.map_err(UploadError::Host)?;
+        self.set(file, Stage::Asking { data_id: Some(id.clone()), asks: 0, sent_again: true }).await?;
+        match self.post(file, last, Some(&id), bytes).await {
             Ok(answer) => {
                 self.progress.sample_id = answer.sample_id;
                 self.set(file, Stage::Asking { data_id: Some(id), asks: 0, sent_again: true }).await?;
@@ -443,6 +470,25 @@ impl<H: Host> Upload<'_, H> {
         Ok(Step::GoOn)
     }
 
+    /// Whether an annotation sheet was refused for warnings alone, and those are not wanted; takes them down then.
+    fn may_ignore_warnings(&mut self, file: usize, error: &Error) -> bool {
+        let ignores = matches!(self.submission.making, Making::Multiplexed { ignore_warnings: true });
+        if !ignores || file != ANNOTATION || self.progress.warnings.is_some() {
+            return false;
+        }
+        let body = error.api().filter(|api| api.status == 400).and_then(|api| api.body.as_ref());
+        let warnings = body.and_then(|body| body.get("error").unwrap_or(body).get("warnings"));
+        self.progress.warnings = warnings.cloned();
+        warnings.is_some()
+    }
+
+    /// Sends the annotation sheet once more from its start, with the warnings ignored.
+    async fn begin_ignoring(&mut self, file: usize) -> Result<Step, UploadError<H::Error>> {
+        tracing::warn!(file = self.name(file), warnings = ?self.progress.warnings, "ignoring the sheet's warnings");
+        self.set(file, Stage::FIRST).await?;
+        Ok(Step::GoOn)
+    }
+
     /// Begins a file anew in smaller chunks, and lets the files after it begin with such.
     async fn cut_smaller(&mut self, file: usize, error: Error) -> Result<Step, UploadError<H::Error>> {
         let smaller = self.progress.files[file].boundaries.base / 2;
@@ -458,18 +504,23 @@ impl<H: Host> Upload<'_, H> {
         Ok(Step::GoOn)
     }
 
+    async fn read(&mut self, file: usize, n: u64) -> Result<Bytes, UploadError<H::Error>> {
+        let chunk = self.progress.files[file].boundaries.chunk(n);
+        self.host.read(file, chunk.offset, chunk.length).await.map_err(UploadError::Host)
+    }
+
     /// Sends one chunk; a first or middle one is repeated while the failure is a passing one.
     async fn post(
         &mut self,
         file: usize,
         n: u64,
         data_id: Option<&str>,
-    ) -> Result<Result<ChunkAnswer, ChunkFailure>, UploadError<H::Error>> {
+        bytes: Bytes,
+    ) -> Result<ChunkAnswer, ChunkFailure> {
         let chunk = self.progress.files[file].boundaries.chunk(n);
-        let bytes = self.host.read(file, chunk.offset, chunk.length).await.map_err(UploadError::Host)?;
         let fields = self.fields(file);
         let request = ChunkRequest {
-            path: if self.submission.sample_name.is_some() { "/upload/sample" } else { "/upload" },
+            path: self.path(file),
             filename: &self.submission.files[file].filename,
             chunk,
             data_id,
@@ -482,24 +533,48 @@ impl<H: Host> Upload<'_, H> {
             let answer = self.client.send_chunk(&request).await;
             let is_passing = matches!(&answer, Err(ChunkFailure::Unknown(error)) if error.status() != Some(500));
             if !is_passing || tries == retries || self.host.is_stopping() {
-                return Ok(answer);
+                return answer;
             }
             tokio::time::sleep(super::pause(Duration::from_secs(1), tries)).await;
             tries += 1;
         }
     }
 
+    fn path(&self, file: usize) -> &'static str {
+        match self.submission.making {
+            Making::Sample { .. } => "/upload/sample",
+            Making::File => "/upload",
+            Making::Multiplexed { .. } if file == ANNOTATION => "/upload/annotation",
+            Making::Multiplexed { .. } => "/upload/multiplexed",
+        }
+    }
+
     /// The fields beside the protocol's own, in the reference client's order.
     fn fields(&self, file: usize) -> Vec<(String, String)> {
-        if self.submission.sample_name.is_none() {
-            return self.submission.fields.clone();
+        let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let earlier = || self.progress.files[..file].iter().filter_map(FileProgress::data_id);
+        let mut fields = Vec::new();
+        match self.submission.making {
+            Making::Sample { .. } => {
+                fields.push(field("is_last_sample", &self.is_final(file).to_string()));
+                fields.extend(earlier().map(|id| field("previous_data", id)));
+            }
+            Making::Multiplexed { .. } if file == ANNOTATION => {
+                fields.extend(self.progress.warnings.is_some().then(|| field("ignore_warnings", "true")));
+            }
+            Making::Multiplexed { .. } => fields.extend(earlier().skip(ANNOTATION + 1).map(|id| field("reads1", id))),
+            Making::File => {}
         }
-        let previous = self.progress.files[..file].iter().filter_map(FileProgress::data_id);
-        [("is_last_sample".to_owned(), self.is_final(file).to_string())]
-            .into_iter()
-            .chain(previous.map(|id| ("previous_data".to_owned(), id.to_owned())))
-            .chain(self.submission.fields.iter().cloned())
-            .collect()
+        fields.extend(self.submission.fields.iter().cloned());
+        fields
+    }
+
+    /// The name of the sample that this file closes, if it closes one.
+    fn sample_closed_by(&self, file: usize) -> Option<&str> {
+        match &self.submission.making {
+            Making::Sample { name } if self.is_final(file) => Some(name),
+            _ => None,
+        }
     }
 
     /// Whether what was sent of this file has become what it was sent for after all, under this id or an earlier one:
@@ -507,7 +582,7 @@ impl<H: Host> Upload<'_, H> {
     async fn is_settled_elsewhere(&mut self, file: usize) -> Result<bool, UploadError<H::Error>> {
         let progress = &self.progress.files[file];
         let ids: Vec<_> = progress.abandoned.iter().cloned().chain(progress.data_id().map(str::to_owned)).collect();
-        if let (true, Some(name)) = (self.is_final(file), &self.submission.sample_name) {
+        if let Some(name) = self.sample_closed_by(file) {
             let earlier = self.progress.files[..file].iter().filter_map(|f| f.data_id().map(str::to_owned));
             let ours: Vec<_> = ids.iter().cloned().chain(earlier).collect();
             let found = self.client.samples().holding_any_of(name, &ours).await.map_err(UploadError::Request)?;
@@ -521,7 +596,7 @@ impl<H: Host> Upload<'_, H> {
             return Ok(true);
         }
         for id in ids {
-            let found = self.client.data().get_data(&id).await.map_err(UploadError::Request)?;
+            let found = self.client.data().get_own_data(&id).await.map_err(UploadError::Request)?;
             if found.is_some_and(|data| data.size == self.submission.files[file].size) {
                 self.set(file, Stage::Ready { data_id: id }).await?;
                 return Ok(true);

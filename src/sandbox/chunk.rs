@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use super::Shared;
 use super::annotation;
 use super::answer::Refusal;
-use super::faults::{Course, Fate, Stage};
+use super::course::{Course, Fate, Stage};
 use super::form::Form;
 use super::store::Kind;
 

@@ -17,9 +17,11 @@ use futures_util::stream;
 
 use super::Shared;
 use super::answer::Refusal;
-use super::faults::{Action, Course, Fate, Sight};
+use super::course::{Course, Fate};
+use super::faults::Action;
 use super::form::{Form, Unread};
 use super::log::RequestLog;
+use super::on::Sight;
 use super::server::Line;
 
 /// How a request ends.

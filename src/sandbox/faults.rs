@@ -6,246 +6,12 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use jiff::fmt::rfc2822::DateTimePrinter;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
-/// Which requests a fault is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum On {
-    /// Every request.
-    Any,
-    /// Every chunk of every upload.
-    Chunk,
-    /// The first chunk of a file, be it the last as well.
-    FirstChunk,
-    /// A chunk that is neither a file's first nor its last.
-    MiddleChunk,
-    /// The last chunk of a file, be it the first as well.
-    LastChunk,
-    /// The last chunk of a sample's last file: the one that makes the sample.
-    FinalChunk,
-    /// `GET /data/<id>`.
-    DataLookup,
-    /// `GET /samples/<id>`.
-    SampleLookup,
-    /// `GET /samples/search`.
-    SampleSearch,
-    /// `GET /downloads/…`.
-    Download,
-    /// `GET /me`.
-    Me,
-    /// `POST /login`.
-    Login,
-    /// `GET /token`.
-    Refresh,
-    /// This method, and a path below the base URL that begins with this.
-    Path(&'static str, String),
-}
-
-/// What a rule is held against.
-#[derive(Debug)]
-pub(super) struct Sight<'a> {
-    pub(super) method: &'a str,
-    /// Below the base URL.
-    pub(super) path: &'a str,
-    pub(super) fields: &'a [(String, String)],
-}
-
-impl Sight<'_> {
-    fn is_true(&self, field: &str) -> bool {
-        self.value(field) == Some("true")
-    }
-
-    fn value(&self, field: &str) -> Option<&str> {
-        self.fields.iter().find(|(name, _)| name == field).map(|(_, value)| value.as_str())
-    }
-
-    /// The path's last part, when the rest of it is `parent`.
-    fn is_child_of(&self, parent: &str) -> bool {
-        self.path.strip_prefix(parent).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
-    }
-}
-
-impl On {
-    fn matches(&self, sight: &Sight<'_>) -> bool {
-        let get = sight.method == "GET";
-        let chunk = sight.method == "POST" && (sight.path == "/upload" || sight.path.starts_with("/upload/"));
-        let first = sight.value("data").is_none_or(str::is_empty);
-        let last = sight.is_true("is_last");
-        match self {
-            Self::Any => true,
-            Self::Chunk => chunk,
-            Self::FirstChunk => chunk && first,
-            Self::MiddleChunk => chunk && !first && !last,
-            Self::LastChunk => chunk && last,
-            Self::FinalChunk => chunk && last && sight.is_true("is_last_sample"),
-            Self::DataLookup => get && sight.is_child_of("/data/"),
-            Self::SampleLookup => get && sight.is_child_of("/samples/"),
-            Self::SampleSearch => get && sight.path == "/samples/search",
-            Self::Download => get && sight.path.starts_with("/downloads/"),
-            Self::Me => get && sight.path == "/me",
-            Self::Login => sight.method == "POST" && sight.path == "/login",
-            Self::Refresh => get && sight.path == "/token",
-            Self::Path(method, path) => sight.method == *method && sight.path.starts_with(path.as_str()),
-        }
-    }
-}
-
-/// Where in the work on a chunk it is held up, see [`Fault::go_on_behind`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// The offset was compared with the recorded size; nothing is written yet.
-    Append,
-    /// The bytes are written; the size is not recorded and the file not ready.
-    Record,
-}
-
-/// Something a test opens when the work behind a lost answer may go on.
-#[derive(Debug, Clone, Default)]
-pub struct Gate(CancellationToken);
-
-impl Gate {
-    /// A closed one.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Lets through whoever waits and whoever comes later.
-    pub fn open(&self) {
-        self.0.cancel();
-    }
-}
-
-/// How long work is held up.
-#[derive(Debug, Clone)]
-pub(super) enum Until {
-    Elapsed(Duration),
-    Open(Gate),
-}
-
-impl Until {
-    async fn wait(&self) {
-        match self {
-            Self::Elapsed(delay) => tokio::time::sleep(*delay).await,
-            Self::Open(gate) => gate.0.cancelled().await,
-        }
-    }
-}
-
-/// What happens to the work on a request behind a lost answer.
-#[derive(Debug, Clone)]
-pub(super) enum Fate {
-    /// It is held up once, at this stage.
-    Held { at: Stage, until: Until },
-    /// It dies when the bytes are written and before the file is ready; the size may have been recorded.
-    Dies { recorded: bool },
-}
-
-/// A fate on its way through the work, as an extension of the request.
-#[derive(Debug, Clone)]
-pub(super) struct Course {
-    pub(super) fate: Fate,
-    /// Opens when the work has come to where it is held up, or to its end. The answer is lost no sooner, so that the
-    /// next request meets the state that the fault promised.
-    reached: Gate,
-}
-
-impl Course {
-    pub(super) fn new(fate: Fate) -> Self {
-        Self { fate, reached: Gate::new() }
-    }
-
-    /// Waits, if this is where the work is held up.
-    pub(super) async fn pass(&self, stage: Stage) {
-        if let Fate::Held { at, until } = &self.fate
-            && *at == stage
-        {
-            self.reached.open();
-            until.wait().await;
-        }
-    }
-
-    /// The work is at its end.
-    pub(super) fn end(&self) {
-        self.reached.open();
-    }
-
-    /// Waits until the client may lose its answer.
-    pub(super) async fn reached(&self) {
-        self.reached.0.cancelled().await;
-    }
-}
-
-/// When to come back, as a server says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetryAfter {
-    /// `Retry-After: 7`.
-    Seconds(u64),
-    /// `Retry-After: Fri, 01 Jan 2027 00:00:00 GMT`, so long after the answer, in whole seconds.
-    DateIn(Duration),
-}
-
-impl RetryAfter {
-    fn header(self) -> Option<HeaderValue> {
-        let text = match self {
-            Self::Seconds(seconds) => seconds.to_string(),
-            Self::DateIn(delay) => {
-                let at = jiff::Timestamp::now().checked_add(delay).ok()?;
-                DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?
-            }
-        };
-        HeaderValue::from_str(&text).ok()
-    }
-}
-
-/// An answer that is not the handler's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    status: u16,
-    content_type: &'static str,
-    body: String,
-    retry_after: Option<RetryAfter>,
-}
-
-impl Reply {
-    /// What a proxy says: HTML.
-    pub fn html(status: u16) -> Self {
-        let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("");
-        let body = format!("<html>\n<head><title>{status} {reason}</title></head>\n<body>{reason}</body>\n</html>\n");
-        Self { status, content_type: "text/html", body, retry_after: None }
-    }
-
-    /// What the platform says: JSON.
-    pub fn json(status: u16, body: &Value) -> Self {
-        Self { status, content_type: "application/json", body: body.to_string(), retry_after: None }
-    }
-
-    /// A status with nothing to it.
-    pub fn empty(status: u16) -> Self {
-        Self { status, content_type: "text/plain", body: String::new(), retry_after: None }
-    }
-
-    /// The same, with a `Retry-After`.
-    pub fn retry_after(self, when: RetryAfter) -> Self {
-        Self { retry_after: Some(when), ..self }
-    }
-}
-
-impl IntoResponse for Reply {
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, [(header::CONTENT_TYPE, self.content_type)], self.body).into_response();
-        if let Some(value) = self.retry_after.and_then(RetryAfter::header) {
-            response.headers_mut().insert(header::RETRY_AFTER, value);
-        }
-        response
-    }
-}
+use super::course::{Fate, Gate, Stage, Until};
+use super::on::{On, Sight};
+use super::reply::{Reply, RetryAfter};
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone, Default)]
@@ -369,17 +135,17 @@ impl Fault {
 
     /// No work is done, and the answer has this status: as HTML from 500 on, where proxies speak, else as JSON.
     pub fn status(self, status: u16) -> Self {
-        self.answer(usual(status))
+        self.answer(Reply::usual(status))
     }
 
     /// As [`Fault::status`], after the work is done.
     pub fn status_after(self, status: u16) -> Self {
-        self.answer_after(usual(status))
+        self.answer_after(Reply::usual(status))
     }
 
     /// 429 with a `Retry-After`, and no work is done.
     pub fn too_many(self, retry_after: RetryAfter) -> Self {
-        self.answer(usual(429).retry_after(retry_after))
+        self.answer(Reply::usual(429).retry_after(retry_after))
     }
 
     /// The work begins so much later.
@@ -423,10 +189,6 @@ impl Fault {
         let lucky = self.chance.as_mut().is_none_or(|(probability, dice)| dice.random::<f64>() < *probability);
         lucky && self.nth.is_none_or(|nth| nth == self.seen) && self.times != Some(0)
     }
-}
-
-fn usual(status: u16) -> Reply {
-    if status >= 500 { Reply::html(status) } else { Reply::json(status, &json!({"error": "Scripted fault"})) }
 }
 
 /// The rules in force.
@@ -482,46 +244,8 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::sandbox::on::tests::{chunk, fields};
     use crate::sandbox::testing::Bench;
-
-    fn chunk<'a>(fields: &'a [(String, String)]) -> Sight<'a> {
-        Sight { method: "POST", path: "/upload/sample", fields }
-    }
-
-    fn fields(data: &str, is_last: bool, is_last_sample: bool) -> Vec<(String, String)> {
-        let pair = |name: &str, value: String| (name.to_owned(), value);
-        vec![
-            pair("filename", "f".to_owned()),
-            pair("data", data.to_owned()),
-            pair("is_last", is_last.to_string()),
-            pair("is_last_sample", is_last_sample.to_string()),
-        ]
-    }
-
-    #[test]
-    fn chunks_are_told_apart() {
-        use On::{Chunk, FinalChunk, FirstChunk, LastChunk, MiddleChunk};
-        let kinds = [Chunk, FirstChunk, MiddleChunk, LastChunk, FinalChunk];
-        let matching = |fields: &[(String, String)]| kinds.clone().map(|on| on.matches(&chunk(fields)));
-        assert_eq!(matching(&fields("", false, true)), [true, true, false, false, false]);
-        assert_eq!(matching(&fields("7", false, true)), [true, false, true, false, false]);
-        assert_eq!(matching(&fields("7", true, false)), [true, false, false, true, false]);
-        assert_eq!(matching(&fields("7", true, true)), [true, false, false, true, true]);
-        assert_eq!(matching(&fields("", true, true)), [true, true, false, true, true]);
-    }
-
-    #[test]
-    fn paths_are_told_apart() {
-        let matches = |on: On, method, path| on.matches(&Sight { method, path, fields: &[] });
-        assert!(matches(On::DataLookup, "GET", "/data/7"));
-        assert!(!matches(On::DataLookup, "GET", "/data/search") && !matches(On::DataLookup, "GET", "/data/types"));
-        assert!(matches(On::SampleLookup, "GET", "/samples/7") && !matches(On::SampleLookup, "GET", "/samples/types"));
-        assert!(matches(On::SampleSearch, "GET", "/samples/search") && matches(On::Me, "GET", "/me"));
-        assert!(matches(On::Login, "POST", "/login") && matches(On::Refresh, "GET", "/token"));
-        assert!(matches(On::Download, "GET", "/downloads/7/f") && !matches(On::Chunk, "GET", "/upload"));
-        assert!(matches(On::Path("GET", "/samples".to_owned()), "GET", "/samples/types"));
-        assert!(!matches(On::Path("GET", "/samples".to_owned()), "POST", "/samples/types"));
-    }
 
     fn dropped(faults: &Faults) -> bool {
         matches!(faults.pick(&chunk(&fields("7", true, true))), Action::DropBefore)
@@ -628,18 +352,11 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_hangs_up_does_not_stop_the_work() {
         let bench = Bench::new().await;
-        bench.sandbox.faults().add(Fault::on(On::FinalChunk).delay_after(Duration::from_secs(600)).times(1));
-        let impatient = bench.sample_chunk().bytes("x").request().timeout(Duration::from_millis(200));
-        assert!(impatient.send().await.unwrap_err().is_timeout());
-        assert_eq!(bench.only_sample_bytes(), "x");
-    }
-
-    #[tokio::test]
-    async fn a_client_that_hangs_up_before_slow_work_does_not_stop_it() {
-        let bench = Bench::new().await;
-        bench.sandbox.faults().add(Fault::on(On::FinalChunk).delay(Duration::from_millis(300)).times(1));
-        let impatient = bench.sample_chunk().bytes("x").request().timeout(Duration::from_millis(100));
-        assert!(impatient.send().await.unwrap_err().is_timeout());
+        bench.sandbox.faults().add(Fault::on(On::FinalChunk).delay(Duration::from_millis(200)).times(1));
+        let client = tokio::spawn(bench.sample_chunk().bytes("x").request().send());
+        bench.busy().await;
+        client.abort();
+        assert!(client.await.unwrap_err().is_cancelled());
         bench.sandbox.idle().await;
         assert_eq!(bench.only_sample_bytes(), "x");
     }

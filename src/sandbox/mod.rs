@@ -4,10 +4,10 @@
 //! It lies beside the data's way, where Flow would stand. It has its own view of the protocol and shares no code
 //! with the client, so that a misreading on one side shows on the other. What the platform does badly it does
 //! badly too: two copies of a chunk at the same time both append, and a repeated last chunk makes a second sample
-//! ([`chunk`], [`uploading`]). What the platform's public notes leave unknown is a setting, or the worse of the two
+//! (`chunk`, `uploading`). What the platform's public notes leave unknown is a setting, or the worse of the two
 //! answers.
 //!
-//! It refuses to be a real platform: one account, a fixed [`catalogue`], an index in memory that ends with the
+//! It refuses to be a real platform: one account, a fixed catalogue, an index in memory that ends with the
 //! process (the files stay), archives kept as they came, and spreadsheets not opened.
 //!
 //! ```no_run
@@ -27,13 +27,16 @@ mod annotation;
 mod answer;
 mod catalogue;
 mod chunk;
+mod course;
 mod exchange;
 mod faults;
 mod form;
 mod imports;
 mod log;
+mod on;
 mod paging;
 mod reading;
+mod reply;
 mod server;
 mod store;
 mod uploading;
@@ -50,8 +53,11 @@ use axum::{Router, middleware};
 use tokio::sync::watch;
 
 pub use catalogue::{FOREIGN_DATA_ID, FOREIGN_FILENAME};
-pub use faults::{Fault, Faults, Gate, On, Reply, RetryAfter, Stage};
+pub use course::{Gate, Stage};
+pub use faults::{Fault, Faults};
 pub use log::RequestLog;
+pub use on::On;
+pub use reply::{Reply, RetryAfter};
 pub use store::{StoredFile, StoredSample};
 
 /// The account's name and password, unless the settings say otherwise.

@@ -64,6 +64,11 @@ impl Bench {
         Chunk::new(self, path, fields)
     }
 
+    /// Waits until a request has come in whole and is being worked on.
+    pub(super) async fn busy(&self) {
+        self.sandbox.shared.works.subscribe().wait_for(|works| *works > 0).await.unwrap();
+    }
+
     /// What the one sample's one file holds, on disk.
     pub(super) fn only_sample_bytes(&self) -> String {
         let samples = self.sandbox.samples();

@@ -15,7 +15,7 @@ use super::Shared;
 use super::answer::{Answer, Refusal, ok};
 use super::catalogue;
 use super::chunk::{self, Chunk};
-use super::faults::Course;
+use super::course::Course;
 use super::form::Form;
 use super::store::{Kind, SampleSpec};
 

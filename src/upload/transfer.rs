@@ -105,8 +105,8 @@ impl<'a> SampleHost<'a> {
             };
             files.push(SentFile { data_id, sha256 });
         }
-        let (attempts, sample_id) = (self.upload.attempts, finished.sample_id);
-        Ok(Sent { attempts, sample_id, files, finished: Timestamp::now(), changed: false })
+        let (attempts, sample_id, warnings) = (self.upload.attempts, finished.sample_id, finished.warnings);
+        Ok(Sent { attempts, sample_id, files, warnings, finished: Timestamp::now(), changed: false })
     }
 
     async fn retry(&self, pause: Duration, error: String) -> Result<(), JournalError> {
@@ -125,9 +125,9 @@ impl<'a> SampleHost<'a> {
                 self.retry(pause, error).await?;
                 Ok(End::Recorded)
             }
-            Disposition::Block(reason) => {
+            Disposition::Block { reason, by } => {
                 tracing::error!(sample, run, reason, "blocked");
-                self.journal.change(&self.id, |record| record.blocked(reason)).await?;
+                self.journal.change(&self.id, move |record| record.blocked(reason, by)).await?;
                 Ok(End::Recorded)
             }
             Disposition::Wait(reason) => {

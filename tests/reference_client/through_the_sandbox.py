@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import tempfile
+import uuid
 from pathlib import Path
 
 from flowbio.v2 import Client, ClientConfig, UsernamePasswordCredentials
@@ -62,6 +63,8 @@ class Through:
         self.username = username
         self.password = password
         self.folder = folder
+        # A sandbox may be passed through more than once.
+        self.tag = uuid.uuid4().hex[:8]
         self.client = self.new_client()
 
     def new_client(self):
@@ -114,6 +117,7 @@ class Through:
 
     def sample(self, name, sample_type, files, **further):
         """Uploads a sample, and compares what the server has with what was sent."""
+        name = f"{name}_{self.tag}"
         paths = {key: self.file(filename, content) for key, (filename, content) in files.items()}
         sample = self.client.samples.upload_sample(name=name, sample_type=sample_type, data=paths, **further)
         record = self.get(f"/samples/{sample.id}")
@@ -166,7 +170,7 @@ class Through:
     def refusals(self):
         reads = {"reads1": self.file("bad.fastq", b"x" * 25)}
         upload = lambda **changed: self.client.samples.upload_sample(
-            **{"name": "bad", "sample_type": "RNA-Seq", "data": reads, **changed}
+            **{"name": f"bad_{self.tag}", "sample_type": "RNA-Seq", "data": reads, **changed}
         )
         cases = {
             "sample_type": {"sample_type": "rna_seq"},
@@ -182,7 +186,7 @@ class Through:
         for field, changed in cases.items():
             error = refused(BadRequestError, lambda: upload(**changed), f"a bad {field}")
             expect(isinstance(error.message, dict) and field in error.message, f"a bad {field}: {error.message}")
-        expect(self.get("/samples/search?name=bad")["count"] == 0, "a refused sample is there")
+        expect(self.get(f"/samples/search?name=bad_{self.tag}")["count"] == 0, "a refused sample is there")
         typo = lambda: self.client.data.upload_data(self.folder / "bad.fastq", data_type="typo")
         refused(BadRequestError, typo, "a bad data_type")
         stranger = self.new_client()
@@ -202,7 +206,8 @@ class Through:
         expect(error.code == "not_found", f"an unknown job: {error.code}")
 
     def all(self):
-        for step in (self.logging_in, self.refreshing, self.lists, self.uploads, self.multiplexed, self.refusals, self.imports):
+        uploads = (self.uploads, self.multiplexed, self.refusals)
+        for step in (self.logging_in, self.refreshing, self.lists, *uploads, self.imports):
             step()
             print(f"ok: {step.__name__.replace('_', ' ')}")
 
