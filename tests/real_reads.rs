@@ -55,7 +55,7 @@ impl Host {
         let dir = tempfile::tempdir().unwrap();
         let sandbox = Sandbox::start(Settings::new(dir.path().join("flow"))).await.unwrap();
         let config = format!(
-            "flow: {{ base_url: \"{}\" }}\nstate_dir: state\nwatch:\n  - name: sequencer\n    path: runs\n    \
+            "flow: {{ base_url: \"{}\", chunk_size: 50kB }}\nstate_dir: state\nwatch:\n  - name: sequencer\n    path: runs\n    \
              manifest: manifest.yaml\n    existing: upload\n    settle: 300ms\n{watch}",
             sandbox.base_url()
         );
