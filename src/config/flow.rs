@@ -1,7 +1,7 @@
 //! The `flow` section: where Flow is, who asks, and how.
 
 use super::{FlowSettings, Reader};
-use crate::flow::{CredentialSource, ClientConfig, DEFAULT_BASE_URL};
+use crate::flow::{ClientConfig, CredentialSource, DEFAULT_BASE_URL};
 use crate::yaml::Value;
 
 /// The agent's own chunk size in bytes, `auto` in the config: far fewer requests than the reference client's.
