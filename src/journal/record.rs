@@ -92,6 +92,12 @@ impl Upload {
     pub fn sent(&self) -> u64 {
         self.files.iter().map(FileUpload::sent).sum()
     }
+
+    /// Whether Flow may have made something of it already, known here or not: its last chunk has left. Such an upload
+    /// is not let go before Flow has been asked.
+    fn may_be_whole(&self) -> bool {
+        self.files.last().is_some_and(|last| !matches!(last.stage, Stage::Sending { .. }) || !last.abandoned.is_empty())
+    }
 }
 
 impl FileUpload {
@@ -183,7 +189,8 @@ impl Record {
     }
 
     /// Takes in what assembly says now. What is on its way is left alone: the upload itself looks at the files again
-    /// before it is too late.
+    /// before it is too late. So is what waits for its turn again after a restart, unless it is another sample now and
+    /// Flow cannot have made anything of the old one.
     #[must_use]
     pub fn assembled(self, sample: Sample, standing: Standing) -> Self {
         let is_same = self.sample == sample;
@@ -194,7 +201,7 @@ impl Record {
             }
             State::Held { .. } | State::Uploading { .. } | State::Retrying { .. } => self,
             State::Blocked { by: Blocker::Upload, .. } if is_same => self,
-            State::Queued { upload: Some(_) } if is_same => self,
+            State::Queued { upload: Some(ref upload) } if is_same || upload.may_be_whole() => self,
             _ => Self { sample, state: State::of(standing), ..self },
         }
     }

@@ -657,6 +657,22 @@ mod assembled {
     }
 
     #[test]
+    fn an_upload_that_flow_may_have_made_a_sample_of_is_asked_about_whatever_became_of_its_files() {
+        let a = sample("a");
+        let mut abandoned = upload(sending());
+        abandoned.files[1].abandoned = vec!["69".into()];
+        for upload in [upload(asking()), upload(Stage::Ready { data_id: "72".into() }), abandoned] {
+            let state = State::Queued { upload: Some(upload) };
+            for other in [another(&a), retold(&a)] {
+                for standing in [Standing::Ready, waiting("x"), Standing::Blocked("x".into())] {
+                    let record = after(state.clone(), other.clone(), standing);
+                    assert_eq!((&record.sample, &record.state), (&a, &state));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_an_upload_blocked_is_queued_again_when_it_is_another_sample() {
         let a = sample("a");
         let state = State::Blocked { reason: "refused".into(), by: Blocker::Upload };
