@@ -101,9 +101,10 @@ impl Upload {
         self.files.iter().map(FileUpload::sent).sum()
     }
 
-    /// Whether the last chunk of the last file has left, or may have: then the sample may be on Flow.
-    fn is_past_return(&self) -> bool {
-        self.files.last().is_some_and(|file| !matches!(file.stage, Stage::Sending { .. }))
+    /// Whether Flow may have made something of it already, known here or not: its last chunk has left. Such an upload
+    /// is not let go before Flow has been asked.
+    fn may_be_whole(&self) -> bool {
+        self.files.last().is_some_and(|last| !matches!(last.stage, Stage::Sending { .. }) || !last.abandoned.is_empty())
     }
 }
 
@@ -199,7 +200,8 @@ impl Record {
     }
 
     /// Takes in what assembly says now. What is on its way is left alone: the upload itself looks at the files again
-    /// before it is too late.
+    /// before it is too late. So is what waits for its turn again after a restart, unless it is another sample now and
+    /// Flow cannot have made anything of the old one.
     #[must_use]
     pub fn assembled(self, sample: Sample, standing: Standing) -> Self {
         let is_same = self.sample == sample;
@@ -285,7 +287,7 @@ impl Record {
     /// The upload needs a person.
     pub fn blocked(self, reason: String, by: Blocker) -> Result<Self, Misstep> {
         self.leave_uploading("blocked", |upload| {
-            let by = if upload.is_past_return() { Blocker::Doubt } else { by };
+            let by = if upload.may_be_whole() { Blocker::Doubt } else { by };
             State::Blocked { reason, by }
         })
     }
