@@ -49,6 +49,8 @@ pub enum Blocker {
     Assembly,
     /// A refusal by Flow, or an upload that cannot go on: looked at again when the sample is another.
     Upload,
+    /// The same, but the sample may be on Flow already: another one could be a double. A person must look.
+    Doubt,
 }
 
 /// How far an upload has got, in the journal's own words.
@@ -91,6 +93,11 @@ impl Upload {
     /// Bytes that Flow acknowledged.
     pub fn sent(&self) -> u64 {
         self.files.iter().map(FileUpload::sent).sum()
+    }
+
+    /// Whether the last chunk of the last file has left, or may have: then the sample may be on Flow.
+    fn is_past_return(&self) -> bool {
+        self.files.last().is_some_and(|file| !matches!(file.stage, Stage::Sending { .. }))
     }
 }
 
@@ -194,7 +201,8 @@ impl Record {
             }
             State::Held { .. } | State::Uploading { .. } | State::Retrying { .. } => self,
             State::Blocked { by: Blocker::Upload, .. } if is_same => self,
-            State::Queued { upload: Some(_) } if is_same => self,
+            State::Blocked { by: Blocker::Doubt, .. } => self,
+            State::Queued { upload: Some(ref upload) } if is_same || upload.is_past_return() => self,
             _ => Self { sample, state: State::of(standing), ..self },
         }
     }
@@ -251,7 +259,10 @@ impl Record {
 
     /// The upload needs a person.
     pub fn blocked(self, reason: String) -> Result<Self, Misstep> {
-        self.leave_uploading("blocked", |_| State::Blocked { reason, by: Blocker::Upload })
+        self.leave_uploading("blocked", |upload| {
+            let by = if upload.is_past_return() { Blocker::Doubt } else { Blocker::Upload };
+            State::Blocked { reason, by }
+        })
     }
 
     /// The sample is on Flow.
