@@ -100,7 +100,12 @@ impl SampleResource<'_> {
     pub async fn holding_any_of(&self, name: &str, data_ids: &[String]) -> Result<Option<SampleDetails>, Error> {
         self.0.me().await?;
         for candidate in self.owned_by_name(name).await? {
-            let details = self.get_sample(&candidate.id).await?;
+            let details = match self.get_sample(&candidate.id).await {
+                Ok(details) => details,
+                // Removed since the search.
+                Err(error) if error.status() == Some(404) => continue,
+                Err(error) => return Err(error),
+            };
             if details.files().any(|file| data_ids.contains(&file.id)) {
                 return Ok(Some(details));
             }
