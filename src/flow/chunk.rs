@@ -105,8 +105,9 @@ fn sort(error: Error, has_id: bool) -> ChunkFailure {
     }
     match api.status {
         413 => ChunkFailure::TooLarge(error),
-        // A proxy's 504, like the application's own 500, may come while the work goes on behind it.
-        500.. => ChunkFailure::Unknown(error),
-        _ => ChunkFailure::NotDone(error),
+        400..=499 => ChunkFailure::NotDone(error),
+        // A proxy's 504, like the application's own 500, may come while the work goes on behind it, and a redirect
+        // after it is done.
+        _ => ChunkFailure::Unknown(error),
     }
 }
