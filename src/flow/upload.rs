@@ -208,6 +208,11 @@ pub enum Spoiled {
     )]
     InNoSample { filename: String, data_id: String },
     #[error(
+        "{filename} is not in sample {sample_id} on Flow, which holds the sample's other file; look at it there, then \
+         release the sample"
+    )]
+    NotInItsSample { filename: String, sample_id: String },
+    #[error(
         "{filename} has a single byte, and the answer to it was lost: Flow gave no id to ask about; look on Flow \
          whether it is there, then skip or release the sample"
     )]
@@ -280,7 +285,12 @@ impl<H: Host> Upload<'_, H> {
         if self.progress.files[file].boundaries.chunk(chunks).is_last {
             return self.send_last(file, data_id, chunks).await;
         }
-        match self.post(file, chunks, data_id.as_deref()).await? {
+        let bytes = self.read(file, chunks).await?;
+        if chunks == 0 {
+            // The cuts are on record before anything leaves that was cut by them.
+            self.host.store(&self.progress).await.map_err(UploadError::Host)?;
+        }
+        match self.post(file, chunks, data_id.as_deref(), bytes).await? {
             Ok(answer) => {
                 let Some(id) = answer.file_id() else {
                     return Err(UploadError::Request(Error::lost("a chunk", "the answer names no id")));
@@ -289,7 +299,8 @@ impl<H: Host> Upload<'_, H> {
                 self.set(file, Stage::Sending { data_id: Some(id), chunks: chunks + 1, strikes: 0 }).await?;
                 Ok(Step::GoOn)
             }
-            Err(ChunkFailure::Unknown(error)) if error.status() == Some(500) => {
+            // Without an id there is nothing to begin anew: a server that fails at every first chunk is waited for.
+            Err(ChunkFailure::Unknown(error)) if error.status() == Some(500) && data_id.is_some() => {
                 if strikes + 1 >= MOST_STRIKES {
                     return self.begin_anew(file, &error).await;
                 }
@@ -313,16 +324,18 @@ impl<H: Host> Upload<'_, H> {
         if !self.progress.files[file].abandoned.is_empty() && self.is_settled_elsewhere(file).await? {
             return Ok(Step::GoOn);
         }
+        // Read before it is on record that the chunk may have left: what cannot be read has not.
+        let bytes = self.read(file, chunks).await?;
         if self.is_final(file) {
             self.host.before_final_chunk().await.map_err(UploadError::Host)?;
         }
         let asking = |data_id| Stage::Asking { data_id, asks: 0, sent_again: false };
         let not_sent = Stage::Sending { data_id: data_id.clone(), chunks, strikes: 0 };
         self.set(file, asking(data_id.clone())).await?;
-        match self.post(file, chunks, data_id.as_deref()).await? {
+        match self.post(file, chunks, data_id.as_deref(), bytes).await? {
             Ok(answer) => {
                 self.progress.sample_id = answer.sample_id.clone().filter(|_| self.is_final(file));
-                let id = answer.file_id().or(data_id);
+                let id = data_id.or_else(|| answer.file_id());
                 self.set(file, asking(id)).await?;
                 Ok(Step::GoOn)
             }
@@ -348,15 +361,10 @@ impl<H: Host> Upload<'_, H> {
         sent_again: bool,
     ) -> Result<Step, UploadError<H::Error>> {
         let Some(id) = data_id else { return self.ask_without_id(file).await };
-        let expected = self.submission.files[file].size;
         let found = self.client.data().get_data(&id).await.map_err(UploadError::Request)?;
         let is_ready = match found {
-            Some(data) if data.size != expected => {
-                let filename = self.name(file).to_owned();
-                let (data_id, found) = (id, data.size);
-                return Err(UploadError::Spoiled(Spoiled::WrongSize { filename, data_id, expected, found }));
-            }
             Some(data) => {
+                self.check_size(file, &id, data.size)?;
                 if self.is_final(file) && self.progress.sample_id.is_none() {
                     self.progress.sample_id = data.sample.map(|sample| sample.id);
                 }
@@ -389,7 +397,7 @@ impl<H: Host> Upload<'_, H> {
                 self.progress.files[file].abandoned.push(id);
                 self.begin_anew(file, &Error::lost("the last chunk", "the file did not become ready")).await
             }
-            (true, false) => self.send_last_again(file, id).await,
+            (true, false) => self.send_last_again(file, id, asks).await,
             (true, true) => Err(UploadError::Spoiled(Spoiled::InNoSample { filename, data_id: id })),
         }
     }
@@ -406,25 +414,28 @@ impl<H: Host> Upload<'_, H> {
 
     /// Tells the server once more to close a file that is ready but became no sample. The bytes it ignores: they lie
     /// below the recorded size.
-    async fn send_last_again(&mut self, file: usize, id: String) -> Result<Step, UploadError<H::Error>> {
+    async fn send_last_again(&mut self, file: usize, id: String, asks: u32) -> Result<Step, UploadError<H::Error>> {
         if self.host.is_stopping() {
             return Ok(Step::Return(Outcome::Stopped));
         }
-        self.host.before_final_chunk().await.map_err(UploadError::Host)?;
-        self.set(file, Stage::Asking { data_id: Some(id.clone()), asks: 0, sent_again: true }).await?;
         let boundaries = self.progress.files[file].boundaries;
         let last = (0..).find(|n| boundaries.chunk(*n).is_last).expect("every file has a last chunk");
-        match self.post(file, last, Some(&id)).await? {
+        let bytes = self.read(file, last).await?;
+        self.host.before_final_chunk().await.map_err(UploadError::Host)?;
+        self.set(file, Stage::Asking { data_id: Some(id.clone()), asks: 0, sent_again: true }).await?;
+        match self.post(file, last, Some(&id), bytes).await? {
             Ok(answer) => {
                 self.progress.sample_id = answer.sample_id;
                 self.set(file, Stage::Asking { data_id: Some(id), asks: 0, sent_again: true }).await?;
             }
-            Err(
-                ChunkFailure::NotDone(error)
-                | ChunkFailure::Unknown(error)
-                | ChunkFailure::Broken(error)
-                | ChunkFailure::TooLarge(error),
-            ) => tracing::info!(file = self.name(file), %error, "closing the file again failed; asking about it"),
+            Err(ChunkFailure::NotDone(error) | ChunkFailure::TooLarge(error)) => {
+                // The server was not told: that is still to come.
+                self.set(file, Stage::Asking { data_id: Some(id), asks, sent_again: false }).await?;
+                return Err(UploadError::Request(error));
+            }
+            Err(ChunkFailure::Unknown(error) | ChunkFailure::Broken(error)) => {
+                tracing::info!(file = self.name(file), %error, "closing the file again failed; asking about it");
+            }
         }
         Ok(Step::GoOn)
     }
@@ -458,15 +469,21 @@ impl<H: Host> Upload<'_, H> {
         Ok(Step::GoOn)
     }
 
+    /// Reads chunk `n` of a file.
+    async fn read(&mut self, file: usize, n: u64) -> Result<Bytes, UploadError<H::Error>> {
+        let chunk = self.progress.files[file].boundaries.chunk(n);
+        self.host.read(file, chunk.offset, chunk.length).await.map_err(UploadError::Host)
+    }
+
     /// Sends one chunk; a first or middle one is repeated while the failure is a passing one.
     async fn post(
         &mut self,
         file: usize,
         n: u64,
         data_id: Option<&str>,
+        bytes: Bytes,
     ) -> Result<Result<ChunkAnswer, ChunkFailure>, UploadError<H::Error>> {
         let chunk = self.progress.files[file].boundaries.chunk(n);
-        let bytes = self.host.read(file, chunk.offset, chunk.length).await.map_err(UploadError::Host)?;
         let fields = self.fields(file);
         let request = ChunkRequest {
             path: if self.submission.sample_name.is_some() { "/upload/sample" } else { "/upload" },
@@ -481,12 +498,24 @@ impl<H: Host> Upload<'_, H> {
         loop {
             let answer = self.client.send_chunk(&request).await;
             let is_passing = matches!(&answer, Err(ChunkFailure::Unknown(error)) if error.status() != Some(500));
-            if !is_passing || tries == retries || self.host.is_stopping() {
+            if !is_passing || tries == retries || !self.sleep(super::pause(Duration::from_secs(1), tries)).await {
                 return Ok(answer);
             }
-            tokio::time::sleep(super::pause(Duration::from_secs(1), tries)).await;
             tries += 1;
         }
+    }
+
+    /// Waits for so long; false as soon as the host is stopping.
+    async fn sleep(&self, pause: Duration) -> bool {
+        let until = tokio::time::Instant::now() + pause;
+        while !self.host.is_stopping() {
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            tokio::time::sleep(left.min(Duration::from_millis(100))).await;
+        }
+        false
     }
 
     /// The fields beside the protocol's own, in the reference client's order.
@@ -512,22 +541,40 @@ impl<H: Host> Upload<'_, H> {
             let ours: Vec<_> = ids.iter().cloned().chain(earlier).collect();
             let found = self.client.samples().holding_any_of(name, &ours).await.map_err(UploadError::Request)?;
             let Some(sample) = found else { return Ok(false) };
-            let held = |id: &String| sample.files().any(|entry| entry.id == *id);
-            let by_name =
-                || sample.files().find(|entry| entry.filename == self.name(file)).map(|entry| entry.id.clone());
-            let Some(data_id) = ids.into_iter().find(held).or_else(by_name) else { return Ok(false) };
-            self.progress.sample_id = Some(sample.id.clone());
+            let by_id = sample.files().find(|entry| ids.contains(&entry.id));
+            let Some(entry) = by_id.or_else(|| sample.files().find(|entry| entry.filename == self.name(file))) else {
+                let (filename, sample_id) = (self.name(file).to_owned(), sample.id);
+                return Err(UploadError::Spoiled(Spoiled::NotInItsSample { filename, sample_id }));
+            };
+            if let Some(found) = entry.size {
+                self.check_size(file, &entry.id, found)?;
+            }
+            let data_id = entry.id.clone();
+            self.progress.sample_id = Some(sample.id);
             self.set(file, Stage::Ready { data_id }).await?;
             return Ok(true);
         }
+        // To a token that is no longer good, a file of ours may read as one that is not there.
+        self.client.me().await.map_err(UploadError::Request)?;
         for id in ids {
-            let found = self.client.data().get_data(&id).await.map_err(UploadError::Request)?;
-            if found.is_some_and(|data| data.size == self.submission.files[file].size) {
+            if let Some(data) = self.client.data().get_data(&id).await.map_err(UploadError::Request)? {
+                self.check_size(file, &id, data.size)?;
                 self.set(file, Stage::Ready { data_id: id }).await?;
                 return Ok(true);
             }
         }
+        self.client.me().await.map_err(UploadError::Request)?;
         Ok(false)
+    }
+
+    /// Whether a file that is ready has all of its bytes and no others, as far as its size can tell.
+    fn check_size(&self, file: usize, data_id: &str, found: u64) -> Result<(), UploadError<H::Error>> {
+        let SubmissionFile { filename, size: expected } = &self.submission.files[file];
+        if found == *expected {
+            return Ok(());
+        }
+        let (filename, data_id, expected) = (filename.clone(), data_id.to_owned(), *expected);
+        Err(UploadError::Spoiled(Spoiled::WrongSize { filename, data_id, expected, found }))
     }
 
     async fn set(&mut self, file: usize, stage: Stage) -> Result<(), UploadError<H::Error>> {
