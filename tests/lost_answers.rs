@@ -159,28 +159,6 @@ async fn a_file_that_never_becomes_ready_is_begun_anew_three_times_and_then_bloc
     .await;
 }
 
-/// As `reads2` of a paired sample without a sample's making: by hand, in the agent's place.
-async fn close_without_a_sample(facility: &Facility) {
-    let file = || facility.sandbox.unfinished().into_iter().find(|file| file.filename == read_name("S1", 2));
-    until("the sample's last chunk was lost", || facility.sandbox.faults().fired() > 0 && file().is_some()).await;
-    let file = file().unwrap();
-    let bytes = std::fs::read(facility.read("S1", 2)).unwrap();
-    let rest = bytes[file.size as usize..].to_vec();
-    let form = reqwest::multipart::Form::new()
-        .text("filename", file.filename)
-        .text("expected_file_size", file.size.to_string())
-        .text("is_last", "true")
-        .text("data", file.id)
-        .text("is_last_sample", "false")
-        .text("sample_name", "S1")
-        .text("sample_type", "RNA-Seq")
-        .part("blob", reqwest::multipart::Part::bytes(rest).file_name("blob"));
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let request = client.post(format!("{}/upload/sample", facility.sandbox.base_url())).multipart(form);
-    let answer = request.bearer_auth(facility.sandbox.token()).send().await.unwrap();
-    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_last_file_that_is_ready_and_in_no_sample_is_closed_once_more() {
     let cases: Vec<(&str, Loss, bool)> = vec![
@@ -197,7 +175,7 @@ async fn a_last_file_that_is_ready_and_in_no_sample_is_closed_once_more() {
         let faults = facility.sandbox.faults();
         faults.add(Fault::on(On::FinalChunk).nth(1).drop_before());
         faults.add(lose(Fault::on(On::FinalChunk).nth(2)));
-        let (ended, ()) = tokio::join!(facility.once(), close_without_a_sample(&facility));
+        let (ended, ()) = tokio::join!(facility.once(), facility.close_without_a_sample());
         if ends_well {
             facility.check_all_done(&ended).await;
         } else {

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use flow_ingest::agent::{Agent, Ending, Mode};
+use flow_ingest::agent::{Agent, AgentError, Ending, Mode};
 use flow_ingest::config::{self, Config};
+use flow_ingest::journal::JournalError;
 use flow_ingest::sandbox::{RequestLog, Sandbox, Settings};
 use flow_ingest::status::{SampleStatus, Snapshot};
 use rand::rngs::StdRng;
@@ -171,9 +172,22 @@ rules:
         }
     }
 
+    /// An agent, as soon as one that was cut off has let go of the state folder.
+    pub async fn agent(&self) -> Agent {
+        let begun = Instant::now();
+        loop {
+            match Agent::open(self.config()) {
+                Err(AgentError::Journal(JournalError::InUse { .. })) if begun.elapsed() < DEADLINE => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                opened => return opened.unwrap(),
+            }
+        }
+    }
+
     /// An agent that runs until everything is uploaded, or nothing gets further.
     pub async fn once(&self) -> Ended {
-        let agent = Agent::open(self.config()).unwrap();
+        let agent = self.agent().await;
         let mode = Mode::Once { give_up_after: Duration::from_secs(30) };
         let ending = tokio::time::timeout(DEADLINE, agent.run(mode, pending())).await;
         let snapshot = agent.snapshot("finished").unwrap();
@@ -183,7 +197,7 @@ rules:
 
     /// Runs the agent as a service until `ready` says so of its state, and lets it stop.
     pub async fn serve_until(&self, what: &str, ready: impl Fn(&Snapshot) -> bool) -> Snapshot {
-        let agent = Agent::open(self.config()).unwrap();
+        let agent = self.agent().await;
         let ready = until(what, || ready(&agent.snapshot("running").unwrap()));
         let ending = tokio::time::timeout(DEADLINE * 2, agent.run(Mode::Service, ready)).await;
         assert_eq!(ending.expect("the agent stops").unwrap(), Ending::Stopped);
@@ -192,7 +206,7 @@ rules:
 
     /// Runs the agent until `ready`, and cuts it off there as a power cut would, between any two of its steps.
     pub async fn cut_off_when(&self, what: &str, ready: impl Fn() -> bool) {
-        let agent = Agent::open(self.config()).unwrap();
+        let agent = self.agent().await;
         tokio::select! {
             ending = agent.run(Mode::Service, pending()) => panic!("the agent ended: {ending:?}"),
             () = until(what, ready) => {}
@@ -235,8 +249,18 @@ rules:
     }
 
     /// Every sample on disk is one sample on Flow, byte for byte, and Flow has no others. `missing` are on disk alone.
+    /// What the server has still to do behind lost answers is waited for.
     pub async fn check_samples(&self, missing: &[&str]) {
         self.sandbox.idle().await;
+        self.compare(missing);
+    }
+
+    /// The same, while an answer is held up for somebody who is gone.
+    pub fn check_bytes(&self) {
+        self.compare(&[]);
+    }
+
+    fn compare(&self, missing: &[&str]) {
         let mut expected: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
         let mut files: Vec<_> = fs::read_dir(self.path("drop")).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
@@ -308,6 +332,27 @@ rules:
                 assert!(*times <= most, "a last chunk left {times} times: {request:?}");
             }
         }
+    }
+
+    /// Sends the last chunk of `reads2` in the agent's place, by hand, and so that no sample comes of it.
+    pub async fn close_without_a_sample(&self) {
+        let file = || self.sandbox.unfinished().into_iter().find(|file| file.filename == read_name("S1", 2));
+        until("the sample's last chunk was lost", || self.sandbox.faults().fired() > 0 && file().is_some()).await;
+        let file = file().unwrap();
+        let rest = fs::read(self.read("S1", 2)).unwrap()[file.size as usize..].to_vec();
+        let form = reqwest::multipart::Form::new()
+            .text("filename", file.filename)
+            .text("expected_file_size", file.size.to_string())
+            .text("is_last", "true")
+            .text("data", file.id)
+            .text("is_last_sample", "false")
+            .text("sample_name", "S1")
+            .text("sample_type", "RNA-Seq")
+            .part("blob", reqwest::multipart::Part::bytes(rest).file_name("blob"));
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.post(format!("{}/upload/sample", self.sandbox.base_url())).multipart(form);
+        let answer = request.bearer_auth(self.sandbox.token()).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
     }
 
     /// All that must hold when everything went well in the end.
