@@ -10,7 +10,7 @@ use flow_ingest::sandbox::{Fault, Gate, On, Reply, Stage};
 use serde_json::json;
 use support::{Facility, PAIR, Setup, each_at_once, only, read_name, until};
 
-const AT_ONCE: usize = 24;
+const AT_ONCE: usize = 40;
 
 /// A chunk of each kind.
 fn kinds() -> [(&'static str, fn() -> Fault); 5] {

@@ -66,7 +66,7 @@ async fn killed_at_any_point_it_goes_on_from_there() {
             cases.push((format!("{when} {}", point.name), (point, works_later)));
         }
     }
-    each_at_once(6, cases, |(point, works_later)| async move {
+    each_at_once(10, cases, |(point, works_later)| async move {
         let facility = facility().await;
         facility.add("S1", &PAIR);
         let fault = match works_later {
@@ -177,7 +177,7 @@ async fn told_to_stop_it_lets_a_chunk_in_flight_arrive_and_ends_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn told_to_stop_it_waits_ten_seconds_for_an_answer_and_no_longer() {
+async fn an_answer_is_awaited_for_ten_seconds_after_the_stop_and_no_longer() {
     let facility = facility().await;
     facility.add("S1", &PAIR);
     facility.sandbox.faults().add(Fault::on(On::FinalChunk).delay(Duration::from_secs(12)).times(1));
@@ -205,4 +205,21 @@ async fn a_sample_whose_files_are_touched_after_its_last_chunk_left_is_not_sent_
     assert_eq!(only(&snapshot).state, "done");
     facility.once().await;
     facility.check_bytes();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_keeps_its_boundaries_whatever_the_config_says_later() {
+    let kinds = [On::FirstChunk, On::MiddleChunk].map(|on| (format!("{on:?}"), on)).to_vec();
+    each_at_once(2, kinds, |on| async move {
+        let mut facility = facility().await;
+        facility.add("S1", &PAIR);
+        facility.sandbox.faults().add(Fault::on(on).delay(Duration::from_millis(300)).times(1));
+        facility.cut_off_when("a chunk is held", || facility.sandbox.faults().fired() == 1).await;
+        facility.setup.chunk_size = "7kB".to_owned();
+        facility.write_config();
+        let ended = facility.once().await;
+        facility.check_all_done(&ended).await;
+        facility.check_wire(&[]);
+    })
+    .await;
 }
