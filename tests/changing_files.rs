@@ -28,7 +28,9 @@ fn changes() -> Vec<(&'static str, Change)> {
 }
 
 /// Where the upload is held while the file changes.
-fn holds() -> [(&'static str, fn() -> Fault); 4] {
+type Hold = (&'static str, fn() -> Fault);
+
+fn holds() -> [Hold; 4] {
     [
         ("at the first chunk", || Fault::on(On::FirstChunk).nth(1)),
         ("at the last chunk of reads1", || Fault::on(On::LastChunk).nth(1)),

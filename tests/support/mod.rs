@@ -35,6 +35,7 @@ pub struct Setup {
     pub connection_retries: u32,
     pub upload_retries: u32,
     pub concurrency: usize,
+    pub final_wait: &'static str,
     pub credentials: String,
     /// Below the facility's folder.
     pub state_dir: String,
@@ -51,6 +52,7 @@ impl Default for Setup {
             connection_retries: 0,
             upload_retries: 1,
             concurrency: 4,
+            final_wait: "2s",
             credentials: "{ token_file: token }".to_owned(),
             state_dir: "state".to_owned(),
             sample_type: "RNA-Seq",
@@ -91,6 +93,11 @@ impl Facility {
         facility
     }
 
+    /// The same, where nothing is ever late: a lost answer is soon given up.
+    pub async fn impatient() -> Self {
+        Self::with(Setup { final_wait: "300ms", ..Setup::default() }, |_| {}).await
+    }
+
     /// One paired sample, `S1`, of three chunks a file.
     pub async fn with_a_pair() -> Self {
         let facility = Self::new().await;
@@ -118,6 +125,7 @@ impl Facility {
             connection_retries,
             upload_retries,
             concurrency,
+            final_wait,
             credentials,
             state_dir,
             sample_type,
@@ -134,7 +142,7 @@ impl Facility {
   upload_retries: {upload_retries}
   show_progress: false
 state_dir: {state_dir}
-uploads: {{ concurrency: {concurrency}, final_wait: 2s }}
+uploads: {{ concurrency: {concurrency}, final_wait: {final_wait} }}
 watch:
   - name: drop
     path: drop
