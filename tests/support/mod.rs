@@ -306,7 +306,8 @@ rules:
             if let (Some(id), Some(200)) = (request.path.strip_prefix("/data/"), request.status) {
                 ready.insert(id.to_owned());
             }
-            if request.method != "POST" || !request.path.starts_with("/upload") || request.field("is_last").is_none() {
+            // All fields come before the bytes: without any of them, the form was cut on its way.
+            if request.method != "POST" || !request.path.starts_with("/upload") || request.blob_len.is_none() {
                 continue;
             }
             let filename = request.field("filename").unwrap();
@@ -317,8 +318,8 @@ rules:
 
             assert_eq!(offset == 0, id.is_empty(), "the first chunk, and it alone, has no id: {request:?}");
             assert!(!(is_last && id.is_empty()) || size == Some(1), "a first chunk is never the last: {request:?}");
-            // A form that was cut on its way is seen in part.
-            if let (Some(length), Some(size), true) = (request.blob_len, size, request.status.is_some()) {
+            let is_whole = request.status.is_some_and(|status| status < 300);
+            if let (Some(length), Some(size), true) = (request.blob_len, size, is_whole) {
                 let base = if size > CHUNK { CHUNK } else { size.div_ceil(2) };
                 let begin_of = |n: u64| n * base + n * n.saturating_sub(1) / 2;
                 let n = (0..).find(|n| begin_of(*n) >= offset).unwrap();
