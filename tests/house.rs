@@ -158,7 +158,7 @@ fn sources() -> Vec<Source> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let is_tests = path.file_stem().is_some_and(|name| name == "tests");
+            let is_tests = path.file_stem().is_some_and(|name| name == "tests" || name == "testing" || name == "model");
             if path.is_dir() && !is_tests {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs")

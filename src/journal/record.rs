@@ -210,9 +210,8 @@ impl Record {
                 let changed = self.sample.slots != sample.slots;
                 Self { state: State::Done { sent: Sent { changed, ..sent } }, ..self }
             }
-            // What was begun is not taken back, not even for other files: its last chunk may have left.
-            State::Queued { upload: Some(_) } | State::Uploading { .. } | State::Retrying { .. } => self,
-            State::Held { .. } => self,
+            State::Held { .. } | State::Uploading { .. } | State::Retrying { .. } => self,
+            State::Queued { upload: Some(ref upload) } if is_same || upload.may_be_whole() => self,
             State::Blocked { by: Blocker::Upload | Blocker::Refusal, .. } if is_same => self,
             State::Blocked { by: Blocker::Doubt, .. } => self,
             _ => Self { sample, state: State::of(standing), ..self },
