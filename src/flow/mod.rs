@@ -5,20 +5,25 @@
 //! journal.
 
 mod auth;
+mod bars;
 mod boundaries;
 mod catalogue;
+mod checkpoint;
 mod chunk;
 mod client;
 mod config;
 mod data;
+mod data_upload;
 mod download;
 mod error;
 mod id;
 mod imports;
 mod lenient;
+mod local;
 mod metadata;
 mod pages;
 mod raw;
+mod sample_upload;
 mod samples;
 mod upload;
 
@@ -27,13 +32,16 @@ use std::time::Duration;
 pub use auth::{CredentialSource, Credentials, CredentialsError, TokenCredentials, UsernamePasswordCredentials};
 pub use boundaries::{Boundaries, Chunk};
 pub use catalogue::{DataType, Organism, Project, SampleType};
+pub use checkpoint::{Checkpoint, Saved};
 pub use client::{Client, Me};
 pub use config::ClientConfig;
 pub use data::{Data, DataResource, FoundData, SampleLink};
+pub use data_upload::{NewData, UploadedData};
 pub use error::{ApiError, Detail, Error, ErrorKind, FileError};
 pub use imports::{ImportStatus, SampleImportJob, SampleImportSpec};
 pub use metadata::{MetadataAttribute, Options};
 pub use pages::Pages;
+pub use sample_upload::{NewSample, Sample};
 pub use samples::{FileEntry, Fileset, FoundSample, MetadataValue, Named, Owner, SampleDetails, SampleResource};
 pub use upload::{
     FileProgress, Finished, Host, Outcome, Progress, Spoiled, Stage, Submission, SubmissionFile, UploadError, advance,

@@ -14,6 +14,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::boundaries::Boundaries;
 use super::chunk::{ChunkAnswer, ChunkFailure, ChunkRequest};
@@ -52,7 +53,7 @@ pub struct SubmissionFile {
 }
 
 /// How far a submission has got.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// One for each file of the submission.
     pub files: Vec<FileProgress>,
@@ -61,7 +62,7 @@ pub struct Progress {
 }
 
 /// How far one file has got.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileProgress {
     pub boundaries: Boundaries,
     /// How often it was begun anew under a new id.
@@ -72,7 +73,7 @@ pub struct FileProgress {
 }
 
 /// The states of a file on its way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
     Sending {
         /// `None` before the first chunk is acknowledged.
