@@ -17,6 +17,8 @@ pub enum Kind {
     Sample,
     /// A generic file.
     Data,
+    /// Pooled reads with their annotation sheet.
+    Multiplexed,
 }
 
 /// What tells one sample from another: the watch, the run folder, and the name that the rule renders.
@@ -36,6 +38,7 @@ impl SampleKey {
         let kind = match self.kind {
             Kind::Sample => "sample",
             Kind::Data => "data",
+            Kind::Multiplexed => "multiplexed",
         };
         for field in [kind, &self.watch, &self.run, &self.name] {
             // The length in front keeps ("ab", "c") apart from ("a", "bc").
@@ -124,6 +127,14 @@ pub enum Target {
     },
     Data {
         data_type: Option<String>,
+        /// Whether Flow unpacks the file: a zip, tar or tar.gz.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_directory: bool,
+    },
+    /// The first slot is the annotation sheet.
+    Multiplexed {
+        /// Whether warnings about the sheet are taken down and the reads sent all the same.
+        ignore_warnings: bool,
     },
 }
 

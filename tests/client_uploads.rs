@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flow_ingest::flow::{
-    Checkpoint, Client, ClientConfig, Error, ErrorKind, FileError, NewData, NewSample, Saved, Spoiled,
+    Checkpoint, Client, ClientConfig, Error, ErrorKind, FileError, NewData, NewMultiplexed, NewSample, Saved, Spoiled,
     TokenCredentials, UsernamePasswordCredentials,
 };
 use flow_ingest::sandbox::{Fault, On, Sandbox, Settings};
@@ -420,4 +420,55 @@ async fn a_download_with_an_expired_token_is_no_missing_file() {
     bench.sandbox.expire_token();
     let mut content = Vec::new();
     assert_eq!(bench.client.data().download(&data, None, &mut content).await.unwrap(), 10);
+}
+
+#[tokio::test]
+async fn multiplexed_reads_go_up_after_their_sheet() {
+    let bench = Bench::new().await;
+    let (reads1, reads2) = (bench.file("pool_R1.fastq.gz", 2500), bench.file("pool_R2.fastq.gz", 1));
+    let sheet = bench.dir.path().join("pool.csv");
+    fs::write(&sheet, "Sample Name,Sample Type,Organism\nS1,RNA-Seq,Hs\n").unwrap();
+    let pool = NewMultiplexed::new(&reads1, &sheet).reads2(&reads2);
+    let sent = bench.client.samples().upload_multiplexed_data(&pool).await.unwrap();
+    assert!(sent.warnings.is_empty());
+    let ids: Vec<_> = bench.sandbox.multiplexed().into_iter().map(|file| file.id).collect();
+    assert_eq!((ids, bench.sandbox.annotations().remove(0).id), (sent.data_ids.clone(), sent.annotation_id));
+    for (file, size) in bench.sandbox.multiplexed().iter().zip([2500, 1]) {
+        assert!(fs::read(&file.path).unwrap() == bytes(size));
+    }
+    let requests = bench.sandbox.requests();
+    let uploads: Vec<_> = requests.iter().filter(|request| request.path.starts_with("/upload")).collect();
+    assert_eq!(uploads[0].path, "/upload/annotation");
+    assert_eq!(uploads.last().unwrap().field("reads1"), Some(sent.data_ids[0].as_str()));
+}
+
+#[tokio::test]
+async fn a_sheets_warnings_are_ignored_and_told_or_end_the_upload() {
+    let bench = Bench::new().await;
+    let reads = bench.file("pool.fastq.gz", 100);
+    let sheet = bench.dir.path().join("pool.csv");
+    fs::write(&sheet, "Sample Name,Sample Type\nS1,RNA-Seq\n").unwrap();
+    let pool = NewMultiplexed::new(&reads, &sheet);
+    let strict = pool.clone().ignore_warnings(false);
+    let error = bench.client.samples().upload_multiplexed_data(&strict).await.unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::AnnotationValidation));
+    assert!(error.kind().unwrap().is_bad_request());
+    assert_eq!(error.api().unwrap().annotation_problems().unwrap()[0]["message"], "No organism is given");
+
+    let sent = bench.client.samples().upload_multiplexed_data(&pool).await.unwrap();
+    assert_eq!(sent.warnings[0]["message"], "No organism is given");
+    assert_eq!(bench.sandbox.multiplexed().len(), 1);
+}
+
+#[tokio::test]
+async fn a_bad_sheet_costs_no_upload_of_reads() {
+    let bench = Bench::new().await;
+    let reads = bench.file("pool.fastq.gz", 100);
+    let sheet = bench.dir.path().join("pool.csv");
+    fs::write(&sheet, "Sample Name,Sample Type\nS1,typo\nS 2,CLIP\n").unwrap();
+    let error = bench.client.samples().upload_multiplexed_data(&NewMultiplexed::new(&reads, &sheet)).await.unwrap_err();
+    assert_eq!(error.kind(), Some(ErrorKind::AnnotationValidation));
+    assert_eq!(error.api().unwrap().annotation_problems().unwrap().len(), 2);
+    assert!(bench.sandbox.multiplexed().is_empty());
+    assert!(bench.sandbox.requests().iter().all(|request| request.path != "/upload/multiplexed"));
 }

@@ -189,6 +189,7 @@ impl Agent {
             journal: self.journal.clone(),
             settings: self.config.uploads.clone(),
             gate: self.gate.clone(),
+            only: None,
             look_again,
         };
         let shutdown = stop.clone();

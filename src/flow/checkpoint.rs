@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::local::LocalFile;
-use super::upload::{Progress, Submission};
+use super::upload::{Making, Progress, Submission};
 
 /// A place of the caller's own for the record of one upload: a file, a row, a key.
 ///
@@ -109,7 +109,14 @@ pub(super) fn name_of(submission: &Submission, files: &[LocalFile]) -> String {
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
     };
-    add(submission.sample_name.as_deref().unwrap_or_default().as_bytes());
+    let (kind, word) = match &submission.making {
+        Making::Sample { name } => ("sample", name.as_str()),
+        Making::File => ("file", ""),
+        Making::Multiplexed { ignore_warnings: true } => ("multiplexed", "ignore warnings"),
+        Making::Multiplexed { ignore_warnings: false } => ("multiplexed", ""),
+    };
+    add(kind.as_bytes());
+    add(word.as_bytes());
     for (name, value) in &submission.fields {
         add(name.as_bytes());
         add(value.as_bytes());

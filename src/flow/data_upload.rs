@@ -6,7 +6,7 @@ use super::checkpoint::{Checkpoint, Nowhere};
 use super::data::DataResource;
 use super::error::Error;
 use super::local::{self, LocalFile};
-use super::upload::{Submission, SubmissionFile};
+use super::upload::{Making, Submission, SubmissionFile};
 
 /// A local file that is to become a data file on Flow. A path is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl DataResource<'_> {
         let file = LocalFile::open(&data.path).await?;
         let size = file.size();
         let submission = Submission {
-            sample_name: None,
+            making: Making::File,
             fields: data.fields(),
             files: vec![SubmissionFile { filename: filename.clone(), size }],
             final_wait: None,

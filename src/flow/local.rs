@@ -13,7 +13,9 @@ use super::bars::Bars;
 use super::checkpoint::{Checkpoint, Saved, name_of};
 use super::client::Client;
 use super::error::{Error, FileError};
-use super::upload::{Finished, Host, Outcome, Progress, Stage, Submission, UploadError, advance};
+use super::upload::{
+    Finished, Host, Making, Outcome, Progress, Stage, Submission, SubmissionFile, UploadError, advance,
+};
 
 /// A server that asks to be left alone for longer is asked sooner: a caller waits for the answer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -107,6 +109,47 @@ pub(super) fn filename_of(path: &Path) -> Result<String, Error> {
     })
 }
 
+/// Opens files that go up under their own names, in this order.
+pub(super) async fn open(paths: impl Iterator<Item = &Path>) -> Result<(Vec<LocalFile>, Vec<SubmissionFile>), Error> {
+    let (mut files, mut sent) = (Vec::new(), Vec::new());
+    for path in paths {
+        let file = LocalFile::open(path).await?;
+        sent.push(SubmissionFile { filename: filename_of(path)?, size: file.size() });
+        files.push(file);
+    }
+    Ok((files, sent))
+}
+
+/// The files in the order in which they go up: reads in theirs, others in the caller's. An error says why they are
+/// none that can go up together.
+pub(super) fn in_order(files: &[(String, PathBuf)]) -> Result<Vec<(&str, &Path)>, String> {
+    const READS: [&str; 2] = ["reads1", "reads2"];
+    let mut files: Vec<_> = files.iter().map(|(key, path)| (key.as_str(), path.as_path())).collect();
+    if files.is_empty() {
+        return Err("it has no file".to_owned());
+    }
+    if let Some(key) = repeated(files.iter().map(|(key, _)| *key)) {
+        return Err(format!("there are two files for '{key}'"));
+    }
+    if files.iter().any(|(key, _)| key.starts_with("reads")) {
+        if let Some((key, _)) = files.iter().find(|(key, _)| !READS.contains(key)) {
+            return Err(format!("'{key}' cannot be among reads: those are reads1 and reads2 alone"));
+        }
+        if !files.iter().any(|(key, _)| *key == "reads1") {
+            return Err("it has reads2, but no reads1".to_owned());
+        }
+        files.sort_unstable();
+    }
+    Ok(files)
+}
+
+/// The first of the names that comes twice.
+pub(super) fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+}
+
 /// Uploads `files`, which are those of `submission`, from where the checkpoint says it is until it is done or cannot
 /// go on.
 pub(super) async fn upload(
@@ -174,9 +217,13 @@ fn is_passing(error: &Error, is_asking: bool) -> bool {
     }
 }
 
+/// What a person would call it.
 fn what(submission: &Submission) -> String {
-    let first = || submission.files.first().map(|file| file.filename.clone());
-    submission.sample_name.clone().or_else(first).unwrap_or_default()
+    match (&submission.making, submission.files.last()) {
+        (Making::Sample { name }, _) => name.clone(),
+        (_, Some(file)) => file.filename.clone(),
+        (_, None) => String::new(),
+    }
 }
 
 /// Files on disk as the state machine's host.

@@ -21,6 +21,7 @@ mod imports;
 mod lenient;
 mod local;
 mod metadata;
+mod multiplexed_upload;
 mod pages;
 mod raw;
 mod sample_upload;
@@ -40,11 +41,13 @@ pub use data_upload::{NewData, UploadedData};
 pub use error::{ApiError, Detail, Error, ErrorKind, FileError};
 pub use imports::{ImportStatus, SampleImportJob, SampleImportSpec};
 pub use metadata::{MetadataAttribute, Options};
+pub use multiplexed_upload::{MultiplexedUpload, NewMultiplexed};
 pub use pages::Pages;
 pub use sample_upload::{NewSample, Sample};
 pub use samples::{FileEntry, Fileset, FoundSample, MetadataValue, Named, Owner, SampleDetails, SampleResource};
 pub use upload::{
-    FileProgress, Finished, Host, Outcome, Progress, Spoiled, Stage, Submission, SubmissionFile, UploadError, advance,
+    FileProgress, Finished, Host, Making, Outcome, Progress, Spoiled, Stage, Submission, SubmissionFile, UploadError,
+    advance,
 };
 
 /// Where Flow is, unless a private instance is named.

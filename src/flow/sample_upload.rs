@@ -4,12 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::checkpoint::{Checkpoint, Nowhere};
 use super::error::Error;
-use super::local::{self, LocalFile};
+use super::local;
 use super::samples::SampleResource;
-use super::upload::{Submission, SubmissionFile};
-
-/// The only keys of reads, in the order in which they go up.
-const READS: [&str; 2] = ["reads1", "reads2"];
+use super::upload::{Making, Submission};
 
 /// Fields with a meaning of their own: metadata by such a name would be taken for something else.
 const RESERVED: &[&str] = &[
@@ -101,24 +98,7 @@ impl NewSample {
     /// unchanged.
     pub fn check(&self) -> Result<Vec<(&str, &Path)>, Error> {
         self.check_metadata()?;
-        let mut files: Vec<_> = self.files.iter().map(|(key, path)| (key.as_str(), path.as_path())).collect();
-        let has = |key: &str| files.iter().any(|(other, _)| *other == key);
-        if files.is_empty() {
-            return Err(self.invalid("it has no file"));
-        }
-        if let Some(key) = repeated(files.iter().map(|(key, _)| *key)) {
-            return Err(self.invalid(&format!("there are two files for '{key}'")));
-        }
-        if files.iter().any(|(key, _)| key.starts_with("reads")) {
-            if let Some((key, _)) = files.iter().find(|(key, _)| !READS.contains(key)) {
-                return Err(self.invalid(&format!("'{key}' cannot be among reads: those are reads1 and reads2 alone")));
-            }
-            if !has("reads1") {
-                return Err(self.invalid("it has reads2, but no reads1"));
-            }
-            files.sort_unstable();
-        }
-        Ok(files)
+        local::in_order(&self.files).map_err(|reason| self.invalid(&reason))
     }
 
     fn check_metadata(&self) -> Result<(), Error> {
@@ -133,7 +113,7 @@ impl NewSample {
         if let Some(name) = names().find(|name| !is_sendable(name)) {
             return Err(self.invalid(&format!("{name:?} cannot be the name of a metadata attribute")));
         }
-        match repeated(names()) {
+        match local::repeated(names()) {
             Some(name) => Err(self.invalid(&format!("the metadata attribute '{name}' is given twice"))),
             None => Ok(()),
         }
@@ -155,12 +135,6 @@ impl NewSample {
             .chain(given("organism", &self.organism))
             .collect()
     }
-}
-
-fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let mut names: Vec<_> = names.collect();
-    names.sort_unstable();
-    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
 }
 
 /// A sample that went up.
@@ -200,15 +174,9 @@ impl SampleResource<'_> {
         sample: &NewSample,
         checkpoint: &mut impl Checkpoint,
     ) -> Result<Sample, Error> {
-        let mut files = Vec::new();
-        let mut sent = Vec::new();
-        for (_, path) in sample.check()? {
-            let file = LocalFile::open(path).await?;
-            sent.push(SubmissionFile { filename: local::filename_of(path)?, size: file.size() });
-            files.push(file);
-        }
+        let (files, sent) = local::open(sample.check()?.into_iter().map(|(_, path)| path)).await?;
         let submission = Submission {
-            sample_name: Some(sample.name.clone()),
+            making: Making::Sample { name: sample.name.clone() },
             fields: sample.fields(),
             files: sent,
             final_wait: None,

@@ -1,7 +1,7 @@
 //! What is asked all the time, kept in memory over what the journal holds and made anew at every start: whose turn it
 //! is, what is in flight, how many samples are in each state.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -103,17 +103,19 @@ impl Index {
     }
 
     /// The sample whose turn it is: of the first watch after `last_watch` that has one due, the oldest run's first.
-    pub fn next(&self, last_watch: Option<&str>, now: Moment) -> Option<SampleId> {
+    pub fn next(&self, last_watch: Option<&str>, only: Option<&HashSet<SampleId>>, now: Moment) -> Option<SampleId> {
         let is_after = |name: &str| last_watch.is_some_and(|last| name > last);
         let later = self.queue.iter().filter(|(name, _)| is_after(name));
         let rest = self.queue.iter().filter(|(name, _)| !is_after(name));
         later.chain(rest).find_map(|(_, samples)| {
-            samples.iter().find(|(_, due)| wait(**due, now).is_zero()).map(|(place, _)| place.3.clone())
+            let is_due = |(place, due): &(&Place, &Option<Moment>)| is_meant(place, only) && wait(**due, now).is_zero();
+            samples.iter().find(is_due).map(|(place, _)| place.3.clone())
         })
     }
 
-    pub fn next_due(&self, now: Moment) -> Due {
-        let waits = self.queue.values().flatten().map(|(_, due)| wait(*due, now));
+    pub fn next_due(&self, only: Option<&HashSet<SampleId>>, now: Moment) -> Due {
+        let meant = self.queue.values().flatten().filter(|(place, _)| is_meant(place, only));
+        let waits = meant.map(|(_, due)| wait(*due, now));
         match waits.min() {
             None => Due::Never,
             Some(Duration::ZERO) => Due::Now,
@@ -128,6 +130,10 @@ impl Index {
     pub fn tally(&self) -> BTreeMap<&'static str, Tally> {
         self.tally.clone()
     }
+}
+
+fn is_meant(place: &Place, only: Option<&HashSet<SampleId>>) -> bool {
+    only.is_none_or(|only| only.contains(&place.3))
 }
 
 /// How long until `due`. A moment of another boot lies behind us.
@@ -145,7 +151,12 @@ mod tests {
 
     fn queued(watch: &str, run: &str, name: &str, second: i64) -> Record {
         let key = SampleKey { kind: Kind::Data, watch: watch.into(), run: run.into(), name: name.into() };
-        let sample = Sample { key, rule: "r".into(), target: Target::Data { data_type: None }, slots: Vec::new() };
+        let sample = Sample {
+            key,
+            rule: "r".into(),
+            target: Target::Data { data_type: None, is_directory: false },
+            slots: Vec::new(),
+        };
         Record::new(sample, Standing::Ready, Timestamp::from_second(second).unwrap())
     }
 
@@ -153,7 +164,7 @@ mod tests {
     fn turns(index: &mut Index, records: &[Record]) -> Vec<String> {
         let mut last = None::<String>;
         let mut turns = Vec::new();
-        while let Some(id) = index.next(last.as_deref(), Moment::now()) {
+        while let Some(id) = index.next(last.as_deref(), None, Moment::now()) {
             let record = records.iter().find(|record| record.sample.id() == id).unwrap();
             index.put(&record.clone().taken().unwrap());
             last = Some(record.sample.key.watch.clone());
@@ -174,7 +185,7 @@ mod tests {
         let mut index = Index::default();
         records.iter().for_each(|record| index.put(record));
         assert_eq!(turns(&mut index, &records), ["a1", "b1", "a2", "b2", "a3"]);
-        assert_eq!(index.next_due(Moment::now()), Due::Never);
+        assert_eq!(index.next_due(None, Moment::now()), Due::Never);
         assert_eq!(index.in_flight().len(), 5);
         assert_eq!(index.tally()["uploading"].samples, 5);
     }
@@ -187,9 +198,9 @@ mod tests {
             queued("a", "r", "s", 1).taken().unwrap().retrying(Default::default(), next_try, "fault".into()).unwrap()
         };
         index.put(&retrying(now + Duration::from_secs(60)));
-        assert_eq!(index.next(None, now), None);
-        assert_eq!(index.next_due(now), Due::In(Duration::from_secs(60)));
+        assert_eq!(index.next(None, None, now), None);
+        assert_eq!(index.next_due(None, now), Due::In(Duration::from_secs(60)));
         index.put(&retrying(Moment { boot: now.boot ^ 1, at: Duration::MAX }));
-        assert_eq!(index.next_due(now), Due::Now);
+        assert_eq!(index.next_due(None, now), Due::Now);
     }
 }

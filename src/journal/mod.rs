@@ -11,7 +11,7 @@ mod record;
 mod store;
 mod writer;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -249,6 +249,29 @@ impl Journal {
         .await
     }
 
+    /// Queues samples that a person gives by hand; gives their records. One that was given before goes on from where it
+    /// is.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    pub async fn submit(&self, samples: Vec<Sample>) -> Result<Vec<Record>, JournalError> {
+        self.transact(move |transaction| {
+            let submit = |sample: Sample| {
+                let old = transaction.record(&sample.id())?;
+                let new = match old.clone() {
+                    Some(old) => old.resubmitted(sample),
+                    None => Record::new(sample, Standing::Ready, Timestamp::now()),
+                };
+                if old.as_ref() != Some(&new) {
+                    transaction.put(old.as_ref(), new.clone());
+                }
+                Ok(new)
+            };
+            samples.into_iter().map(submit).collect()
+        })
+        .await
+    }
+
     /// Takes in that no rule makes these samples any more. `is_regrouped` says of a sample whether its files are still
     /// there, and belong to others now: then what was never sent is forgotten. Else it waits for its files.
     ///
@@ -297,12 +320,16 @@ impl Journal {
     }
 
     /// The sample whose turn it is, marked as uploading: each watch gets its turn after `last_watch`, the oldest run
-    /// of a watch first. `None` when nothing is due.
+    /// of a watch first. `None` when nothing is due. `only` leaves all others in the queue.
     ///
     /// # Errors
     /// When it cannot be made durable.
-    pub async fn take_next(&self, last_watch: Option<&str>) -> Result<Option<Record>, JournalError> {
-        let next = self.index(|index| index.next(last_watch, Moment::now()));
+    pub async fn take_next(
+        &self,
+        last_watch: Option<&str>,
+        only: Option<&HashSet<SampleId>>,
+    ) -> Result<Option<Record>, JournalError> {
+        let next = self.index(|index| index.next(last_watch, only, Moment::now()));
         let Some(id) = next else { return Ok(None) };
         match self.change(&id, Record::taken).await {
             Ok(record) => Ok(Some(record)),
@@ -312,9 +339,9 @@ impl Journal {
         }
     }
 
-    /// When the next sample is due.
-    pub fn next_due(&self) -> Due {
-        self.index(|index| index.next_due(Moment::now()))
+    /// When the next sample is due; `only` leaves all others out of sight.
+    pub fn next_due(&self, only: Option<&HashSet<SampleId>>) -> Due {
+        self.index(|index| index.next_due(only, Moment::now()))
     }
 
     /// The samples that are being uploaded.

@@ -47,8 +47,13 @@ pub enum State {
 pub enum Blocker {
     /// What lies on disk: looked at again whenever that changes.
     Assembly,
-    /// A refusal by Flow, or an upload that cannot go on: looked at again when the sample is another.
+    /// An upload that cannot go on: looked at again when the sample is another.
     Upload,
+    /// Flow's refusal of the sample's own values or files: likewise.
+    Refusal,
+    /// An upload that cannot go on, and whose sample may be on Flow already: another one could be a double. A person
+    /// must look.
+    Doubt,
 }
 
 /// How far an upload has got, in the journal's own words.
@@ -61,6 +66,9 @@ pub struct Upload {
     /// One for each slot, once the chunks are cut.
     pub files: Vec<FileUpload>,
     pub sample_id: Option<String>,
+    /// Warnings about an annotation sheet that are ignored, as Flow sent them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warnings: Option<serde_json::Value>,
 }
 
 /// How far one file has got.
@@ -92,6 +100,11 @@ impl Upload {
     pub fn sent(&self) -> u64 {
         self.files.iter().map(FileUpload::sent).sum()
     }
+
+    /// Whether the last chunk of the last file has left, or may have: then the sample may be on Flow.
+    fn is_past_return(&self) -> bool {
+        self.files.last().is_some_and(|file| !matches!(file.stage, Stage::Sending { .. }))
+    }
 }
 
 impl FileUpload {
@@ -122,6 +135,9 @@ pub struct Sent {
     pub sample_id: Option<String>,
     /// One for each slot.
     pub files: Vec<SentFile>,
+    /// Warnings about an annotation sheet that were ignored, as Flow sent them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warnings: Option<serde_json::Value>,
     pub finished: Timestamp,
     /// Whether the files on disk are no longer what was sent.
     pub changed: bool,
@@ -192,10 +208,27 @@ impl Record {
                 let changed = self.sample.slots != sample.slots;
                 Self { state: State::Done { sent: Sent { changed, ..sent } }, ..self }
             }
-            State::Held { .. } | State::Uploading { .. } | State::Retrying { .. } => self,
-            State::Blocked { by: Blocker::Upload, .. } if is_same => self,
-            State::Queued { upload: Some(_) } if is_same => self,
+            // What was begun is not taken back, not even for other files: its last chunk may have left.
+            State::Queued { upload: Some(_) } | State::Uploading { .. } | State::Retrying { .. } => self,
+            State::Held { .. } => self,
+            State::Blocked { by: Blocker::Upload | Blocker::Refusal, .. } if is_same => self,
+            State::Blocked { by: Blocker::Doubt, .. } => self,
             _ => Self { sample, state: State::of(standing), ..self },
+        }
+    }
+
+    /// A person gives the sample once more, by hand. What is under way goes on, what is done stays so; what was blocked
+    /// or waits is tried anew.
+    #[must_use]
+    pub fn resubmitted(self, sample: Sample) -> Self {
+        match self.state {
+            State::Done { sent } => {
+                let changed = self.sample.slots != sample.slots;
+                Self { state: State::Done { sent: Sent { changed, ..sent } }, ..self }
+            }
+            State::Queued { upload: Some(_) } | State::Uploading { .. } | State::Retrying { .. } => self,
+            State::Blocked { by: Blocker::Doubt, .. } => self,
+            _ => Self { sample, state: State::Queued { upload: None }, ..self },
         }
     }
 
@@ -250,8 +283,11 @@ impl Record {
     }
 
     /// The upload needs a person.
-    pub fn blocked(self, reason: String) -> Result<Self, Misstep> {
-        self.leave_uploading("blocked", |_| State::Blocked { reason, by: Blocker::Upload })
+    pub fn blocked(self, reason: String, by: Blocker) -> Result<Self, Misstep> {
+        self.leave_uploading("blocked", |upload| {
+            let by = if upload.is_past_return() { Blocker::Doubt } else { by };
+            State::Blocked { reason, by }
+        })
     }
 
     /// The sample is on Flow.

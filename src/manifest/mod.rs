@@ -189,7 +189,7 @@ impl Rule {
                 project: sample.project.as_ref().map(render),
                 metadata: sample.metadata.iter().map(|(key, value)| (key.clone(), render(value))).collect(),
             },
-            Output::Data(data) => Target::Data { data_type: data.data_type.as_ref().map(render) },
+            Output::Data(data) => Target::Data { data_type: data.data_type.as_ref().map(render), is_directory: false },
         }
     }
 

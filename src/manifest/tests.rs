@@ -63,10 +63,13 @@ fn a_generic_file_keeps_its_name_unless_told_otherwise() {
     let run = Run { name: "r1", captures: &no_captures };
     let Verdict::Taken { rule, captures } = manifest.classify("Reports/demux_3.html") else { panic!("left out") };
     assert_eq!(rule.sample_name(&run, &captures, "demux_3.html").unwrap(), "r1_demux_3.html");
-    assert_eq!(rule.target(&run, &captures), Target::Data { data_type: Some("report".to_owned()) });
+    assert_eq!(
+        rule.target(&run, &captures),
+        Target::Data { data_type: Some("report".to_owned()), is_directory: false }
+    );
     let Verdict::Taken { rule, captures } = manifest.classify("Logs/a b.txt") else { panic!("left out") };
     assert_eq!(rule.sample_name(&run, &captures, "a b.txt").unwrap(), "a_b.txt");
-    assert_eq!(rule.target(&run, &captures), Target::Data { data_type: None });
+    assert_eq!(rule.target(&run, &captures), Target::Data { data_type: None, is_directory: false });
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The client's words for how far an upload has got, and the journal's: neither room knows the other's, so that the
 //! records on disk do not change when the protocol's code does.
 
-use crate::flow::{Boundaries, FileProgress, Progress, Stage as Sending, Submission, SubmissionFile};
+use crate::flow::{Boundaries, FileProgress, Making, Progress, Stage as Sending, Submission, SubmissionFile};
 use crate::journal::{FileUpload, Stage as Recorded, Upload};
 use crate::sample::{Sample, Target};
 
@@ -9,7 +9,7 @@ use crate::sample::{Sample, Target};
 pub(super) fn submission(sample: &Sample, final_wait: Option<std::time::Duration>) -> Submission {
     let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let mut fields = Vec::new();
-    let sample_name = match &sample.target {
+    let making = match &sample.target {
         // In the reference client's order.
         Target::Sample { name, sample_type, organism, project, metadata } => {
             fields.push(field("sample_name", name));
@@ -17,15 +17,17 @@ pub(super) fn submission(sample: &Sample, final_wait: Option<std::time::Duration
             fields.extend(metadata.iter().cloned());
             fields.extend(project.iter().map(|project| field("project", project)));
             fields.extend(organism.iter().map(|organism| field("organism", organism)));
-            Some(name.clone())
+            Making::Sample { name: name.clone() }
         }
-        Target::Data { data_type } => {
+        Target::Data { data_type, is_directory } => {
             fields.extend(data_type.iter().map(|data_type| field("data_type", data_type)));
-            None
+            fields.extend(is_directory.then(|| field("is_directory", "true")));
+            Making::File
         }
+        Target::Multiplexed { ignore_warnings } => Making::Multiplexed { ignore_warnings: *ignore_warnings },
     };
     let file = |slot: &crate::sample::Slot| SubmissionFile { filename: slot.filename.clone(), size: slot.size() };
-    Submission { sample_name, fields, files: sample.slots.iter().map(file).collect(), final_wait }
+    Submission { making, fields, files: sample.slots.iter().map(file).collect(), final_wait }
 }
 
 /// Puts the client's progress into the record; `hashes` are the slots' hashes, where known.
@@ -44,6 +46,7 @@ pub(super) fn record(upload: &mut Upload, progress: &Progress, hashes: &[Option<
     };
     upload.files = progress.files.iter().zip(hashes).map(file).collect();
     upload.sample_id.clone_from(&progress.sample_id);
+    upload.warnings.clone_from(&progress.warnings);
 }
 
 /// The progress that a record holds; `None` when nothing was begun.
@@ -58,6 +61,9 @@ pub(super) fn recorded(upload: &Upload) -> Option<Progress> {
             Recorded::Ready { data_id } => Sending::Ready { data_id },
         },
     };
-    (!upload.files.is_empty())
-        .then(|| Progress { files: upload.files.iter().map(file).collect(), sample_id: upload.sample_id.clone() })
+    (!upload.files.is_empty()).then(|| Progress {
+        files: upload.files.iter().map(file).collect(),
+        sample_id: upload.sample_id.clone(),
+        warnings: upload.warnings.clone(),
+    })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::flow::{Error, UploadError};
-use crate::journal::JournalError;
+use crate::journal::{Blocker, JournalError};
 
 use super::parts::PartError;
 
@@ -13,7 +13,7 @@ pub(super) enum Disposition {
     /// A passing fault: later, and not before `after` if the server asked for that.
     Retry { after: Option<Duration>, error: String },
     /// Only a person can help.
-    Block(String),
+    Block { reason: String, by: Blocker },
     /// The files on disk are not what they were.
     Wait(String),
     /// Nothing can be uploaded by anybody until this is mended; the sample loses no try.
@@ -37,7 +37,7 @@ impl Disposition {
                 Self::Retry { after: None, error: error.to_string() }
             }
             UploadError::Host(HostError::Part(error)) => Self::Wait(error.to_string()),
-            UploadError::Spoiled(spoiled) => Self::Block(spoiled.to_string()),
+            UploadError::Spoiled(spoiled) => Self::Block { reason: spoiled.to_string(), by: Blocker::Upload },
             UploadError::Request(error) => Self::of_request(&error),
         }
     }
@@ -48,13 +48,13 @@ impl Disposition {
             Error::Unreachable { .. } | Error::Lost { .. } | Error::Unsettled { .. } | Error::File(_) => {
                 Self::Retry { after: None, error: text }
             }
-            Error::Invalid { .. } | Error::Spoiled(_) => Self::Block(text),
+            Error::Invalid { .. } | Error::Spoiled(_) => Self::Block { reason: text, by: Blocker::Upload },
             Error::Credentials(_) | Error::Setup { .. } => Self::Stop(text),
             Error::Refused(api) => match api.status {
                 401 => Self::Stop(text),
                 408 | 425 | 429 | 500.. => Self::Retry { after: api.retry_after, error: text },
                 ..=399 => Self::Retry { after: None, error: format!("{text}; check flow.base_url") },
-                _ => Self::Block(format!("Flow refused it: {text}")),
+                _ => Self::Block { reason: format!("Flow refused it: {text}"), by: Blocker::Refusal },
             },
         }
     }

@@ -1,5 +1,6 @@
 //! The bounded pool: takes the next due sample from the journal whenever there is room, until it is told to stop.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::settings::Settings;
 use super::transfer::{End, transfer};
 use crate::flow::Client;
 use crate::journal::{Due, Journal, JournalError};
+use crate::sample::SampleId;
 
 /// How long a chunk that is in flight may take to arrive after the stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -21,6 +23,8 @@ pub struct Pool {
     pub journal: Journal,
     pub settings: Settings,
     pub gate: Gate,
+    /// Uploads these samples and leaves all others in the queue.
+    pub only: Option<HashSet<SampleId>>,
     /// Told the watch whose files are not what the journal says.
     pub look_again: mpsc::UnboundedSender<String>,
 }
@@ -71,7 +75,8 @@ impl Pool {
                         // Nobody listens only when the agent is ending; its next start looks at everything.
                         let _ = pool.look_again.send(watch);
                     }
-                    End::Stop { reason } => pool.gate.close(reason, true),
+                    // Not refused yet: the credentials may have been renewed, and the gate logs in with them first.
+                    End::Stop { reason } => pool.gate.close(reason, false),
                 }
                 Ok(())
             });
@@ -97,10 +102,10 @@ impl Pool {
         loop {
             self.gate.opened().await;
             changes.mark_unchanged();
-            if let Some(record) = self.journal.take_next(last_watch).await? {
+            if let Some(record) = self.journal.take_next(last_watch, self.only.as_ref()).await? {
                 return Ok(record);
             }
-            let due = match self.journal.next_due() {
+            let due = match self.journal.next_due(self.only.as_ref()) {
                 Due::Now => continue,
                 Due::In(wait) => wait,
                 Due::Never => Duration::MAX,
