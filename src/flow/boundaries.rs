@@ -24,6 +24,7 @@ pub struct Chunk {
     pub offset: u64,
     /// Length in bytes.
     pub length: u64,
+    /// Whether it ends the file.
     pub is_last: bool,
 }
 

@@ -94,6 +94,7 @@ pub struct Saved {
     /// Which upload it is of: the SHA-256, in hex, of all that is sent along, and of the files' names, sizes and
     /// modification times. A record is of use only to the same upload of the same files.
     pub upload: String,
+    /// How far it has got.
     pub progress: Progress,
 }
 

@@ -63,6 +63,7 @@ struct Token {
 /// The caller's own account, as `GET /me` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Me {
+    /// The account's id.
     #[serde(default, deserialize_with = "super::id::optional")]
     pub id: Option<String>,
     /// The name that the account logs in with.

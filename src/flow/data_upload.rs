@@ -76,6 +76,7 @@ impl From<&str> for NewData {
 /// A generic file that went up and is ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadedData {
+    /// The id, which other calls take.
     pub id: String,
     /// The name under which it is stored.
     pub filename: String,

@@ -140,6 +140,7 @@ impl NewSample {
 /// A sample that went up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
+    /// The id, which other calls take.
     pub id: String,
     /// Its files' ids, in the order in which they went up.
     pub data_ids: Vec<String>,
