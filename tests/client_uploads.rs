@@ -9,7 +9,7 @@ use flow_ingest::flow::{
     Checkpoint, Client, ClientConfig, Error, ErrorKind, FileError, NewData, NewMultiplexed, NewSample, Saved, Spoiled,
     TokenCredentials, UsernamePasswordCredentials,
 };
-use flow_ingest::sandbox::{Fault, On, Sandbox, Settings};
+use flow_ingest::sandbox::{Fault, On, Reply, Sandbox, Settings};
 use tempfile::TempDir;
 
 const CHUNK: u64 = 1000;
@@ -164,7 +164,16 @@ async fn what_the_server_refuses_is_told_as_it_says_it() {
 /// Text that a careless client would let out of its field.
 fn odd_texts() -> Vec<String> {
     let forging = "x\"\r\nContent-Disposition: form-data; name=\"is_last\"\r\n\r\ntrue\r\n--";
-    let texts = ["a\"b;c", "100%25%0D%0A%", "line\r\nline", "\r\n\r\n", "🧬é\u{202e}", "name=\"is_last\"; x", forging];
+    let texts = [
+        "a\"b;c",
+        "100%25%0D%0A%",
+        "line\r\nline",
+        "\r\n\r\n",
+        "🧬é\u{202e}",
+        "name=\"is_last\"; x",
+        "\t\x07\x7f\x0b",
+        forging,
+    ];
     texts.into_iter().map(str::to_owned).chain(["y".repeat(4096), "\"%\r\n;🧬".repeat(500)]).collect()
 }
 
@@ -391,6 +400,22 @@ async fn downloads_are_streamed_whole_or_in_part() {
     let to = bench.dir.path().join("copy.gz");
     assert_eq!(bench.client.data().download_to(&data, &to).await.unwrap(), 200_000);
     assert!(fs::read(&to).unwrap() == all);
+}
+
+#[tokio::test]
+async fn a_server_without_ranges_is_read_from_the_start() {
+    let bench = Bench::new().await;
+    let sent = bench.client.data().upload_data(&bench.file("a.gz", 8)).await.unwrap();
+    let data = bench.client.data().get_data(&sent.id).await.unwrap().unwrap();
+    bench.sandbox.faults().add(Fault::on(On::Download).answer(Reply::json(200, &"bcdefg".into())));
+    let read = async |range| {
+        let mut content = Vec::new();
+        bench.client.data().download(&data, range, &mut content).await.unwrap();
+        String::from_utf8(content).unwrap()
+    };
+    assert_eq!(read(Some(1..4)).await, "bcd");
+    assert_eq!(read(Some(6..8)).await, "g\"");
+    assert_eq!(read(None).await, "\"bcdefg\"");
 }
 
 #[tokio::test]
