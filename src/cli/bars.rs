@@ -41,10 +41,10 @@ pub(super) async fn draw(canvas: MultiProgress, journal: Journal) {
         for sample in in_flight {
             sending += sample.sent;
             let bar = shown.entry(sample.id).or_insert_with(|| {
-                let bar = ProgressBar::new(sample.size).with_style(style(
-                    "{spinner} {wide_msg} [{bar:24.cyan/blue}] {bytes:>10}/{total_bytes:10} {binary_bytes_per_sec:>12} {eta:>4}",
+                let bar = ProgressBar::new(sample.size).with_message(sample.name).with_style(style(
+                    "{spinner} {wide_msg} [{bar:16.cyan/blue}] {bytes:>10}/{total_bytes:10} {binary_bytes_per_sec:>12} {eta:>3}",
                 ));
-                bar.set_message(sample.name);
+                // Whatever changes a bar draws it, and one that is not on the canvas yet would draw over the others.
                 canvas.insert_before(&total, bar)
             });
             bar.set_position(sample.sent);

@@ -1,7 +1,7 @@
 //! The `flow` section: where Flow is, who asks, and how.
 
 use super::{FlowSettings, Reader};
-use crate::flow::{ClientConfig, CredentialSource, DEFAULT_BASE_URL};
+use crate::flow::{ClientConfig, CredentialSource, DEFAULT_BASE_URL, Url};
 use crate::yaml::Value;
 
 /// The agent's own chunk size in bytes, `auto` in the config: far fewer requests than the reference client's.
@@ -116,9 +116,9 @@ fn proxy(value: &Value) -> Option<String> {
 }
 
 /// An address with a host and without a password: this file, and what prints it, is no place for secrets.
-fn url(value: &Value, schemes: &[&str], expected: &str) -> Option<reqwest::Url> {
+fn url(value: &Value, schemes: &[&str], expected: &str) -> Option<Url> {
     let text = value.text(expected)?;
-    let url = reqwest::Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host());
+    let url = Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host());
     match url {
         None => value.expected(expected),
         Some(url) if !url.username().is_empty() || url.password().is_some() => value.problem(
