@@ -10,6 +10,7 @@ use flow_ingest::flow::{
     TokenCredentials, UsernamePasswordCredentials,
 };
 use flow_ingest::sandbox::{Fault, On, Reply, Sandbox, Settings};
+use futures_util::future::join_all;
 use tempfile::TempDir;
 
 const CHUNK: u64 = 1000;
@@ -237,7 +238,7 @@ async fn odd_file_names_arrive_unchanged_and_forge_nothing() {
 
 #[tokio::test]
 async fn lost_answers_make_no_second_sample_and_no_wrong_byte() {
-    for on in [On::FirstChunk, On::MiddleChunk, On::LastChunk, On::FinalChunk] {
+    join_all([On::FirstChunk, On::MiddleChunk, On::LastChunk, On::FinalChunk].map(async |on| {
         let bench = Bench::new().await;
         bench.sandbox.faults().add(Fault::on(on.clone()).times(1).drop_after());
         let (reads1, reads2) = (bench.file("a_R1.gz", 5 * CHUNK), bench.file("a_R2.gz", 5 * CHUNK));
@@ -245,12 +246,13 @@ async fn lost_answers_make_no_second_sample_and_no_wrong_byte() {
         bench.client.samples().upload_sample(&sample).await.unwrap_or_else(|error| panic!("{on:?}: {error}"));
         bench.assert_same_bytes(&[&reads1, &reads2]);
         assert_eq!(bench.sandbox.faults().fired(), 1);
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn passing_faults_are_outlasted_as_often_as_is_set() {
-    for status in [500, 502, 503, 504, 429] {
+    join_all([500, 502, 503, 504, 429].map(async |status| {
         let bench = Bench::new().await;
         let path = bench.file("a.gz", 3 * CHUNK);
         let sample = NewSample::new("S1", "RNA-Seq").file("reads1", &path);
@@ -263,7 +265,8 @@ async fn passing_faults_are_outlasted_as_often_as_is_set() {
         let error = bench.client.samples().upload_sample(&sample).await.unwrap_err();
         assert_eq!(error.status(), Some(status));
         assert_eq!(bench.chunks() - before, 3, "the first chunk, and the second one twice");
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -325,7 +328,7 @@ async fn an_upload_that_was_cut_off_anywhere_goes_on_where_it_was() {
         bench.client.samples().upload_sample_with(&sample, &mut checkpoint).await.unwrap();
         checkpoint.stores
     };
-    for at in 1..=whole {
+    join_all((1..=whole).map(async |at| {
         let bench = Bench::new().await;
         let (reads1, reads2) = (bench.file("a_R1.gz", 3 * CHUNK), bench.file("a_R2.gz", 3 * CHUNK));
         let sample = NewSample::new("S1", "RNA-Seq").file("reads1", &reads1).file("reads2", &reads2);
@@ -339,7 +342,8 @@ async fn an_upload_that_was_cut_off_anywhere_goes_on_where_it_was() {
         let chunks = bench.chunks();
         assert_eq!(bench.client.samples().upload_sample_with(&sample, &mut checkpoint).await.unwrap(), sent);
         assert_eq!(bench.chunks(), chunks);
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
