@@ -21,6 +21,7 @@ pub struct UsernamePasswordCredentials {
 }
 
 impl UsernamePasswordCredentials {
+    /// The account that the user logs in with.
     pub fn new(username: impl Into<String>, password: impl Into<String>) -> Self {
         Self { username: username.into(), password: SecretString::from(password.into()) }
     }
@@ -36,6 +37,7 @@ impl Credentials for UsernamePasswordCredentials {
 pub struct TokenCredentials(SecretString);
 
 impl TokenCredentials {
+    /// The token, without `Bearer` in front.
     pub fn new(token: impl Into<String>) -> Self {
         Self(SecretString::from(token.into()))
     }
@@ -50,9 +52,13 @@ impl Credentials for TokenCredentials {
 /// Where an agent's credentials lie. They are read anew at each log-in, so that a file that was mended heals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialSource {
+    /// A file with a token or an API key on its first line.
     TokenFile(PathBuf),
+    /// An account.
     Password {
+        /// Its name.
         username: String,
+        /// A file with its password on the first line.
         password_file: PathBuf,
     },
     /// `FLOW_API_TOKEN`, else the file that `FLOW_TOKEN_FILE` names, else `~/.config/flow/api-token`: the order of
@@ -62,11 +68,15 @@ pub enum CredentialSource {
 
 /// Credentials that could not be read.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the variants are documented, and their fields say what they are")]
 pub enum CredentialsError {
+    /// The file cannot be read.
     #[error("cannot read the {what} from {}: {source}", path.display())]
     Unreadable { what: &'static str, path: PathBuf, source: std::io::Error },
+    /// The file has nothing on its first line.
     #[error("cannot use the {what} in {}: the file is empty; put it on the first line", path.display())]
     Empty { what: &'static str, path: PathBuf },
+    /// None of the places has any.
     #[error(
         "cannot log in: no credentials; set flow.credentials in the config, FLOW_API_TOKEN or FLOW_TOKEN_FILE, \
          or put a token into ~/.config/flow/api-token"

@@ -6,8 +6,10 @@
 //! lengths with one counted twice ever meets an offset again, and the mistake always shows, as a missing chunk or a
 //! wrong size.
 
+use serde::{Deserialize, Serialize};
+
 /// The cuts of one file, fixed before its first chunk leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Boundaries {
     /// Length of chunk 0 in bytes; chunk n has `base + n`, but for the last.
     pub base: u64,
@@ -22,6 +24,7 @@ pub struct Chunk {
     pub offset: u64,
     /// Length in bytes.
     pub length: u64,
+    /// Whether it ends the file.
     pub is_last: bool,
 }
 

@@ -18,6 +18,7 @@ pub struct SampleType {
     /// What people call it.
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub name: String,
+    /// What it is, in a sentence.
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub description: String,
 }
@@ -31,6 +32,7 @@ pub struct Organism {
     /// The common name.
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub name: String,
+    /// The scientific name.
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub latin_name: String,
 }
@@ -41,8 +43,10 @@ pub struct Project {
     /// What an upload names it by.
     #[serde(deserialize_with = "super::id::required")]
     pub id: String,
+    /// What people call it.
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub name: String,
+    /// What it is for.
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub description: String,
 }
@@ -56,6 +60,7 @@ pub struct DataType {
     /// What people call it.
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub name: String,
+    /// What it is, in a sentence.
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub description: String,
 }

@@ -86,10 +86,18 @@ fn form(request: &ChunkRequest<'_>) -> Form {
     form.part("blob", blob)
 }
 
-/// A name inside a part's header, as browsers write it: raw UTF-8, with what could end the header escaped.
-/// (The library's own encodings write other bytes than the reference client.)
+/// A name inside a part's header, as the reference client writes it: raw UTF-8, with what could end the header, or
+/// break it, escaped. (The library's own encodings write other bytes.)
 fn header_text(name: &str) -> String {
-    name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
+    let mut text = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c {
+            '"' => text.push_str("%22"),
+            c if c.is_ascii_control() => text.push_str(&format!("%{:02X}", u32::from(c))),
+            c => text.push(c),
+        }
+    }
+    text
 }
 
 fn sort(error: Error, has_id: bool) -> ChunkFailure {
@@ -109,5 +117,16 @@ fn sort(error: Error, has_id: bool) -> ChunkFailure {
         // A proxy's 504, like the application's own 500, may come while the work goes on behind it, and a redirect
         // after it is done.
         _ => ChunkFailure::Unknown(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::header_text;
+
+    #[test]
+    fn a_name_cannot_leave_its_header() {
+        assert_eq!(header_text("a;b='c'é🧬%22"), "a;b='c'é🧬%22");
+        assert_eq!(header_text("a\"; x=\"\r\n\0\t\x7f"), "a%22; x=%22%0D%0A%00%09%7F");
     }
 }

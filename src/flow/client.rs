@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use indicatif::MultiProgress;
 use reqwest::{Method, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -37,6 +38,8 @@ struct Inner {
     config: ClientConfig,
     /// The setting, or less, once the server has refused a chunk as too large.
     chunk_size: AtomicU64,
+    /// Where uploads of local files draw their progress.
+    canvas: MultiProgress,
     token: RwLock<Token>,
     /// Held while the token is refreshed: concurrent requests that met the same expired token wait for one refresh.
     /// Holds the generation of the token whose refresh the server refused last: it is not asked for again.
@@ -60,6 +63,7 @@ struct Token {
 /// The caller's own account, as `GET /me` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Me {
+    /// The account's id.
     #[serde(default, deserialize_with = "super::id::optional")]
     pub id: Option<String>,
     /// The name that the account logs in with.
@@ -123,6 +127,7 @@ impl Client {
                 http,
                 base_url: base_url.trim_end_matches('/').to_owned(),
                 chunk_size: AtomicU64::new(config.chunk_size.max(1)),
+                canvas: super::bars::canvas(config.show_progress),
                 config,
                 token: RwLock::default(),
                 refreshing: Mutex::new(None),
@@ -157,6 +162,10 @@ impl Client {
     /// 401 when the token is missing or bad.
     pub async fn me(&self) -> Result<Me, Error> {
         self.get("/me", &[]).await
+    }
+
+    pub(super) fn canvas(&self) -> &MultiProgress {
+        &self.inner.canvas
     }
 
     pub(super) fn config(&self) -> &ClientConfig {

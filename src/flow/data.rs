@@ -12,6 +12,7 @@ use super::samples::Owner;
 /// A file on Flow that is ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Data {
+    /// The id, which other calls take.
     #[serde(deserialize_with = "super::id::required")]
     pub id: String,
     /// The name under which it is stored.
@@ -19,6 +20,7 @@ pub struct Data {
     pub filename: String,
     /// Size in bytes of what Flow stored.
     pub size: u64,
+    /// When its upload began.
     #[serde(default, deserialize_with = "super::lenient::time")]
     pub created: Option<Timestamp>,
     /// The data type's identifier, if it has one.
@@ -27,6 +29,7 @@ pub struct Data {
     /// Whether it was unpacked.
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub is_directory: bool,
+    /// Whose it is.
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub owner: Option<Owner>,
     /// The sample that it belongs to, if any.
@@ -37,8 +40,10 @@ pub struct Data {
 /// A sample, as a data file names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleLink {
+    /// The id, which other calls take.
     #[serde(deserialize_with = "super::id::required")]
     pub id: String,
+    /// The sample's name.
     #[serde(default, deserialize_with = "super::lenient::word")]
     pub name: Option<String>,
 }
@@ -46,14 +51,18 @@ pub struct SampleLink {
 /// A file, as a search lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundData {
+    /// The id, which other calls take.
     #[serde(deserialize_with = "super::id::required")]
     pub id: String,
+    /// The name under which it is stored.
     pub filename: String,
     /// Bytes.
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub size: Option<u64>,
+    /// When its upload began.
     #[serde(default, deserialize_with = "super::lenient::time")]
     pub created: Option<Timestamp>,
+    /// The sample that it belongs to, if any.
     #[serde(default, deserialize_with = "super::lenient::word")]
     pub sample_name: Option<String>,
     /// The name that people know the owner by.

@@ -13,6 +13,7 @@ pub(super) const TIME_RAN_OUT: &str = "the time for it ran out";
 
 /// A request that did not bring what it was sent for.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the variants are documented, and their fields say what they are")]
 pub enum Error {
     /// No connection was made, so nothing was sent: the request may be repeated, whatever it was.
     #[error("cannot reach Flow for {request}: {reason}; check the network, the proxy and flow.base_url")]
@@ -103,6 +104,7 @@ impl Error {
 
 /// A local file that cannot be uploaded, or a download that cannot be written.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the variants are documented, and their fields say what they are")]
 pub enum FileError {
     /// It is not there, is no plain file, or may not be read.
     #[error("cannot read {}: {source}", path.display())]
@@ -159,8 +161,11 @@ impl ErrorKind {
 /// One complaint about one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detail {
+    /// The field, or a JSON pointer into the request, or the name of a parameter.
     pub field: Option<String>,
+    /// A word for programs: what kind of complaint it is.
     pub code: Option<String>,
+    /// The same for people.
     pub message: String,
 }
 
@@ -169,10 +174,13 @@ pub struct Detail {
 pub struct ApiError {
     /// Method and path of the request.
     pub request: String,
+    /// The HTTP status.
     pub status: u16,
     /// The server's own words on one line.
     pub message: String,
+    /// What is wrong with which part of the request, where the server says it.
     pub details: Vec<Detail>,
+    /// A word for programs: what kind of error it is. One that is not known stands for the status in general.
     pub code: Option<String>,
     /// The body as it was sent, when it was JSON.
     pub body: Option<Value>,

@@ -49,11 +49,15 @@ fn as_object<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Result
 /// A job that imports one or more accessions, all or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleImportJob {
+    /// What [`SampleResource::get_import`] asks for.
     #[serde(deserialize_with = "super::id::required")]
     pub id: String,
+    /// How far it has got.
     pub status: ImportStatus,
+    /// When it was asked for.
     #[serde(default, deserialize_with = "super::lenient::time")]
     pub created: Option<Timestamp>,
+    /// When it began to run.
     #[serde(default, deserialize_with = "super::lenient::time")]
     pub started: Option<Timestamp>,
     /// When it came to its end, well or not.
@@ -77,8 +81,11 @@ pub struct SampleImportJob {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum ImportStatus {
+    /// Not at its end.
     Running,
+    /// The samples are made.
     Completed,
+    /// None of the samples is made.
     Failed,
     /// A word that this client does not know.
     Other(String),

@@ -18,6 +18,7 @@ pub struct MetadataAttribute {
     pub identifier: String,
     /// What people call it.
     pub name: String,
+    /// What it says about a sample, in a sentence.
     pub description: String,
     /// Whether every sample must have it.
     pub required: bool,

@@ -13,19 +13,24 @@ use super::raw::path_part;
 /// A sample on Flow, with its files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleDetails {
+    /// The id, which other calls take.
     #[serde(deserialize_with = "super::id::required")]
     pub id: String,
+    /// The name that it was given.
     pub name: String,
+    /// When it was made.
     #[serde(default, deserialize_with = "super::lenient::time")]
     pub created: Option<Timestamp>,
     /// The sample type's identifier.
     #[serde(default, deserialize_with = "super::lenient::word")]
     pub sample_type: Option<String>,
+    /// Which organism it is of, if that was said.
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub organism: Option<Named>,
     /// The project that it is in, if it is in one.
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub project: Option<Named>,
+    /// Whose it is.
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub owner: Option<Owner>,
     /// Whether only its owner, and whom they chose, may see it.
@@ -49,8 +54,10 @@ impl SampleDetails {
 /// Something with an id, as another thing refers to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
+    /// The id, which other calls take.
     #[serde(deserialize_with = "super::id::required")]
     pub id: String,
+    /// What people call it.
     #[serde(default, deserialize_with = "super::lenient::word")]
     pub name: Option<String>,
 }
@@ -69,6 +76,7 @@ pub struct Owner {
 /// What an attribute says about a sample.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MetadataValue {
+    /// What is said. The items of a list are separated by commas.
     #[serde(default, deserialize_with = "super::lenient::word")]
     pub value: Option<String>,
     /// The free text beside the value.
@@ -87,8 +95,10 @@ pub struct Fileset {
 /// A file, as a sample lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
+    /// The id, which other calls take.
     #[serde(deserialize_with = "super::id::required")]
     pub id: String,
+    /// The name under which it is stored.
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub filename: String,
     /// Bytes.
@@ -99,13 +109,18 @@ pub struct FileEntry {
 /// A sample, as a search lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundSample {
+    /// The id, which other calls take.
     #[serde(deserialize_with = "super::id::required")]
     pub id: String,
+    /// The name that it was given.
     pub name: String,
+    /// When it was made.
     #[serde(default, deserialize_with = "super::lenient::time")]
     pub created: Option<Timestamp>,
+    /// The sample type's identifier.
     #[serde(default, deserialize_with = "super::lenient::word")]
     pub sample_type: Option<String>,
+    /// The name of the project that it is in, if it is in one.
     #[serde(default, deserialize_with = "super::lenient::word")]
     pub project_name: Option<String>,
 }

@@ -18,6 +18,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::boundaries::Boundaries;
 use super::client::Client;
@@ -29,6 +30,7 @@ const MOST_BEGINNINGS_ANEW: u32 = 3;
 
 /// What Flow is to make of the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants are documented, and their fields say what they are")]
 pub enum Making {
     /// A sample of this name.
     Sample { name: String },
@@ -42,6 +44,7 @@ pub enum Making {
 /// What is to be uploaded as one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
+    /// What Flow is to make of the files.
     pub making: Making,
     /// Fields of the endpoint that go along with every chunk, in order.
     pub fields: Vec<(String, String)>,
@@ -52,6 +55,7 @@ pub struct Submission {
     pub final_wait: Option<Duration>,
 }
 
+/// One of the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubmissionFile {
     /// The name under which it is stored.
@@ -61,7 +65,7 @@ pub struct SubmissionFile {
 }
 
 /// How far a submission has got.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// One for each file of the submission.
     pub files: Vec<FileProgress>,
@@ -72,19 +76,22 @@ pub struct Progress {
 }
 
 /// How far one file has got.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileProgress {
+    /// Where it is cut.
     pub boundaries: Boundaries,
     /// How often it was begun anew under a new id.
     pub begun_anew: u32,
     /// Ids whose last chunk had left when the file was begun anew: should one become ready late, it is found.
     pub abandoned: Vec<String>,
+    /// Where it is on its way.
     pub stage: Stage,
 }
 
 /// The states of a file on its way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
+    /// Chunks are going up.
     Sending {
         /// `None` before the first chunk is acknowledged.
         data_id: Option<String>,
@@ -103,7 +110,10 @@ pub enum Stage {
         sent_again: bool,
     },
     /// On the server, at the right size.
-    Ready { data_id: String },
+    Ready {
+        /// Its id.
+        data_id: String,
+    },
 }
 
 impl Stage {
@@ -148,6 +158,7 @@ impl FileProgress {
 
 /// What the state machine needs of its caller.
 pub trait Host: Send {
+    /// Why it could not; [`advance`] hands it back.
     type Error: Send;
 
     /// Stores how far the upload has got. When it returns, the record survives a power cut: what is sent next rests
@@ -173,6 +184,7 @@ pub trait Host: Send {
 /// How a call of [`advance`] ended well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
+    /// All is on Flow.
     Done(Finished),
     /// Only time can tell what became of a last chunk: call again after this long.
     AskLater(Duration),
@@ -204,32 +216,39 @@ pub enum UploadError<E> {
 
 /// Ends at which a person must look.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the variants are documented, and their fields say what they are")]
 pub enum Spoiled {
+    /// What Flow stored is longer or shorter than the file.
     #[error(
         "{filename} is on Flow as data {data_id} with {found} bytes, but has {expected}; look at it there, remove it, \
          and release the sample"
     )]
     WrongSize { filename: String, data_id: String, expected: u64, found: u64 },
+    /// However often it was sent, it never became ready.
     #[error(
         "{filename} was begun anew {MOST_BEGINNINGS_ANEW} times and never became ready on Flow (last: {last}); ask \
          Flow's operators, then release the sample"
     )]
     NeverReady { filename: String, last: String },
+    /// The files are there, the sample is not.
     #[error(
         "{filename} is ready on Flow as data {data_id}, but Flow made no sample of it, even when told again; look at \
          it there, then release the sample"
     )]
     InNoSample { filename: String, data_id: String },
+    /// The sample is there without one of its files.
     #[error(
         "{filename} is not in sample {sample_id} on Flow, which holds the sample's other file; look at it there, then \
          release the sample"
     )]
     NotInItsSample { filename: String, sample_id: String },
+    /// Nobody can tell whether a file of one byte arrived.
     #[error(
         "{filename} has a single byte, and the answer to it was lost: Flow gave no id to ask about; look on Flow \
          whether it is there, then skip or release the sample"
     )]
     NoIdToAskAbout { filename: String },
+    /// Nothing was sent.
     #[error("{filename} is empty, and Flow cannot take an empty file")]
     Empty { filename: String },
 }
