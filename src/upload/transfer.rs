@@ -145,9 +145,10 @@ impl<'a> SampleHost<'a> {
                 Ok(End::LookAgain { watch: self.sample.key.watch.clone() })
             }
             Disposition::Stop(reason) => {
+                // It is not the sample's fault: a try that did not get all sent does not count.
+                let counted = if self.is_asking() { 0 } else { self.counted };
                 let mut upload = self.upload;
-                // It is not the sample's fault: the try does not count.
-                upload.attempts -= self.counted;
+                upload.attempts -= counted;
                 self.journal.change(&self.id, |record| record.advanced(upload)?.put_back()).await?;
                 Ok(End::Stop { reason })
             }
