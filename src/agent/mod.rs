@@ -88,11 +88,7 @@ impl Agent {
     /// # Errors
     /// When none can be built.
     pub fn client(config: &Config) -> Result<Client, flow::Error> {
-        let flow = &config.flow;
-        match &flow.proxy {
-            Some(proxy) => Client::with_proxy(&flow.base_url, flow.client.clone(), proxy),
-            None => Client::new(&flow.base_url, flow.client.clone()),
-        }
+        config.flow.client()
     }
 
     /// The journal, for those who show how things go.

@@ -45,24 +45,27 @@ pub(super) enum CommandError {
     Sandbox(#[from] sandbox::Error),
     #[error(transparent)]
     Flow(#[from] flow::Error),
+    /// The log-in itself failed.
+    #[error(transparent)]
+    LogIn(flow::Error),
+    /// A flag, a variable or a file that the command was given is wrong.
+    #[error("{0}")]
+    Input(String),
     #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
 
 impl CommandError {
-    fn exit(&self) -> Exit {
+    pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Init(_) => Exit::Usage,
+            Self::Config(_) | Self::Init(_) | Self::Input(_) => Exit::Usage,
+            // Credentials that Flow refuses as a bad request are refused credentials.
+            Self::LogIn(error) if error.status().is_some_and(|status| matches!(status, 400 | 403 | 422)) => {
+                Exit::Authentication
+            }
+            Self::LogIn(error) => of_flow(error),
             Self::Flow(error) | Self::Agent(AgentError::Flow(error)) => of_flow(error),
             Self::Agent(_) | Self::Journal(_) | Self::Socket(_) | Self::Sandbox(_) | Self::Other(_) => Exit::Failure,
-        }
-    }
-
-    /// The exit code of a log-in that failed: credentials that Flow refuses as a bad request are refused credentials.
-    pub fn exit_of_log_in(&self) -> Exit {
-        match self.exit() {
-            Exit::Invalid => Exit::Authentication,
-            exit => exit,
         }
     }
 

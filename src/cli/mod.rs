@@ -5,6 +5,7 @@
 
 mod bars;
 mod check;
+mod connection;
 mod demo;
 mod exit;
 pub mod init;
