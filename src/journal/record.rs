@@ -51,6 +51,8 @@ pub enum Blocker {
     Upload,
     /// Flow's refusal of the sample's own values or files: likewise.
     Refusal,
+    /// Flow does not know something that the sample names: likewise.
+    NotFound,
 }
 
 /// How far an upload has got, in the journal's own words.
@@ -203,7 +205,7 @@ impl Record {
             // What was begun is not taken back, not even for other files: its last chunk may have left.
             State::Queued { upload: Some(_) } | State::Uploading { .. } | State::Retrying { .. } => self,
             State::Held { .. } => self,
-            State::Blocked { by: Blocker::Upload | Blocker::Refusal, .. } if is_same => self,
+            State::Blocked { by: Blocker::Upload | Blocker::Refusal | Blocker::NotFound, .. } if is_same => self,
             _ => Self { sample, state: State::of(standing), ..self },
         }
     }

@@ -1,7 +1,8 @@
 //! What the agent says of itself: one snapshot, shown as JSON, as a table, over HTTP and over the state folder's
-//! socket. It reads the journal and changes nothing.
+//! socket. It reads the journal and changes nothing, but for the uploads by hand that come through the socket.
 
 mod board;
+mod door;
 mod serve;
 mod snapshot;
 mod socket;
@@ -10,6 +11,7 @@ mod table;
 use std::net::SocketAddr;
 
 pub use board::Board;
+pub use door::{HandedOver, Identity, hand_over, identify, look_at};
 pub use serve::serve;
 pub use snapshot::{Agent, FileStatus, LeftOut, STATES, SampleStatus, Snapshot, VERSION, WatchStatus};
 pub use socket::{SocketError, ask};

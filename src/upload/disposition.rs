@@ -51,7 +51,14 @@ impl Disposition {
                 401 => Self::Stop(text),
                 408 | 425 | 429 | 500.. => Self::Retry { after: api.retry_after, error: text },
                 ..=399 => Self::Retry { after: None, error: format!("{text}; check flow.base_url") },
-                _ => Self::Block { reason: format!("Flow refused it: {text}"), by: Blocker::Refusal },
+                status => {
+                    let by = match status {
+                        400 | 409 | 413 | 415 | 422 => Blocker::Refusal,
+                        404 => Blocker::NotFound,
+                        _ => Blocker::Upload,
+                    };
+                    Self::Block { reason: format!("Flow refused it: {text}"), by }
+                }
             },
         }
     }
