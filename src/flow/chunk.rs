@@ -30,9 +30,9 @@ pub(super) struct ChunkRequest<'a> {
 #[derive(Debug, Deserialize)]
 pub(super) struct ChunkAnswer {
     #[serde(default, deserialize_with = "super::id::optional")]
-    data_id: Option<String>,
+    pub data_id: Option<String>,
     #[serde(default, deserialize_with = "super::id::optional")]
-    id: Option<String>,
+    pub id: Option<String>,
     #[serde(default, deserialize_with = "super::id::optional")]
     pub sample_id: Option<String>,
 }
@@ -105,8 +105,9 @@ fn sort(error: Error, has_id: bool) -> ChunkFailure {
     }
     match api.status {
         413 => ChunkFailure::TooLarge(error),
-        // A proxy's 504, like the application's own 500, may come while the work goes on behind it.
-        500.. => ChunkFailure::Unknown(error),
-        _ => ChunkFailure::NotDone(error),
+        400..=499 => ChunkFailure::NotDone(error),
+        // A proxy's 504, like the application's own 500, may come while the work goes on behind it, and a redirect
+        // after it is done.
+        _ => ChunkFailure::Unknown(error),
     }
 }

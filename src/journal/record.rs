@@ -53,6 +53,9 @@ pub enum Blocker {
     Refusal,
     /// Flow does not know something that the sample names: likewise.
     NotFound,
+    /// An upload that cannot go on, and whose sample may be on Flow already: another one could be a double. A person
+    /// must look.
+    Doubt,
 }
 
 /// How far an upload has got, in the journal's own words.
@@ -98,6 +101,11 @@ impl Upload {
     /// Bytes that Flow acknowledged.
     pub fn sent(&self) -> u64 {
         self.files.iter().map(FileUpload::sent).sum()
+    }
+
+    /// Whether the last chunk of the last file has left, or may have: then the sample may be on Flow.
+    fn is_past_return(&self) -> bool {
+        self.files.last().is_some_and(|file| !matches!(file.stage, Stage::Sending { .. }))
     }
 }
 
@@ -206,6 +214,7 @@ impl Record {
             State::Queued { upload: Some(_) } | State::Uploading { .. } | State::Retrying { .. } => self,
             State::Held { .. } => self,
             State::Blocked { by: Blocker::Upload | Blocker::Refusal | Blocker::NotFound, .. } if is_same => self,
+            State::Blocked { by: Blocker::Doubt, .. } => self,
             _ => Self { sample, state: State::of(standing), ..self },
         }
     }
@@ -220,6 +229,7 @@ impl Record {
                 Self { state: State::Done { sent: Sent { changed, ..sent } }, ..self }
             }
             State::Queued { upload: Some(_) } | State::Uploading { .. } | State::Retrying { .. } => self,
+            State::Blocked { by: Blocker::Doubt, .. } => self,
             _ => Self { sample, state: State::Queued { upload: None }, ..self },
         }
     }
@@ -276,7 +286,10 @@ impl Record {
 
     /// The upload needs a person.
     pub fn blocked(self, reason: String, by: Blocker) -> Result<Self, Misstep> {
-        self.leave_uploading("blocked", |_| State::Blocked { reason, by })
+        self.leave_uploading("blocked", |upload| {
+            let by = if upload.is_past_return() { Blocker::Doubt } else { by };
+            State::Blocked { reason, by }
+        })
     }
 
     /// The sample is on Flow.

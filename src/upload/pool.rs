@@ -75,7 +75,8 @@ impl Pool {
                         // Nobody listens only when the agent is ending; its next start looks at everything.
                         let _ = pool.look_again.send(watch);
                     }
-                    End::Stop { reason } => pool.gate.close(reason, true),
+                    // Not refused yet: the credentials may have been renewed, and the gate logs in with them first.
+                    End::Stop { reason } => pool.gate.close(reason, false),
                 }
                 Ok(())
             });

@@ -18,6 +18,8 @@ use crate::sample::{Sample, SampleId};
 /// The first pause after a passing fault; it doubles with each one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// The longest pause that a server's word is taken for.
+const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);
 
 /// What the pool must know of a transfer that ended.
 pub(super) enum End {
@@ -44,6 +46,7 @@ pub(super) async fn transfer(
     let mut host = SampleHost::new(journal, &sample, upload, stopping);
     if !host.is_asking() {
         host.upload.attempts += 1;
+        host.counted = 1;
         tracing::info!(sample = sample.key.name, run = sample.key.run, attempt = host.upload.attempts, "uploading");
     }
     let progress = recorded.unwrap_or_else(|| Progress::new(&submission, client));
@@ -65,7 +68,11 @@ pub(super) async fn transfer(
         Ok(sent) => {
             tracing::info!(sample = sample.key.name, run = sample.key.run, id = sent.sample_id, "on Flow");
             journal.change(&host.id, |record| record.done(sent)).await?;
-            Ok(End::Recorded)
+            // What changed meanwhile nobody has taken in: assembly leaves alone what is on its way.
+            match look_again(sample.parts().cloned().collect()).await {
+                Ok(()) => Ok(End::Recorded),
+                Err(_) => Ok(End::LookAgain { watch: sample.key.watch.clone() }),
+            }
         }
         Err(error) => host.dispose(Disposition::of(error)).await,
     }
@@ -77,6 +84,8 @@ struct SampleHost<'a> {
     sample: &'a Sample,
     id: SampleId,
     upload: Upload,
+    /// Tries that this transfer has added to the sample's.
+    counted: u32,
     readers: Vec<SlotReader>,
     stopping: &'a CancellationToken,
 }
@@ -84,7 +93,7 @@ struct SampleHost<'a> {
 impl<'a> SampleHost<'a> {
     fn new(journal: &'a Journal, sample: &'a Sample, upload: Upload, stopping: &'a CancellationToken) -> Self {
         let readers = sample.slots.iter().map(SlotReader::new).collect();
-        Self { journal, sample, id: sample.id(), upload, readers, stopping }
+        Self { journal, sample, id: sample.id(), upload, counted: 0, readers, stopping }
     }
 
     /// Whether it was interrupted with nothing left to do but to ask.
@@ -119,7 +128,7 @@ impl<'a> SampleHost<'a> {
         let (sample, run) = (&self.sample.key.name, &self.sample.key.run);
         match disposition {
             Disposition::Retry { after, error } => {
-                let pause = pause(self.upload.faults).max(after.unwrap_or_default());
+                let pause = pause(self.upload.faults).max(after.unwrap_or_default().min(LONGEST_ASKED));
                 tracing::warn!(sample, run, error, again_in = ?pause, "a passing fault");
                 self.upload.faults += 1;
                 self.retry(pause, error).await?;
@@ -138,7 +147,7 @@ impl<'a> SampleHost<'a> {
             Disposition::Stop(reason) => {
                 let mut upload = self.upload;
                 // It is not the sample's fault: the try does not count.
-                upload.attempts = upload.attempts.saturating_sub(1);
+                upload.attempts -= self.counted;
                 self.journal.change(&self.id, |record| record.advanced(upload)?.put_back()).await?;
                 Ok(End::Stop { reason })
             }

@@ -1,260 +1,43 @@
-//! The state machine of a resumable upload: one submission, file after file, chunk after chunk.
-//!
-//! It owns the rules under which nothing is lost, doubled or spoiled, whatever answer gets lost:
-//!
-//! * a chunk in the middle of a file may be sent again, with the same boundaries;
-//! * a last chunk whose answer is unknown is never sent again; the server is asked about the file instead;
-//! * no file is begun before the one before it is ready at the right size;
-//! * each id, and the point of no return before a last chunk, is stored by the [`Host`] before anything follows.
-//!
-//! [`advance`] goes on from a recorded [`Progress`], so a restart and a first start are the same call. It never
-//! waits for long: where only time can tell, it returns [`Outcome::AskLater`] and is called again.
+//! The machine itself: what is done in each stage of a file, and what each answer makes of it.
 
-use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
-use super::boundaries::Boundaries;
-use super::chunk::{ChunkAnswer, ChunkFailure, ChunkRequest};
-use super::client::Client;
-use super::error::Error;
+use super::remote::Remote;
+use super::schedule::AskSchedule;
+use super::{
+    FileProgress, Finished, Host, MOST_BEGINNINGS_ANEW, Making, Outcome, Progress, Spoiled, Stage, Submission,
+    SubmissionFile, UploadError,
+};
+use crate::flow::boundaries::Boundaries;
+use crate::flow::chunk::{ChunkAnswer, ChunkFailure, ChunkRequest};
+use crate::flow::error::Error;
+use crate::flow::pause;
 
-/// How often a file is begun anew before a person is asked.
-const MOST_BEGINNINGS_ANEW: u32 = 3;
 /// How often the same 500 is met at one offset before the file is begun anew.
 const MOST_STRIKES: u32 = 5;
 /// Chunks are not made smaller than this when the server finds them too large.
 const SMALLEST_CHUNK: u64 = 64 * 1024;
 /// In a multiplexed set, the place of the annotation sheet.
 const ANNOTATION: usize = 0;
+/// How long after a chunk whose answer was lost the file's last chunk is kept back. A second copy of the chunk may still
+/// be at work; what it spoils shows as long as the file is open, and no more once it is closed.
+const QUARANTINE: Duration = Duration::from_secs(5);
+/// The pause before a chunk is sent for the second time; it doubles with each further time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The pace at which a server is trusted to hash a file, in bytes a second.
 const HASHING_RATE: u64 = 50_000_000;
 
-/// What Flow is to make of the files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Making {
-    /// A sample of this name.
-    Sample { name: String },
-    /// A generic file.
-    File,
-    /// A multiplexed set: its annotation sheet first, then one or two reads files. A sheet with warnings is sent again
-    /// with `ignore_warnings`, if that is wished; one with errors costs no reads upload.
-    Multiplexed { ignore_warnings: bool },
-}
-
-/// What is to be uploaded as one thing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Submission {
-    pub making: Making,
-    /// Fields of the endpoint that go along with every chunk, in order.
-    pub fields: Vec<(String, String)>,
-    /// In the order in which they go up; none is empty.
-    pub files: Vec<SubmissionFile>,
-    /// How long a lost answer to a last chunk is asked about; `None`: twice the request timeout, and more for larger
-    /// files, since the server hashes a file before it answers.
-    pub final_wait: Option<Duration>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubmissionFile {
-    /// The name under which it is stored.
-    pub filename: String,
-    /// Bytes.
-    pub size: u64,
-}
-
-/// How far a submission has got.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
-    /// One for each file of the submission.
-    pub files: Vec<FileProgress>,
-    /// The sample's id, as soon as an answer names it.
-    pub sample_id: Option<String>,
-    /// The annotation sheet's warnings as the server sent them, once they are being ignored.
-    pub warnings: Option<serde_json::Value>,
-}
-
-/// How far one file has got.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileProgress {
-    pub boundaries: Boundaries,
-    /// How often it was begun anew under a new id.
-    pub begun_anew: u32,
-    /// Ids whose last chunk had left when the file was begun anew: should one become ready late, it is found.
-    pub abandoned: Vec<String>,
-    pub stage: Stage,
-}
-
-/// The states of a file on its way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stage {
-    Sending {
-        /// `None` before the first chunk is acknowledged.
-        data_id: Option<String>,
-        /// Chunks acknowledged.
-        chunks: u64,
-        /// Times that the server failed with 500 at this offset.
-        strikes: u32,
-    },
-    /// The last chunk has left, or may have left.
-    Asking {
-        /// `None` only for a file of one byte, whose first chunk is its last.
-        data_id: Option<String>,
-        /// Questions asked so far.
-        asks: u32,
-        /// Whether the last chunk was sent once more to a file that was ready but in no sample.
-        sent_again: bool,
-    },
-    /// On the server, at the right size.
-    Ready { data_id: String },
-}
-
-impl Stage {
-    const FIRST: Stage = Stage::Sending { data_id: None, chunks: 0, strikes: 0 };
-}
-
-impl Progress {
-    /// Nothing sent yet; cuts every file, as `client` is set and as the server is known to take it.
-    pub fn new(submission: &Submission, client: &Client) -> Self {
-        let file = |file: &SubmissionFile| FileProgress {
-            boundaries: Boundaries::new(file.size, client.chunk_size()),
-            begun_anew: 0,
-            abandoned: Vec::new(),
-            stage: Stage::FIRST,
-        };
-        Self { files: submission.files.iter().map(file).collect(), sample_id: None, warnings: None }
-    }
-
-    /// Bytes that the server acknowledged.
-    pub fn sent(&self) -> u64 {
-        self.files.iter().map(FileProgress::sent).sum()
-    }
-}
-
-impl FileProgress {
-    /// Bytes that the server acknowledged.
-    pub fn sent(&self) -> u64 {
-        match self.stage {
-            Stage::Sending { chunks, .. } => self.boundaries.offset(chunks),
-            Stage::Asking { .. } | Stage::Ready { .. } => self.boundaries.size,
-        }
-    }
-
-    /// The id under which the server knows the file.
-    pub fn data_id(&self) -> Option<&str> {
-        match &self.stage {
-            Stage::Sending { data_id, .. } | Stage::Asking { data_id, .. } => data_id.as_deref(),
-            Stage::Ready { data_id } => Some(data_id),
-        }
-    }
-}
-
-/// What the state machine needs of its caller.
-pub trait Host: Send {
-    type Error: Send;
-
-    /// Stores how far the upload has got. When it returns, the record survives a power cut: what is sent next rests
-    /// on that.
-    fn store(&mut self, progress: &Progress) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// Reads `length` bytes of a file at `offset`.
-    fn read(
-        &mut self,
-        file: usize,
-        offset: u64,
-        length: u64,
-    ) -> impl Future<Output = Result<Bytes, Self::Error>> + Send;
-
-    /// The last look at the files before the submission's last chunk leaves, after which it cannot be undone. An
-    /// error keeps the chunk back.
-    fn before_final_chunk(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// Whether no further chunk shall leave.
-    fn is_stopping(&self) -> bool;
-}
-
-/// How a call of [`advance`] ended well.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    Done(Finished),
-    /// Only time can tell what became of a last chunk: call again after this long.
-    AskLater(Duration),
-    /// The host is stopping; the progress is stored.
-    Stopped,
-}
-
-/// What the submission became.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
-    /// `None` for a generic file.
-    pub sample_id: Option<String>,
-    /// One for each file, in order.
-    pub data_ids: Vec<String>,
-    /// Warnings about the annotation sheet that were ignored, as the server sent them.
-    pub warnings: Option<serde_json::Value>,
-}
-
-/// Why [`advance`] could not go on. The progress that was stored last stands.
-#[derive(Debug)]
-pub enum UploadError<E> {
-    /// The host could not store, read or allow.
-    Host(E),
-    /// A request failed.
-    Request(Error),
-    /// What the server holds is not right, and sending again would not mend it.
-    Spoiled(Spoiled),
-}
-
-/// Ends at which a person must look.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Spoiled {
-    #[error(
-        "{filename} is on Flow as data {data_id} with {found} bytes, but has {expected}; look at it there, remove it, \
-         and release the sample"
-    )]
-    WrongSize { filename: String, data_id: String, expected: u64, found: u64 },
-    #[error(
-        "{filename} was begun anew {MOST_BEGINNINGS_ANEW} times and never became ready on Flow (last: {last}); ask \
-         Flow's operators, then release the sample"
-    )]
-    NeverReady { filename: String, last: String },
-    #[error(
-        "{filename} is ready on Flow as data {data_id}, but Flow made no sample of it, even when told again; look at \
-         it there, then release the sample"
-    )]
-    InNoSample { filename: String, data_id: String },
-    #[error(
-        "{filename} has a single byte, and the answer to it was lost: Flow gave no id to ask about; look on Flow \
-         whether it is there, then skip or release the sample"
-    )]
-    NoIdToAskAbout { filename: String },
-    #[error("{filename} is empty, and Flow cannot take an empty file")]
-    Empty { filename: String },
-}
-
-/// Takes a submission from where `progress` says it is as far as it will go now.
-///
-/// # Errors
-/// See [`UploadError`]. After any of them, and after a crash at any point, calling again with the progress that the
-/// host stored last is safe.
-pub async fn advance<H: Host>(
-    client: &Client,
-    submission: &Submission,
-    progress: Progress,
-    host: &mut H,
-) -> Result<Outcome, UploadError<H::Error>> {
-    if let Some(file) = submission.files.iter().find(|file| file.size == 0) {
-        return Err(UploadError::Spoiled(Spoiled::Empty { filename: file.filename.clone() }));
-    }
-    Upload { client, submission, progress, host }.advance().await
-}
-
-struct Upload<'a, H> {
-    client: &'a Client,
+/// A submission under way on a server.
+pub(super) struct Upload<'a, R, H> {
+    remote: &'a R,
     submission: &'a Submission,
     progress: Progress,
     host: &'a mut H,
+    /// When the answer to a chunk was lost last.
+    lost_at: Option<Instant>,
 }
 
 /// Whether the machine goes on with the next step, or hands back to the caller.
@@ -263,8 +46,16 @@ enum Step {
     Return(Outcome),
 }
 
-impl<H: Host> Upload<'_, H> {
-    async fn advance(mut self) -> Result<Outcome, UploadError<H::Error>> {
+impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
+    pub fn new(remote: &'a R, submission: &'a Submission, progress: Progress, host: &'a mut H) -> Self {
+        // What was in flight when an earlier process ended may be at work still.
+        let is_resumed = |file: &FileProgress| matches!(file.stage, Stage::Sending { data_id: Some(_), .. });
+        let lost_at = progress.files.iter().any(is_resumed).then(Instant::now);
+        Self { remote, submission, progress, host, lost_at }
+    }
+
+    /// Goes as far as it can now.
+    pub async fn advance(mut self) -> Result<Outcome, UploadError<H::Error>> {
         for file in 0..self.submission.files.len() {
             loop {
                 let step = match self.progress.files[file].stage.clone() {
@@ -298,7 +89,12 @@ impl<H: Host> Upload<'_, H> {
         if self.progress.files[file].boundaries.chunk(chunks).is_last {
             return self.send_last(file, data_id, chunks).await;
         }
-        match self.post(file, chunks, data_id.as_deref()).await? {
+        let bytes = self.read(file, chunks).await?;
+        if chunks == 0 {
+            // The cuts are on record before anything leaves that was cut by them.
+            self.host.store(&self.progress).await.map_err(UploadError::Host)?;
+        }
+        match self.post(file, chunks, data_id.as_deref(), bytes).await {
             Ok(answer) => {
                 let Some(id) = answer.file_id() else {
                     return Err(UploadError::Request(Error::lost("a chunk", "the answer names no id")));
@@ -307,7 +103,8 @@ impl<H: Host> Upload<'_, H> {
                 self.set(file, Stage::Sending { data_id: Some(id), chunks: chunks + 1, strikes: 0 }).await?;
                 Ok(Step::GoOn)
             }
-            Err(ChunkFailure::Unknown(error)) if error.status() == Some(500) => {
+            // Without an id there is nothing to begin anew: a server that fails at every first chunk is waited for.
+            Err(ChunkFailure::Unknown(error)) if error.status() == Some(500) && data_id.is_some() => {
                 if strikes + 1 >= MOST_STRIKES {
                     return self.begin_anew(file, &error).await;
                 }
@@ -334,16 +131,24 @@ impl<H: Host> Upload<'_, H> {
         if !self.progress.files[file].abandoned.is_empty() && self.is_settled_elsewhere(file).await? {
             return Ok(Step::GoOn);
         }
+        if let Some(lost_at) = self.lost_at {
+            // Until no second copy of a chunk can be at work any more.
+            if !self.wait_until(lost_at + QUARANTINE.min(self.remote.config().request_timeout)).await {
+                return Ok(Step::Return(Outcome::Stopped));
+            }
+        }
+        // Read before anything is recorded: what cannot be read does not leave.
+        let bytes = self.read(file, chunks).await?;
         if self.is_final(file) {
             self.host.before_final_chunk().await.map_err(UploadError::Host)?;
         }
         let asking = |data_id| Stage::Asking { data_id, asks: 0, sent_again: false };
         let not_sent = Stage::Sending { data_id: data_id.clone(), chunks, strikes: 0 };
         self.set(file, asking(data_id.clone())).await?;
-        match self.post(file, chunks, data_id.as_deref()).await? {
+        match self.post(file, chunks, data_id.as_deref(), bytes).await {
             Ok(answer) => {
                 self.progress.sample_id = answer.sample_id.clone().filter(|_| self.is_final(file));
-                let id = answer.file_id().or(data_id);
+                let id = data_id.or_else(|| answer.file_id());
                 self.set(file, asking(id)).await?;
                 Ok(Step::GoOn)
             }
@@ -372,15 +177,10 @@ impl<H: Host> Upload<'_, H> {
         sent_again: bool,
     ) -> Result<Step, UploadError<H::Error>> {
         let Some(id) = data_id else { return self.ask_without_id(file).await };
-        let expected = self.submission.files[file].size;
-        let found = self.client.data().get_own_data(&id).await.map_err(UploadError::Request)?;
+        let found = self.remote.find_file(&id).await.map_err(UploadError::Request)?;
         let is_ready = match found {
-            Some(data) if data.size != expected => {
-                let filename = self.name(file).to_owned();
-                let (data_id, found) = (id, data.size);
-                return Err(UploadError::Spoiled(Spoiled::WrongSize { filename, data_id, expected, found }));
-            }
             Some(data) => {
+                self.check_size(file, &id, data.size)?;
                 if self.sample_closed_by(file).is_some() && self.progress.sample_id.is_none() {
                     self.progress.sample_id = data.sample.map(|sample| sample.id);
                 }
@@ -412,7 +212,7 @@ impl<H: Host> Upload<'_, H> {
                 self.progress.files[file].abandoned.push(id);
                 self.begin_anew(file, &Error::lost("the last chunk", "the file did not become ready")).await
             }
-            (true, false) => self.send_last_again(file, id).await,
+            (true, false) => self.send_last_again(file, id, asks).await,
             (true, true) => Err(UploadError::Spoiled(Spoiled::InNoSample { filename, data_id: id })),
         }
     }
@@ -429,25 +229,28 @@ impl<H: Host> Upload<'_, H> {
 
     /// Tells the server once more to close a file that is ready but became no sample. The bytes it ignores: they lie
     /// below the recorded size.
-    async fn send_last_again(&mut self, file: usize, id: String) -> Result<Step, UploadError<H::Error>> {
+    async fn send_last_again(&mut self, file: usize, id: String, asks: u32) -> Result<Step, UploadError<H::Error>> {
         if self.host.is_stopping() {
             return Ok(Step::Return(Outcome::Stopped));
         }
-        self.host.before_final_chunk().await.map_err(UploadError::Host)?;
-        self.set(file, Stage::Asking { data_id: Some(id.clone()), asks: 0, sent_again: true }).await?;
         let boundaries = self.progress.files[file].boundaries;
         let last = (0..).find(|n| boundaries.chunk(*n).is_last).expect("every file has a last chunk");
-        match self.post(file, last, Some(&id)).await? {
+        let bytes = self.read(file, last).await?;
+        self.host.before_final_chunk().await.map_err(UploadError::Host)?;
+        self.set(file, Stage::Asking { data_id: Some(id.clone()), asks: 0, sent_again: true }).await?;
+        match self.post(file, last, Some(&id), bytes).await {
             Ok(answer) => {
                 self.progress.sample_id = answer.sample_id;
                 self.set(file, Stage::Asking { data_id: Some(id), asks: 0, sent_again: true }).await?;
             }
-            Err(
-                ChunkFailure::NotDone(error)
-                | ChunkFailure::Unknown(error)
-                | ChunkFailure::Broken(error)
-                | ChunkFailure::TooLarge(error),
-            ) => tracing::info!(file = self.name(file), %error, "closing the file again failed; asking about it"),
+            Err(ChunkFailure::NotDone(error) | ChunkFailure::TooLarge(error)) => {
+                // The server was not told: that is still to come.
+                self.set(file, Stage::Asking { data_id: Some(id), asks, sent_again: false }).await?;
+                return Err(UploadError::Request(error));
+            }
+            Err(ChunkFailure::Unknown(error) | ChunkFailure::Broken(error)) => {
+                tracing::info!(file = self.name(file), %error, "closing the file again failed; asking about it");
+            }
         }
         Ok(Step::GoOn)
     }
@@ -491,7 +294,7 @@ impl<H: Host> Upload<'_, H> {
         if smaller < SMALLEST_CHUNK {
             return Err(UploadError::Request(error));
         }
-        self.client.learn_chunk_size(smaller);
+        self.remote.learn_chunk_size(smaller);
         for progress in &mut self.progress.files[file..] {
             progress.boundaries = Boundaries::new(progress.boundaries.size, smaller);
         }
@@ -500,15 +303,32 @@ impl<H: Host> Upload<'_, H> {
         Ok(Step::GoOn)
     }
 
+    /// Waits until `then`; false as soon as the host is stopping.
+    async fn wait_until(&self, then: Instant) -> bool {
+        while !self.host.is_stopping() {
+            let left = then.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            tokio::time::sleep(left.min(Duration::from_millis(100))).await;
+        }
+        false
+    }
+
+    async fn read(&mut self, file: usize, n: u64) -> Result<Bytes, UploadError<H::Error>> {
+        let chunk = self.progress.files[file].boundaries.chunk(n);
+        self.host.read(file, chunk.offset, chunk.length).await.map_err(UploadError::Host)
+    }
+
     /// Sends one chunk; a first or middle one is repeated while the failure is a passing one.
     async fn post(
         &mut self,
         file: usize,
         n: u64,
         data_id: Option<&str>,
-    ) -> Result<Result<ChunkAnswer, ChunkFailure>, UploadError<H::Error>> {
+        bytes: Bytes,
+    ) -> Result<ChunkAnswer, ChunkFailure> {
         let chunk = self.progress.files[file].boundaries.chunk(n);
-        let bytes = self.host.read(file, chunk.offset, chunk.length).await.map_err(UploadError::Host)?;
         let fields = self.fields(file);
         let request = ChunkRequest {
             path: self.path(file),
@@ -518,15 +338,18 @@ impl<H: Host> Upload<'_, H> {
             fields: &fields,
             bytes,
         };
-        let retries = if chunk.is_last { 0 } else { self.client.config().upload_retries };
+        let retries = if chunk.is_last { 0 } else { self.remote.config().upload_retries };
         let mut tries = 0;
         loop {
-            let answer = self.client.send_chunk(&request).await;
-            let is_passing = matches!(&answer, Err(ChunkFailure::Unknown(error)) if error.status() != Some(500));
-            if !is_passing || tries == retries || self.host.is_stopping() {
-                return Ok(answer);
+            let answer = self.remote.send_chunk(&request).await;
+            // A first chunk's second copy makes another file and harms nothing.
+            if data_id.is_some() && matches!(answer, Err(ChunkFailure::Unknown(_))) {
+                self.lost_at = Some(Instant::now());
             }
-            tokio::time::sleep(super::pause(Duration::from_secs(1), tries)).await;
+            let is_passing = matches!(&answer, Err(ChunkFailure::Unknown(error)) if error.status() != Some(500));
+            if !is_passing || tries == retries || !self.wait_until(Instant::now() + pause(FIRST_PAUSE, tries)).await {
+                return answer;
+            }
             tries += 1;
         }
     }
@@ -576,24 +399,39 @@ impl<H: Host> Upload<'_, H> {
         if let Some(name) = self.sample_closed_by(file) {
             let earlier = self.progress.files[..file].iter().filter_map(|f| f.data_id().map(str::to_owned));
             let ours: Vec<_> = ids.iter().cloned().chain(earlier).collect();
-            let found = self.client.samples().holding_any_of(name, &ours).await.map_err(UploadError::Request)?;
+            let found = self.remote.find_sample(name, &ours).await.map_err(UploadError::Request)?;
             let Some(sample) = found else { return Ok(false) };
-            let held = |id: &String| sample.files().any(|entry| entry.id == *id);
-            let by_name =
-                || sample.files().find(|entry| entry.filename == self.name(file)).map(|entry| entry.id.clone());
-            let Some(data_id) = ids.into_iter().find(held).or_else(by_name) else { return Ok(false) };
-            self.progress.sample_id = Some(sample.id.clone());
+            let by_id = sample.files().find(|entry| ids.contains(&entry.id));
+            let Some(entry) = by_id.or_else(|| sample.files().find(|entry| entry.filename == self.name(file))) else {
+                let (filename, sample_id) = (self.name(file).to_owned(), sample.id);
+                return Err(UploadError::Spoiled(Spoiled::NotInItsSample { filename, sample_id }));
+            };
+            if let Some(found) = entry.size {
+                self.check_size(file, &entry.id, found)?;
+            }
+            let data_id = entry.id.clone();
+            self.progress.sample_id = Some(sample.id);
             self.set(file, Stage::Ready { data_id }).await?;
             return Ok(true);
         }
         for id in ids {
-            let found = self.client.data().get_own_data(&id).await.map_err(UploadError::Request)?;
-            if found.is_some_and(|data| data.size == self.submission.files[file].size) {
+            if let Some(data) = self.remote.find_file(&id).await.map_err(UploadError::Request)? {
+                self.check_size(file, &id, data.size)?;
                 self.set(file, Stage::Ready { data_id: id }).await?;
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Whether a file that is ready has all of its bytes and no others, as far as its size can tell.
+    fn check_size(&self, file: usize, data_id: &str, found: u64) -> Result<(), UploadError<H::Error>> {
+        let SubmissionFile { filename, size: expected } = &self.submission.files[file];
+        if found == *expected {
+            return Ok(());
+        }
+        let (filename, data_id, expected) = (filename.clone(), data_id.to_owned(), *expected);
+        Err(UploadError::Spoiled(Spoiled::WrongSize { filename, data_id, expected, found }))
     }
 
     async fn set(&mut self, file: usize, stage: Stage) -> Result<(), UploadError<H::Error>> {
@@ -612,47 +450,7 @@ impl<H: Host> Upload<'_, H> {
     fn final_wait(&self, file: usize) -> Duration {
         self.submission.final_wait.unwrap_or_else(|| {
             let hashing = Duration::from_secs(self.submission.files[file].size / HASHING_RATE);
-            self.client.config().request_timeout * 2 + hashing
+            self.remote.config().request_timeout * 2 + hashing
         })
-    }
-}
-
-/// When to ask about a last chunk whose answer was lost: with growing pauses, through the whole of the wait.
-struct AskSchedule {
-    wait: Duration,
-}
-
-impl AskSchedule {
-    const FIRST: Duration = Duration::from_millis(250);
-    const LONGEST: Duration = Duration::from_secs(60);
-
-    fn new(wait: Duration) -> Self {
-        Self { wait }
-    }
-
-    /// The pause after question number `asks`, counted from 0; `None` when the time for asking is over.
-    fn pause_after(&self, asks: u32) -> Option<Duration> {
-        let mut left = self.wait;
-        let mut pause = Self::FIRST;
-        for _ in 0..asks {
-            left = left.saturating_sub(pause);
-            pause = (pause * 2).min(Self::LONGEST);
-        }
-        (left > Duration::ZERO).then(|| pause.min(left))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn questions_go_on_through_all_of_the_wait_and_not_beyond() {
-        for wait in [Duration::from_millis(100), Duration::from_secs(5), Duration::from_secs(7200)] {
-            let schedule = AskSchedule::new(wait);
-            let pauses: Vec<_> = (0..).map_while(|asks| schedule.pause_after(asks)).collect();
-            assert_eq!(pauses.iter().sum::<Duration>(), wait);
-            assert!(pauses[..pauses.len() - 1].is_sorted());
-        }
     }
 }
