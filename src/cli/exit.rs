@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::agent::AgentError;
 use crate::config::ConfigError;
-use crate::flow::{self, ErrorKind};
+use crate::flow::{self, ErrorKind, FileError};
 use crate::journal::JournalError;
 use crate::sandbox;
 use crate::status::SocketError;
@@ -84,12 +84,18 @@ fn of_flow(error: &flow::Error) -> Exit {
     match error {
         flow::Error::Credentials(_) => Exit::Authentication,
         flow::Error::Setup { .. } => Exit::Usage,
-        flow::Error::Unreachable { .. } | flow::Error::Lost { .. } => Exit::Failure,
+        flow::Error::Invalid { .. } => Exit::Invalid,
+        flow::Error::File(FileError::Unreadable { .. }) => Exit::Usage,
+        flow::Error::Unreachable { .. }
+        | flow::Error::Lost { .. }
+        | flow::Error::File(_)
+        | flow::Error::Spoiled(_)
+        | flow::Error::Unsettled { .. } => Exit::Failure,
         flow::Error::Refused(api) => match api.kind() {
             ErrorKind::Authentication => Exit::Authentication,
             ErrorKind::NotFound => Exit::NotFound,
-            ErrorKind::BadRequest | ErrorKind::Unprocessable => Exit::Invalid,
-            ErrorKind::Other => Exit::Failure,
+            kind if kind.is_bad_request() => Exit::Invalid,
+            _ => Exit::Failure,
         },
     }
 }

@@ -1,9 +1,11 @@
 //! One request to Flow and its answer: base URL, token, its refresh, and errors. Knows nothing of what is asked.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::{Method, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -13,7 +15,7 @@ use tokio::sync::{Mutex, RwLock};
 use super::auth::Credentials;
 use super::config::ClientConfig;
 use super::data::DataResource;
-use super::error::{ApiError, Error};
+use super::error::{ApiError, Error, TIME_RAN_OUT};
 use super::samples::SampleResource;
 
 /// Fixed, as in the reference client: how long an API takes to answer says nothing about a connection.
@@ -37,7 +39,15 @@ struct Inner {
     chunk_size: AtomicU64,
     token: RwLock<Token>,
     /// Held while the token is refreshed: concurrent requests that met the same expired token wait for one refresh.
-    refreshing: Mutex<()>,
+    /// Holds the generation of the token whose refresh the server refused last: it is not asked for again.
+    refreshing: Mutex<Option<u64>>,
+}
+
+/// What the time limit of a request is for.
+#[derive(Clone, Copy)]
+enum Wait {
+    ForAll,
+    ForHead,
 }
 
 /// The token in use, and how many came before it.
@@ -48,12 +58,19 @@ struct Token {
 }
 
 /// The caller's own account, as `GET /me` tells it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Me {
     #[serde(default, deserialize_with = "super::id::optional")]
     pub id: Option<String>,
-    #[serde(default)]
+    /// The name that the account logs in with.
+    #[serde(default, deserialize_with = "super::lenient::word")]
     pub username: Option<String>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base_url", &self.inner.base_url).finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -96,7 +113,7 @@ impl Client {
                 chunk_size: AtomicU64::new(config.chunk_size.max(1)),
                 config,
                 token: RwLock::default(),
-                refreshing: Mutex::new(()),
+                refreshing: Mutex::new(None),
             }),
         })
     }
@@ -144,24 +161,6 @@ impl Client {
         self.inner.chunk_size.fetch_min(bytes, Ordering::Relaxed);
     }
 
-    /// Sends a GET and reads the JSON answer.
-    ///
-    /// # Errors
-    /// Everything in [`Error`] but [`Error::Setup`].
-    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Error> {
-        let answer = self.send(Method::GET, path, |request| request.query(query)).await?;
-        read_json(&format!("GET {path}"), answer).await
-    }
-
-    /// Sends a POST with a JSON body and reads the JSON answer.
-    ///
-    /// # Errors
-    /// Everything in [`Error`] but [`Error::Setup`].
-    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Error> {
-        let answer = self.send(Method::POST, path, |request| request.json(body)).await?;
-        read_json(&format!("POST {path}"), answer).await
-    }
-
     /// Sends what `prepare` makes of a request: repeated while no connection can be made, and once more with a
     /// fresh token when it was met with 401. The answer is a success, or an error.
     pub(super) async fn send(
@@ -170,11 +169,39 @@ impl Client {
         path: &str,
         prepare: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Error> {
+        self.exchange(method, path, Wait::ForAll, prepare).await
+    }
+
+    /// Like [`Client::send`] with a GET, for an answer of any length, which [`Client::next_piece`] reads: the time
+    /// limit is for its head.
+    pub(super) async fn open(
+        &self,
+        path: &str,
+        prepare: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Error> {
+        self.exchange(Method::GET, path, Wait::ForHead, prepare).await
+    }
+
+    /// The next bytes of an answer; the time limit is for them alone.
+    pub(super) async fn next_piece(&self, request: &str, answer: &mut Response) -> Result<Option<Bytes>, Error> {
+        match tokio::time::timeout(self.inner.config.request_timeout, answer.chunk()).await {
+            Ok(piece) => piece.map_err(|error| Error::from_reqwest(request, &error)),
+            Err(_) => Err(Error::lost(request, TIME_RAN_OUT)),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        wait: Wait,
+        prepare: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Error> {
         let (token, generation) = self.token().await;
-        let answer = self.send_with(&method, path, token, &prepare).await?;
+        let answer = self.send_with(&method, path, token, wait, &prepare).await?;
         if answer.status().as_u16() == 401 && self.refresh(generation).await {
             let (token, _) = self.token().await;
-            return accept(&method, path, self.send_with(&method, path, token, &prepare).await?).await;
+            return accept(&method, path, self.send_with(&method, path, token, wait, &prepare).await?).await;
         }
         accept(&method, path, answer).await
     }
@@ -184,16 +211,25 @@ impl Client {
         method: &Method,
         path: &str,
         token: Option<SecretString>,
+        wait: Wait,
         prepare: &impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Error> {
         let url = format!("{}/{}", self.inner.base_url, path.trim_start_matches('/'));
         let mut tries = 0;
         loop {
-            let mut request = self.inner.http.request(method.clone(), &url).timeout(self.inner.config.request_timeout);
+            let mut request = self.inner.http.request(method.clone(), &url);
             if let Some(token) = &token {
                 request = request.bearer_auth(token.expose_secret());
             }
-            match prepare(request).send().await {
+            let limit = self.inner.config.request_timeout;
+            let answer = match wait {
+                Wait::ForAll => prepare(request.timeout(limit)).send().await,
+                Wait::ForHead => match tokio::time::timeout(limit, prepare(request).send()).await {
+                    Ok(answer) => answer,
+                    Err(_) => return Err(Error::lost(&format!("{method} {path}"), TIME_RAN_OUT)),
+                },
+            };
+            match answer {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     let error = Error::from_reqwest(&format!("{method} {path}"), &error);
@@ -214,20 +250,22 @@ impl Client {
             password: &'a str,
         }
         let login = Login { username, password };
-        let answer = self.send_with(&Method::POST, "/login", None, &|request| request.json(&login)).await?;
+        let answer =
+            self.send_with(&Method::POST, "/login", None, Wait::ForAll, &|request| request.json(&login)).await?;
         read_token(&Method::POST, "/login", answer).await
     }
 
     /// Gets a fresh token through the refresh cookie, unless another request did so since `generation`.
     async fn refresh(&self, generation: u64) -> bool {
-        let _one_at_a_time = self.inner.refreshing.lock().await;
+        let mut refused = self.inner.refreshing.lock().await;
         match self.token().await {
             (None, _) => return false,
+            (Some(_), current) if *refused == Some(current) => return false,
             (Some(_), current) if current != generation => return true,
             _ => {}
         }
         let fresh = async {
-            let answer = self.send_with(&Method::GET, "/token", None, &|request| request).await?;
+            let answer = self.send_with(&Method::GET, "/token", None, Wait::ForAll, &|request| request).await?;
             read_token(&Method::GET, "/token", answer).await
         };
         match fresh.await {
@@ -237,6 +275,9 @@ impl Client {
             }
             Err(error) => {
                 tracing::debug!(%error, "the token could not be refreshed");
+                if error.status().is_some_and(|status| (400..500).contains(&status)) {
+                    *refused = Some(generation);
+                }
                 false
             }
         }
@@ -285,7 +326,7 @@ pub(super) async fn read_json<T: DeserializeOwned>(request: &str, answer: Respon
     serde_json::from_slice(&body).map_err(|error| Error::lost(request, format!("the answer cannot be read: {error}")))
 }
 
-async fn read_body(request: &str, mut answer: Response) -> Result<Vec<u8>, Error> {
+pub(super) async fn read_body(request: &str, mut answer: Response) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(piece) = answer.chunk().await.map_err(|error| Error::from_reqwest(request, &error))? {
         if (body.len() + piece.len()) as u64 > LARGEST_ANSWER {

@@ -1,46 +1,80 @@
-//! Data files: what Flow says about one.
+//! Data files: what Flow says about one, and finding one again.
 
-use serde::Deserialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::client::Client;
 use super::error::{Error, ErrorKind};
+use super::pages::{List, Pages};
+use super::raw::path_part;
+use super::samples::Owner;
 
 /// A file on Flow that is ready.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Data {
     #[serde(deserialize_with = "super::id::required")]
     pub id: String,
-    #[serde(default)]
+    /// The name under which it is stored.
+    #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub filename: String,
     /// Size in bytes of what Flow stored.
     pub size: u64,
+    #[serde(default, deserialize_with = "super::lenient::time")]
+    pub created: Option<Timestamp>,
+    /// The data type's identifier, if it has one.
+    #[serde(default, deserialize_with = "super::lenient::word")]
+    pub data_type: Option<String>,
+    /// Whether it was unpacked.
+    #[serde(default, deserialize_with = "super::lenient::or_default")]
+    pub is_directory: bool,
+    #[serde(default, deserialize_with = "super::lenient::or_default")]
+    pub owner: Option<Owner>,
     /// The sample that it belongs to, if any.
     #[serde(default)]
     pub sample: Option<SampleLink>,
 }
 
 /// A sample, as a data file names it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleLink {
     #[serde(deserialize_with = "super::id::required")]
     pub id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::lenient::word")]
     pub name: Option<String>,
 }
 
-/// Generic data files; see [`Client::data`].
+/// A file, as a search lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundData {
+    #[serde(deserialize_with = "super::id::required")]
+    pub id: String,
+    pub filename: String,
+    /// Bytes.
+    #[serde(default, deserialize_with = "super::lenient::or_default")]
+    pub size: Option<u64>,
+    #[serde(default, deserialize_with = "super::lenient::time")]
+    pub created: Option<Timestamp>,
+    #[serde(default, deserialize_with = "super::lenient::word")]
+    pub sample_name: Option<String>,
+    /// The name that people know the owner by.
+    #[serde(default, deserialize_with = "super::lenient::word")]
+    pub owner_name: Option<String>,
+}
+
+/// Data files; see [`Client::data`].
+#[derive(Debug)]
 pub struct DataResource<'a>(pub(super) &'a Client);
 
 impl DataResource<'_> {
     /// What Flow knows of a file; `None` while its upload is not finished, and for ever if it never is: the server's
-    /// 404 means both (endpoint notes).
+    /// 404 means both (endpoint notes), and also that the account may not see it.
     ///
     /// # Errors
-    /// Everything in [`Error`] but a 404.
+    /// [`Error::Unreachable`], [`Error::Lost`], or [`Error::Refused`] but for a 404.
     pub async fn get_data(&self, id: &str) -> Result<Option<Data>, Error> {
-        match self.0.get(&format!("/data/{id}"), &[]).await {
+        match self.0.get(&format!("/data/{}", path_part("data id", id)?), &[]).await {
             Ok(data) => Ok(Some(data)),
-            Err(error) if error.api().is_some_and(|e| e.kind() == ErrorKind::NotFound) => Ok(None),
+            Err(error) if error.kind() == Some(ErrorKind::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -49,7 +83,7 @@ impl DataResource<'_> {
     /// it answers 404 as well, and 401 only at `GET /me`, which brings a fresh token or an error.
     ///
     /// # Errors
-    /// Everything in [`Error`] but a 404.
+    /// [`Error::Unreachable`], [`Error::Lost`], or [`Error::Refused`] but for a 404.
     pub async fn get_own_data(&self, id: &str) -> Result<Option<Data>, Error> {
         let token = self.0.token_generation().await;
         if let Some(data) = self.get_data(id).await? {
@@ -61,5 +95,28 @@ impl DataResource<'_> {
             answer => drop(answer?),
         }
         if self.0.token_generation().await == token { Ok(None) } else { self.get_data(id).await }
+    }
+
+    /// The account's own uploaded files whose names contain this text, a page at a time as they are read. `GET /me` is
+    /// asked before the first page, since the search itself treats a bad token as nobody's and finds nothing.
+    pub fn search(&self, filename: &str) -> Pages<FoundData> {
+        let yes = || "true".to_owned();
+        let query = vec![("owned", yes()), ("uploaded", yes()), ("filename", filename.to_owned())];
+        Pages::new(self.0, List { path: "/data/search", key: "data", query, hides_bad_token: true })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_file_needs_an_id_and_a_size_and_nothing_else() {
+        let read = |value| serde_json::from_value::<Data>(value);
+        let data =
+            read(json!({"id": 788995297969977723_u64, "size": 5, "owner": 7, "sample": null, "new": {}})).unwrap();
+        assert_eq!((data.id.as_str(), data.size, data.sample, data.owner), ("788995297969977723", 5, None, None));
+        assert!(read(json!({"id": "7"})).is_err() && read(json!({"id": null, "size": 5})).is_err());
     }
 }

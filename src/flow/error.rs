@@ -1,12 +1,15 @@
 //! What can go wrong between a request and its answer, told apart by what the caller may do next.
 
-use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
+use std::{fmt, io};
 
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 use serde_json::Value;
+
+pub(super) const TIME_RAN_OUT: &str = "the time for it ran out";
 
 /// A request that did not bring what it was sent for.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,26 @@ pub enum Error {
     /// The credentials themselves are at fault, before any request.
     #[error(transparent)]
     Credentials(#[from] super::auth::CredentialsError),
+    /// What was asked for cannot be asked for; nothing was sent.
+    #[error("{reason}")]
+    Invalid { reason: String },
+    /// A local file is at fault.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// What the server holds of an upload is not right, and sending again would not mend it.
+    #[error(transparent)]
+    Spoiled(#[from] super::upload::Spoiled),
+    /// A last chunk left, and what became of it is not known: the files may be on Flow, or become so.
+    #[error(
+        "{source}; the last chunk of {what} had left, so it may be on Flow all the same: look there before it is sent \
+         again"
+    )]
+    Unsettled {
+        /// The sample's name, or the file's.
+        what: String,
+        /// What kept the client from asking what became of it.
+        source: Box<Error>,
+    },
     /// The client could not be built.
     #[error("cannot set up the HTTP client: {reason}; {remedy}")]
     Setup { reason: String, remedy: &'static str },
@@ -33,8 +56,26 @@ impl Error {
     pub fn api(&self) -> Option<&ApiError> {
         match self {
             Error::Refused(error) => Some(error),
+            Error::Unsettled { source, .. } => source.api(),
             _ => None,
         }
+    }
+
+    /// What kind of refusal the server's answer is, when it gave one.
+    ///
+    /// ```
+    /// # use flow_ingest::flow::{Error, ErrorKind};
+    /// fn help(error: &Error) -> &'static str {
+    ///     match error.kind() {
+    ///         Some(ErrorKind::Authentication) => "log in again",
+    ///         Some(ErrorKind::NotFound) => "check the id",
+    ///         Some(kind) if kind.is_bad_request() => "check what you sent",
+    ///         _ => "try again later",
+    ///     }
+    /// }
+    /// ```
+    pub fn kind(&self) -> Option<ErrorKind> {
+        self.api().map(ApiError::kind)
     }
 
     /// The status of the server's answer, when it gave one.
@@ -53,11 +94,32 @@ impl Error {
         if error.is_connect() || error.is_builder() {
             Error::Unreachable { request, reason }
         } else if error.is_timeout() {
-            Error::Lost { request, reason: "the time for it ran out".to_owned() }
+            Error::Lost { request, reason: TIME_RAN_OUT.to_owned() }
         } else {
             Error::Lost { request, reason }
         }
     }
+}
+
+/// A local file that cannot be uploaded, or a download that cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It is not there, is no plain file, or may not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    /// Its size or modification time is not what it was when its upload began, or it ends too soon.
+    #[error("{} changed while it was uploaded; upload it when nobody writes to it any more", path.display())]
+    Changed { path: PathBuf },
+    /// The download has nowhere to go.
+    #[error("cannot write {}: {source}", path.as_ref().map_or("the download".into(), |path| path.to_string_lossy()))]
+    Unwritable {
+        /// `None` for a writer of the caller's own.
+        path: Option<PathBuf>,
+        source: io::Error,
+    },
+    /// The checkpoint of an upload cannot be read or stored.
+    #[error("cannot keep the checkpoint of the upload: {source}")]
+    Checkpoint { source: io::Error },
 }
 
 /// The innermost cause: the layers above it repeat themselves and name the URL.
@@ -76,8 +138,11 @@ pub enum ErrorKind {
     Authentication,
     /// 400.
     BadRequest,
-    /// 422: a kind of bad request.
+    /// 422: a kind of bad request. The request was well formed, but its values were refused.
     Unprocessable,
+    /// A 400 of the annotation endpoint that lists what is wrong with the sheet, or what it warns of: a kind of bad
+    /// request. See [`ApiError::annotation_problems`].
+    AnnotationValidation,
     /// 404.
     NotFound,
     /// Any other status.
@@ -87,7 +152,7 @@ pub enum ErrorKind {
 impl ErrorKind {
     /// Whether the request itself was at fault: [`ErrorKind::BadRequest`] and the kinds under it.
     pub fn is_bad_request(self) -> bool {
-        matches!(self, Self::BadRequest | Self::Unprocessable)
+        matches!(self, Self::BadRequest | Self::Unprocessable | Self::AnnotationValidation)
     }
 }
 
@@ -126,14 +191,30 @@ impl fmt::Display for ApiError {
 impl std::error::Error for ApiError {}
 
 impl ApiError {
+    /// What kind of refusal it is, by its status and, for an annotation sheet, its body.
     pub fn kind(&self) -> ErrorKind {
         match self.status {
+            400 if self.annotation_problems().is_some() => ErrorKind::AnnotationValidation,
             400 => ErrorKind::BadRequest,
             401 => ErrorKind::Authentication,
             404 => ErrorKind::NotFound,
             422 => ErrorKind::Unprocessable,
             _ => ErrorKind::Other,
         }
+    }
+
+    /// What the annotation endpoint finds wrong with a sheet (`validation`: final) or warns of (`warnings`: it can be
+    /// told to ignore them), one object each; `None` for every other error.
+    pub fn annotation_problems(&self) -> Option<&[Value]> {
+        let body = self.body.as_ref().filter(|_| self.request.ends_with("/upload/annotation"))?;
+        let body = body.get("error").unwrap_or(body);
+        ["validation", "warnings"].iter().find_map(|key| Some(body.get(*key)?.as_array()?.as_slice()))
+    }
+
+    /// The RFC 9457 problem document as it was sent, with the members that this client does not read; `None` when the
+    /// body is none.
+    pub fn problem(&self) -> Option<&Value> {
+        self.body.as_ref().filter(|_| self.is_problem)
     }
 
     /// Reads an error answer out of its status, headers and body.

@@ -28,3 +28,8 @@ pub(super) fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Str
 pub(super) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<Id>::deserialize(deserializer)?.and_then(Id::text))
 }
+
+pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let ids = Option::<Vec<Id>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(ids.into_iter().filter_map(Id::text).collect())
+}

@@ -6,12 +6,19 @@
 
 mod auth;
 mod boundaries;
+mod catalogue;
 mod chunk;
 mod client;
 mod config;
 mod data;
+mod download;
 mod error;
 mod id;
+mod imports;
+mod lenient;
+mod metadata;
+mod pages;
+mod raw;
 mod samples;
 mod upload;
 
@@ -19,11 +26,15 @@ use std::time::Duration;
 
 pub use auth::{CredentialSource, Credentials, CredentialsError, TokenCredentials, UsernamePasswordCredentials};
 pub use boundaries::{Boundaries, Chunk};
+pub use catalogue::{DataType, Organism, Project, SampleType};
 pub use client::{Client, Me};
 pub use config::ClientConfig;
-pub use data::{Data, DataResource, SampleLink};
-pub use error::{ApiError, Detail, Error, ErrorKind};
-pub use samples::{FileEntry, Fileset, FoundSample, SampleDetails, SampleResource};
+pub use data::{Data, DataResource, FoundData, SampleLink};
+pub use error::{ApiError, Detail, Error, ErrorKind, FileError};
+pub use imports::{ImportStatus, SampleImportJob, SampleImportSpec};
+pub use metadata::{MetadataAttribute, Options};
+pub use pages::Pages;
+pub use samples::{FileEntry, Fileset, FoundSample, MetadataValue, Named, Owner, SampleDetails, SampleResource};
 pub use upload::{
     FileProgress, Finished, Host, Making, Outcome, Progress, Spoiled, Stage, Submission, SubmissionFile, UploadError,
     advance,

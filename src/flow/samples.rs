@@ -1,20 +1,41 @@
-//! Samples: finding one again.
+//! Samples: reading one, and finding one again.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::client::Client;
 use super::error::Error;
-
-/// Items a page; the server's limit (endpoint notes).
-const PAGE: usize = 100;
+use super::pages::{List, Pages};
+use super::raw::path_part;
 
 /// A sample on Flow, with its files.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleDetails {
     #[serde(deserialize_with = "super::id::required")]
     pub id: String,
     pub name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::lenient::time")]
+    pub created: Option<Timestamp>,
+    /// The sample type's identifier.
+    #[serde(default, deserialize_with = "super::lenient::word")]
+    pub sample_type: Option<String>,
+    #[serde(default, deserialize_with = "super::lenient::or_default")]
+    pub organism: Option<Named>,
+    /// The project that it is in, if it is in one.
+    #[serde(default, deserialize_with = "super::lenient::or_default")]
+    pub project: Option<Named>,
+    #[serde(default, deserialize_with = "super::lenient::or_default")]
+    pub owner: Option<Owner>,
+    /// Whether only its owner, and whom they chose, may see it.
+    #[serde(default, deserialize_with = "super::lenient::or_default")]
+    pub private: Option<bool>,
+    /// What is said about it, under the attributes' identifiers.
+    #[serde(default, deserialize_with = "super::lenient::or_default")]
+    pub metadata: BTreeMap<String, MetadataValue>,
+    /// Its files, as far as they are ready.
+    #[serde(default, deserialize_with = "super::lenient::list_or_null")]
     pub filesets: Vec<Fileset>,
 }
 
@@ -25,43 +46,93 @@ impl SampleDetails {
     }
 }
 
+/// Something with an id, as another thing refers to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    #[serde(deserialize_with = "super::id::required")]
+    pub id: String,
+    #[serde(default, deserialize_with = "super::lenient::word")]
+    pub name: Option<String>,
+}
+
+/// Whose something is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The name that they log in with.
+    #[serde(default, deserialize_with = "super::lenient::word")]
+    pub username: Option<String>,
+    /// The name that people know them by.
+    #[serde(default, deserialize_with = "super::lenient::word")]
+    pub name: Option<String>,
+}
+
+/// What an attribute says about a sample.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MetadataValue {
+    #[serde(default, deserialize_with = "super::lenient::word")]
+    pub value: Option<String>,
+    /// The free text beside the value.
+    #[serde(default, deserialize_with = "super::lenient::word")]
+    pub annotation: Option<String>,
+}
+
 /// Files that belong together: a pair of reads.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fileset {
     /// Ready files only.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::lenient::list_or_null")]
     pub data: Vec<FileEntry>,
 }
 
 /// A file, as a sample lists it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
     #[serde(deserialize_with = "super::id::required")]
     pub id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub filename: String,
-    #[serde(default)]
+    /// Bytes.
+    #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub size: Option<u64>,
 }
 
 /// A sample, as a search lists it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundSample {
     #[serde(deserialize_with = "super::id::required")]
     pub id: String,
     pub name: String,
+    #[serde(default, deserialize_with = "super::lenient::time")]
+    pub created: Option<Timestamp>,
+    #[serde(default, deserialize_with = "super::lenient::word")]
+    pub sample_type: Option<String>,
+    #[serde(default, deserialize_with = "super::lenient::word")]
+    pub project_name: Option<String>,
 }
 
 /// Samples; see [`Client::samples`].
+#[derive(Debug)]
 pub struct SampleResource<'a>(pub(super) &'a Client);
 
 impl SampleResource<'_> {
-    /// One sample with its files.
+    /// One sample with its files, project, owner and metadata.
     ///
     /// # Errors
-    /// Everything in [`Error`].
+    /// [`Error::Unreachable`], [`Error::Lost`] or [`Error::Refused`]; not found for an unknown sample, and for one
+    /// that the account may not see.
     pub async fn get_sample(&self, id: &str) -> Result<SampleDetails, Error> {
-        self.0.get(&format!("/samples/{id}"), &[]).await
+        self.0.get(&format!("/samples/{}", path_part("sample id", id)?), &[]).await
+    }
+
+    /// The account's own samples whose names contain this text, a page at a time as they are read. `GET /me` is asked
+    /// before the first page, since the search itself treats a bad token as nobody's and finds nothing.
+    pub fn search_samples(&self, name: &str) -> Pages<FoundSample> {
+        self.search(name, true)
+    }
+
+    fn search(&self, name: &str, hides_bad_token: bool) -> Pages<FoundSample> {
+        let query = vec![("name", name.to_owned()), ("owned", "true".to_owned())];
+        Pages::new(self.0, List { path: "/samples/search", key: "samples", query, hides_bad_token })
     }
 
     /// Our own samples with exactly this name; the server's search is by substring, and over pages.
@@ -69,26 +140,10 @@ impl SampleResource<'_> {
     /// An empty list means "none" only while the token is good: see [`Client::me`].
     ///
     /// # Errors
-    /// Everything in [`Error`].
+    /// [`Error::Unreachable`], [`Error::Lost`] or [`Error::Refused`].
     pub async fn owned_by_name(&self, name: &str) -> Result<Vec<FoundSample>, Error> {
-        #[derive(Deserialize)]
-        struct Page {
-            count: usize,
-            samples: Vec<FoundSample>,
-        }
-        let mut found = Vec::new();
-        let mut seen = 0;
-        for page in 1usize.. {
-            let (number, count) = (page.to_string(), PAGE.to_string());
-            let query = [("name", name), ("owned", "true"), ("page", &number), ("count", &count)];
-            let answer: Page = self.0.get("/samples/search", &query).await?;
-            seen += answer.samples.len();
-            let is_end = answer.samples.is_empty() || seen >= answer.count;
-            found.extend(answer.samples.into_iter().filter(|sample| sample.name == name));
-            if is_end {
-                break;
-            }
-        }
+        let mut found = self.search(name, false).collect_all().await?;
+        found.retain(|sample| sample.name == name);
         Ok(found)
     }
 
@@ -96,7 +151,7 @@ impl SampleResource<'_> {
     /// a search with a bad token finds nothing and says nothing.
     ///
     /// # Errors
-    /// Everything in [`Error`].
+    /// [`Error::Unreachable`], [`Error::Lost`] or [`Error::Refused`].
     pub async fn holding_any_of(&self, name: &str, data_ids: &[String]) -> Result<Option<SampleDetails>, Error> {
         loop {
             self.0.me().await?;

@@ -45,7 +45,10 @@ impl Disposition {
     fn of_request(error: &Error) -> Self {
         let text = error.to_string();
         match error {
-            Error::Unreachable { .. } | Error::Lost { .. } => Self::Retry { after: None, error: text },
+            Error::Unreachable { .. } | Error::Lost { .. } | Error::Unsettled { .. } | Error::File(_) => {
+                Self::Retry { after: None, error: text }
+            }
+            Error::Invalid { .. } | Error::Spoiled(_) => Self::Block(text),
             Error::Credentials(_) | Error::Setup { .. } => Self::Stop(text),
             Error::Refused(api) => match api.status {
                 401 => Self::Stop(text),
