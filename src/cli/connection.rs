@@ -63,6 +63,39 @@ impl Connection {
         Ok(Self { config, flow, is_named })
     }
 
+    /// The state folder for uploads by hand: the flag's, else the config's, else one of the person's own. What is
+    /// recorded for the config's server and what goes elsewhere are kept apart.
+    ///
+    /// # Errors
+    /// When there is none, or the flag names the config's for another server.
+    pub fn state_dir(&self, flag: Option<&Path>) -> Result<PathBuf, CommandError> {
+        let absolute = |path: &Path| {
+            let cannot =
+                |error| CommandError::Input(format!("cannot use the state folder {}: {error}", path.display()));
+            std::path::absolute(path).map_err(cannot)
+        };
+        let flag = flag.map(absolute).transpose()?;
+        if let Some(config) = &self.config {
+            let is_elsewhere = config.flow.base_url != self.flow.base_url;
+            match &flag {
+                None if !is_elsewhere => return Ok(config.state_dir.clone()),
+                Some(flag) if is_elsewhere && *flag == config.state_dir => {
+                    return Err(CommandError::Input(format!(
+                        "cannot use the state folder {} for {}: it is that of {}, whose service would send what is \
+                         left over there; name another with --state-dir",
+                        flag.display(),
+                        self.flow.base_url,
+                        config.flow.base_url
+                    )));
+                }
+                _ => {}
+            }
+        }
+        flag.or_else(own_state_dir).ok_or_else(|| {
+            CommandError::Input("there is no state folder: HOME is not set; name one with --state-dir".to_owned())
+        })
+    }
+
     /// A client that is logged in, and whom Flow knows: `GET /me` is asked, since other calls take a bad token for
     /// nobody's and say nothing.
     ///
@@ -77,4 +110,11 @@ impl Connection {
         logged_in.await.map_err(CommandError::LogIn)?;
         Ok(client)
     }
+}
+
+/// The person's own state folder, where the XDG base directories have it.
+fn own_state_dir() -> Option<PathBuf> {
+    let folder = |variable| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?;
+    Some(state.join("flow-ingest"))
 }

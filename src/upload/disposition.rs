@@ -48,7 +48,8 @@ impl Disposition {
             Error::Unreachable { .. } | Error::Lost { .. } | Error::Unsettled { .. } | Error::File(_) => {
                 Self::Retry { after: None, error: text }
             }
-            Error::Invalid { .. } | Error::Spoiled(_) => Self::Block(text),
+            Error::Invalid { .. } => Self::Block { reason: text, by: Blocker::Refusal },
+            Error::Spoiled(_) => Self::Block { reason: text, by: Blocker::Upload },
             Error::Credentials(_) | Error::Setup { .. } => Self::Stop(text),
             Error::Refused(api) => match api.status {
                 401 => Self::Stop(text),

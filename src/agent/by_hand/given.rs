@@ -94,6 +94,14 @@ impl GivenFile {
         Self { key: key.to_owned(), path: path.into(), filename: None }
     }
 
+    /// Looks whether it can be uploaded.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn check(self) -> Result<(), GivenError> {
+        self.slot().map(|_| ())
+    }
+
     fn slot(self) -> Result<Slot, GivenError> {
         let unreadable = |source| GivenError::Unreadable { path: self.path.clone(), source };
         // Looked at before it is opened: opening a named pipe would wait for its writer.
