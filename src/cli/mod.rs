@@ -70,7 +70,7 @@ enum Command {
     /// Show what became of every sample, from the running service or from the state folder
     Status(status::Arguments),
     /// Upload by hand, through the same journal: run again, it resumes
-    Upload(upload::Arguments),
+    Upload(Box<upload::Arguments>),
     /// Write an empty sheet for upload batch
     BatchTemplate(batch_template::Arguments),
     /// Write a commented config and manifest to start from
@@ -111,7 +111,7 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Check(arguments) => check::execute(arguments, &globals).await,
         Command::Plan => plan::execute(&globals).await,
         Command::Status(arguments) => status::execute(arguments, &globals).await,
-        Command::Upload(arguments) => upload::execute(arguments, &globals).await,
+        Command::Upload(arguments) => upload::execute(*arguments, &globals).await,
         Command::BatchTemplate(arguments) => batch_template::execute(arguments, &globals).await,
         Command::Init { dir } => init::execute(&dir, &globals),
         Command::Sandbox(arguments) => sandbox::execute(arguments, &globals).await,
