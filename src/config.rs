@@ -7,6 +7,8 @@ mod cross;
 mod flow;
 mod watch;
 
+pub use flow::{BaseUrlError, parse_base_url};
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -43,6 +45,8 @@ pub struct Config {
 pub struct FlowSettings {
     /// Without a slash at its end.
     pub base_url: String,
+    /// Whether `http://` may leave this machine.
+    pub allow_http: bool,
     pub credentials: CredentialSource,
     pub client: ClientConfig,
     /// `None`: what the environment says.

@@ -113,6 +113,9 @@ impl Slot {
     }
 }
 
+/// The watch of what a person uploads by hand, which no folder's watch may be called.
+pub const BY_HAND: &str = "by hand";
+
 /// What Flow is told about a sample or a generic file, beside its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]

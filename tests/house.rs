@@ -30,7 +30,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("status", &["journal", "sample", "observation"]),
     ("sandbox", &[]),
     // Each component's own settings type, put together.
-    ("config", &["watch", "flow", "upload", "status", "manifest", "pattern", "yaml"]),
+    ("config", &["sample", "watch", "flow", "upload", "status", "manifest", "pattern", "yaml"]),
     // Those that tie the rooms together.
     (
         "agent",

@@ -1,6 +1,7 @@
 //! The agent: builds the rooms, starts a few named tasks, and brings them to an end together. No domain logic.
 
 mod assembler;
+pub mod by_hand;
 mod once;
 
 use std::future::Future;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::flow::{self, Client};
 use crate::journal::{Journal, JournalError};
-use crate::status::{self, Board, Snapshot, SocketError};
+use crate::status::{self, Board, Identity, Snapshot, SocketError};
 use crate::upload::{Gate, Pool};
 use crate::watch;
 
@@ -88,11 +89,7 @@ impl Agent {
     /// # Errors
     /// When none can be built.
     pub fn client(config: &Config) -> Result<Client, flow::Error> {
-        let flow = &config.flow;
-        match &flow.proxy {
-            Some(proxy) => Client::with_proxy(&flow.base_url, flow.client.clone(), proxy),
-            None => Client::new(&flow.base_url, flow.client.clone()),
-        }
+        config.flow.client()
     }
 
     /// The journal, for those who show how things go.
@@ -202,11 +199,12 @@ impl Agent {
         });
         tasks.spawn("gate".to_owned(), stop, show_gate(self.gate.clone(), self.board.clone(), stop.clone()));
         let (journal, board, shutdown) = (self.journal.clone(), self.board.clone(), stop.clone());
+        let identity = Identity { base_url: self.config.flow.base_url.clone(), takes_uploads: true };
         let state_dir = self.config.state_dir.clone();
         // A run that ends by itself is nothing to monitor, and must not fail for a port.
         let listen = self.config.status.listen.filter(|_| mode == Mode::Service);
         tasks.spawn("status".to_owned(), stop, async move {
-            Ok(status::serve(journal, board, &state_dir, listen, shutdown).await?)
+            Ok(status::serve(journal, board, identity, &state_dir, listen, shutdown).await?)
         });
         Ok(reports)
     }

@@ -1,13 +1,15 @@
-//! One bar a sample in flight and a total, drawn from what the journal holds.
+//! Bars on a terminal: one a sample in flight for the service, one a file for uploads by hand; and a total.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::sync::watch;
 
 use crate::journal::Journal;
 use crate::sample::SampleId;
+use crate::status::SampleStatus;
 
 const REDRAW: Duration = Duration::from_millis(100);
 
@@ -41,11 +43,9 @@ pub(super) async fn draw(canvas: MultiProgress, journal: Journal) {
         for sample in in_flight {
             sending += sample.sent;
             let bar = shown.entry(sample.id).or_insert_with(|| {
-                let bar = ProgressBar::new(sample.size).with_message(sample.name).with_style(style(
-                    "{spinner} {wide_msg} [{bar:16.cyan/blue}] {bytes:>10}/{total_bytes:10} {binary_bytes_per_sec:>12} {eta:>3}",
-                ));
+                let bar = bar(sample.size, sample.sent, FILE).with_message(sample.name);
                 // Whatever changes a bar draws it, and one that is not on the canvas yet would draw over the others.
-                canvas.insert_before(&total, bar)
+                begun(canvas.insert_before(&total, bar))
             });
             bar.set_position(sample.sent);
             bar.tick();
@@ -64,6 +64,67 @@ pub(super) async fn draw(canvas: MultiProgress, journal: Journal) {
         ));
         tokio::time::sleep(REDRAW).await;
     }
+}
+
+/// Draws one bar for each file that is under way, and a total where there are several files; until it is dropped.
+pub(super) async fn draw_files(canvas: MultiProgress, mut uploads: watch::Receiver<Vec<SampleStatus>>) {
+    if canvas.is_hidden() {
+        return std::future::pending().await;
+    }
+    let mut shown: BTreeMap<(String, usize), ProgressBar> = BTreeMap::new();
+    let mut total: Option<ProgressBar> = None;
+    let _cleared = Cleared(canvas.clone());
+    loop {
+        let now = uploads.borrow_and_update().clone();
+        let files = now.iter().map(|upload| upload.files.len()).sum::<usize>();
+        if files > 1 {
+            let bytes: u64 = now.iter().map(|upload| upload.bytes).sum();
+            let sent = now.iter().map(|upload| upload.sent).sum();
+            let done = now.iter().filter(|upload| upload.state == "done").count();
+            let bar = total.get_or_insert_with(|| begun(canvas.add(bar(bytes, sent, TOTAL).with_prefix("total"))));
+            bar.set_length(bytes);
+            bar.set_position(sent);
+            bar.set_message(format!("{done} of {} done", now.len()));
+        }
+        let under_way = |id: &str| now.iter().find(|upload| upload.id == *id && upload.state == "uploading");
+        shown.retain(|(id, _), bar| {
+            let goes_on = under_way(id).is_some();
+            if !goes_on {
+                bar.finish_and_clear();
+            }
+            goes_on
+        });
+        for upload in now.iter().filter(|upload| upload.state == "uploading") {
+            for (n, file) in upload.files.iter().enumerate() {
+                let bar = shown.entry((upload.id.clone(), n)).or_insert_with(|| {
+                    let bar = bar(file.bytes, file.sent, FILE).with_message(file.filename.clone());
+                    begun(match &total {
+                        Some(total) => canvas.insert_before(total, bar),
+                        None => canvas.add(bar),
+                    })
+                });
+                bar.set_position(file.sent);
+                bar.tick();
+            }
+        }
+        tokio::time::sleep(REDRAW).await;
+    }
+}
+
+const FILE: &str =
+    "{spinner} {wide_msg} [{bar:16.cyan/blue}] {bytes:>10}/{total_bytes:10} {binary_bytes_per_sec:>12} {eta:>3}";
+const TOTAL: &str = "{prefix:>8.bold} {wide_msg} {bytes:>10}/{total_bytes:10} {binary_bytes_per_sec:>12} {eta:>3}";
+
+/// A bar that is not on the canvas yet.
+fn bar(size: u64, sent: u64, template: &str) -> ProgressBar {
+    ProgressBar::new(size).with_style(style(template)).with_position(sent)
+}
+
+/// What was sent before the bar appeared counts for no rate.
+fn begun(bar: ProgressBar) -> ProgressBar {
+    bar.tick();
+    bar.reset_eta();
+    bar
 }
 
 fn style(template: &str) -> ProgressStyle {

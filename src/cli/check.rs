@@ -107,7 +107,7 @@ async fn online(config: &Config) -> Result<(Check, Exit), CommandError> {
         }
         Err(error) => {
             let detail = error.to_string();
-            (Check { what, ok: false, detail }, CommandError::Flow(error).exit_of_log_in())
+            (Check { what, ok: false, detail }, CommandError::LogIn(error).exit())
         }
     })
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::agent::AgentError;
+use crate::agent::by_hand::{ByHandError, GivenError};
 use crate::config::ConfigError;
 use crate::flow::{self, ErrorKind, FileError};
 use crate::journal::JournalError;
@@ -20,6 +21,8 @@ pub(super) enum Exit {
     NotFound = 4,
     /// Refused as invalid.
     Invalid = 5,
+    /// Told to stop, as the shell counts a SIGINT.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -45,24 +48,43 @@ pub(super) enum CommandError {
     Sandbox(#[from] sandbox::Error),
     #[error(transparent)]
     Flow(#[from] flow::Error),
+    /// The log-in itself failed.
+    #[error(transparent)]
+    LogIn(flow::Error),
+    /// A flag, a variable or a file that the command was given is wrong.
+    #[error("{0}")]
+    Input(String),
+    #[error(transparent)]
+    Given(#[from] GivenError),
+    /// A value that Flow would refuse.
+    #[error("{0}")]
+    Invalid(String),
+    #[error(transparent)]
+    ByHand(#[from] ByHandError),
     #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
 
 impl CommandError {
-    fn exit(&self) -> Exit {
+    pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Init(_) => Exit::Usage,
-            Self::Flow(error) | Self::Agent(AgentError::Flow(error)) => of_flow(error),
-            Self::Agent(_) | Self::Journal(_) | Self::Socket(_) | Self::Sandbox(_) | Self::Other(_) => Exit::Failure,
-        }
-    }
-
-    /// The exit code of a log-in that failed: credentials that Flow refuses as a bad request are refused credentials.
-    pub fn exit_of_log_in(&self) -> Exit {
-        match self.exit() {
-            Exit::Invalid => Exit::Authentication,
-            exit => exit,
+            Self::Config(_) | Self::Init(_) | Self::Input(_) | Self::Given(_) => Exit::Usage,
+            Self::ByHand(ByHandError::OtherServer { .. } | ByHandError::NotOurs { .. }) => Exit::Usage,
+            Self::Invalid(_) => Exit::Invalid,
+            // Credentials that Flow refuses as a bad request are refused credentials.
+            Self::LogIn(error) if error.status().is_some_and(|status| matches!(status, 400 | 403 | 422)) => {
+                Exit::Authentication
+            }
+            Self::LogIn(error) => of_flow(error),
+            Self::Flow(error) | Self::Agent(AgentError::Flow(error)) | Self::ByHand(ByHandError::Flow(error)) => {
+                of_flow(error)
+            }
+            Self::ByHand(_)
+            | Self::Agent(_)
+            | Self::Journal(_)
+            | Self::Socket(_)
+            | Self::Sandbox(_)
+            | Self::Other(_) => Exit::Failure,
         }
     }
 

@@ -4,7 +4,9 @@
 //! platform's own CLI.
 
 mod bars;
+mod batch_template;
 mod check;
+mod connection;
 mod demo;
 mod exit;
 pub mod init;
@@ -14,6 +16,7 @@ mod plan;
 mod run;
 mod sandbox;
 mod status;
+mod upload;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,6 +69,10 @@ enum Command {
     Plan,
     /// Show what became of every sample, from the running service or from the state folder
     Status(status::Arguments),
+    /// Upload by hand, through the same journal: run again, it resumes
+    Upload(Box<upload::Arguments>),
+    /// Write an empty sheet for upload batch
+    BatchTemplate(batch_template::Arguments),
     /// Write a commented config and manifest to start from
     Init {
         /// Where to write them
@@ -104,6 +111,8 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Check(arguments) => check::execute(arguments, &globals).await,
         Command::Plan => plan::execute(&globals).await,
         Command::Status(arguments) => status::execute(arguments, &globals).await,
+        Command::Upload(arguments) => upload::execute(*arguments, &globals).await,
+        Command::BatchTemplate(arguments) => batch_template::execute(arguments, &globals).await,
         Command::Init { dir } => init::execute(&dir, &globals),
         Command::Sandbox(arguments) => sandbox::execute(arguments, &globals).await,
         Command::Demo(arguments) => demo::execute(arguments, &globals).await,

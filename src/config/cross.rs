@@ -4,12 +4,19 @@ use std::path::{Component, Path, PathBuf};
 
 use super::watch::Read;
 use crate::manifest::{Manifest, Output, Paired};
+use crate::sample::BY_HAND;
 use crate::watch::Condition;
 use crate::yaml::Value;
 
 /// Two watches of one name, or of which one holds the other: their samples would be taken for each other's.
 pub(super) fn watches(watches: &[&Read]) {
     for (i, watch) in watches.iter().enumerate() {
+        if watch.name.as_deref() == Some(BY_HAND) {
+            let value = watch.name_value.as_ref().unwrap_or(&watch.value);
+            value.problem(format_args!(
+                "uploads that people make by hand are listed under {BY_HAND:?}; give this watch another name"
+            ));
+        }
         for earlier in &watches[..i] {
             if let Some(name) = watch.name.as_ref().filter(|_| watch.name == earlier.name) {
                 let value = watch.name_value.as_ref().unwrap_or(&watch.value);

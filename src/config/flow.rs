@@ -1,7 +1,7 @@
 //! The `flow` section: where Flow is, who asks, and how.
 
 use super::{FlowSettings, Reader};
-use crate::flow::{ClientConfig, CredentialSource, DEFAULT_BASE_URL, Url};
+use crate::flow::{Client, ClientConfig, CredentialSource, DEFAULT_BASE_URL, Error, Url};
 use crate::yaml::Value;
 
 /// The agent's own chunk size in bytes, `auto` in the config: far fewer requests than the reference client's.
@@ -16,9 +16,64 @@ impl Default for FlowSettings {
     fn default() -> Self {
         Self {
             base_url: DEFAULT_BASE_URL.to_owned(),
+            allow_http: false,
             credentials: CredentialSource::Environment,
             client: ClientConfig { chunk_size: AUTO_CHUNK_SIZE, ..ClientConfig::default() },
             proxy: None,
+        }
+    }
+}
+
+impl FlowSettings {
+    /// The client that the settings ask for, not yet logged in.
+    ///
+    /// # Errors
+    /// When none can be built.
+    pub fn client(&self) -> Result<Client, Error> {
+        match &self.proxy {
+            Some(proxy) => Client::with_proxy(&self.base_url, self.client.clone(), proxy),
+            None => Client::new(&self.base_url, self.client.clone()),
+        }
+    }
+}
+
+/// What is wrong with an address of Flow's API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BaseUrlError {
+    #[error("expected an address such as https://app.flow.bio/api, without ? and #")]
+    NotOne,
+    #[error("a secret does not belong into an address; write it without user and password")]
+    Secret,
+    #[error("http:// would send the credentials readable to all; write https://, or allow it with {0}")]
+    Readable(&'static str),
+}
+
+/// Checks an address of Flow's API that somebody typed; `https://`, or `http://` to this machine or where
+/// `allow_http` says so. Without a slash at its end. `allow` names what would allow it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_base_url(text: &str, allow_http: bool, allow: &'static str) -> Result<String, BaseUrlError> {
+    let url = Url::parse(text).map_err(|_| BaseUrlError::NotOne)?;
+    let has_more = url.query().is_some() || url.fragment().is_some();
+    if !matches!(url.scheme(), "https" | "http") || !url.has_host() || has_more {
+        return Err(BaseUrlError::NotOne);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(BaseUrlError::Secret);
+    }
+    if url.scheme() == "http" && !is_loopback(&url) && !allow_http {
+        return Err(BaseUrlError::Readable(allow));
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host_str() {
+        None => false,
+        Some("localhost") => true,
+        Some(host) => {
+            host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
         }
     }
 }
@@ -44,9 +99,9 @@ impl Reader {
         let show_progress = map.get("show_progress").map_or(Some(client.show_progress), |value| value.boolean());
         let proxy = map.get("proxy").map_or(Some(None), |value| proxy(&value).map(Some));
         map.finish();
-        allow_http?;
         Some(FlowSettings {
             base_url: base_url?,
+            allow_http: allow_http?,
             credentials: credentials?,
             client: ClientConfig {
                 chunk_size: chunk_size?,
@@ -96,11 +151,7 @@ impl Reader {
 fn base_url(value: &Value, allow_http: Option<bool>) -> Option<String> {
     let expected = "an address such as https://app.flow.bio/api";
     let url = url(value, &["https", "http"], expected)?;
-    let is_loopback = match url.host_str()? {
-        "localhost" => true,
-        host => host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()),
-    };
-    if url.scheme() == "http" && !is_loopback && allow_http == Some(false) {
+    if url.scheme() == "http" && !is_loopback(&url) && allow_http == Some(false) {
         value.problem("http:// would send the credentials readable to all; write https://, or set allow_http: true");
         return None;
     }

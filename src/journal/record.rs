@@ -51,6 +51,8 @@ pub enum Blocker {
     Upload,
     /// Flow's refusal of the sample's own values or files: likewise.
     Refusal,
+    /// Flow does not know something that the sample names: likewise.
+    NotFound,
     /// An upload that cannot go on, and whose sample may be on Flow already: another one could be a double. A person
     /// must look.
     Doubt,
@@ -212,7 +214,7 @@ impl Record {
             }
             State::Held { .. } | State::Uploading { .. } | State::Retrying { .. } => self,
             State::Queued { upload: Some(ref upload) } if is_same || upload.may_be_whole() => self,
-            State::Blocked { by: Blocker::Upload | Blocker::Refusal, .. } if is_same => self,
+            State::Blocked { by: Blocker::Upload | Blocker::Refusal | Blocker::NotFound, .. } if is_same => self,
             State::Blocked { by: Blocker::Doubt, .. } => self,
             _ => Self { sample, state: State::of(standing), ..self },
         }

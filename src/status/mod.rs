@@ -1,7 +1,8 @@
 //! What the agent says of itself: one snapshot, shown as JSON, as a table, over HTTP and over the state folder's
-//! socket. It reads the journal and changes nothing.
+//! socket. It reads the journal and changes nothing, but for the uploads by hand that come through the socket.
 
 mod board;
+mod door;
 mod serve;
 mod snapshot;
 mod socket;
@@ -10,9 +11,10 @@ mod table;
 use std::net::SocketAddr;
 
 pub use board::Board;
+pub use door::{HandedOver, Identity};
 pub use serve::serve;
 pub use snapshot::{Agent, FileStatus, LeftOut, STATES, SampleStatus, Snapshot, VERSION, WatchStatus};
-pub use socket::{SocketError, ask};
+pub use socket::{Socket, SocketError, ask};
 pub use table::{columns, render};
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing::get};
@@ -11,15 +11,17 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
+use super::door::{self, Identity};
 use super::snapshot::Snapshot;
 use super::socket::{self, SocketError};
 use super::table;
 use crate::journal::Journal;
 
 #[derive(Clone)]
-struct Source {
-    journal: Journal,
-    board: Board,
+pub(super) struct Source {
+    pub journal: Journal,
+    pub board: Board,
+    pub identity: Identity,
 }
 
 /// Serves the status on the state folder's socket and, where one is given, on `listen`, until `shutdown`.
@@ -31,15 +33,19 @@ struct Source {
 pub async fn serve(
     journal: Journal,
     board: Board,
+    identity: Identity,
     state_dir: &Path,
     listen: Option<SocketAddr>,
     shutdown: CancellationToken,
 ) -> Result<(), SocketError> {
     let unix = socket::listen(state_dir)?;
-    let router =
-        Router::new().route("/", get(page)).route("/status", get(status)).with_state(Source { journal, board });
+    let source = Source { journal, board, identity };
+    let reading = Router::new().route("/", get(page)).route("/status", get(status));
+    // The port is for whoever can reach it: it shows, and takes nothing.
+    let router = reading.clone().with_state(source.clone());
+    let at_the_door = reading.merge(door::routes()).layer(DefaultBodyLimit::disable()).with_state(source);
     let over_tcp = {
-        let (router, shutdown) = (router.clone(), shutdown.clone());
+        let shutdown = shutdown.clone();
         async move {
             let Some(address) = listen else { return };
             match TcpListener::bind(address).await {
@@ -57,7 +63,7 @@ pub async fn serve(
         }
     };
     let over_unix = async {
-        let served = axum::serve(unix, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+        let served = axum::serve(unix, at_the_door).with_graceful_shutdown(shutdown.clone().cancelled_owned());
         served.await.map_err(|source| SocketError::Listen { path: state_dir.to_owned(), source })
     };
     let both = async { tokio::join!(over_tcp, over_unix).1 };

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::board::Board;
-use crate::journal::{self, Journal, JournalError, Record, State};
+use crate::journal::{self, Blocker, Journal, JournalError, Record, State};
 use crate::observation::Moment;
 use crate::sample::{Kind, path_to_text};
 
@@ -50,6 +50,9 @@ pub struct SampleStatus {
     pub state: String,
     /// For what it waits, is held, blocked or skipped.
     pub reason: Option<String>,
+    /// Who blocked it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_by: Option<Blocker>,
     pub adopted: bool,
     pub bytes: u64,
     /// Bytes that Flow acknowledged.
@@ -62,6 +65,9 @@ pub struct SampleStatus {
     /// Marks a done sample whose files are no longer what was sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub changed: bool,
+    /// Warnings about an annotation sheet that were ignored, as Flow sent them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warnings: Option<serde_json::Value>,
     pub files: Vec<FileStatus>,
 }
 
@@ -70,6 +76,9 @@ pub struct FileStatus {
     pub slot: String,
     pub filename: String,
     pub bytes: u64,
+    /// Bytes that Flow acknowledged.
+    #[serde(default)]
+    pub sent: u64,
     pub data_id: Option<String>,
     pub parts: Vec<String>,
     pub sha256: Option<String>,
@@ -147,6 +156,7 @@ impl SampleStatus {
             name: sample.key.name.clone(),
             state: record.state.name().to_owned(),
             reason: None,
+            blocked_by: None,
             adopted: false,
             bytes: sample.size(),
             sent: upload.map_or(0, |upload| upload.sent()),
@@ -155,6 +165,7 @@ impl SampleStatus {
             next_try: None,
             sample_id: upload.and_then(|upload| upload.sample_id.clone()),
             changed: false,
+            warnings: upload.and_then(|upload| upload.warnings.clone()),
             files: Vec::new(),
         };
         let mut files: Vec<(Option<String>, Option<String>)> = upload
@@ -162,11 +173,17 @@ impl SampleStatus {
             .flat_map(|upload| &upload.files)
             .map(|file| (file.data_id().map(str::to_owned), file.sha256.clone()))
             .collect();
+        let mut sent: Vec<u64> =
+            upload.iter().flat_map(|upload| &upload.files).map(journal::FileUpload::sent).collect();
+        sent.resize(sample.slots.len(), 0);
         match &record.state {
-            State::Waiting { reason }
-            | State::Held { reason }
-            | State::Blocked { reason, .. }
-            | State::Skipped { reason } => status.reason = Some(reason.clone()),
+            State::Waiting { reason } | State::Held { reason } | State::Skipped { reason } => {
+                status.reason = Some(reason.clone());
+            }
+            State::Blocked { reason, by } => {
+                status.reason = Some(reason.clone());
+                status.blocked_by = Some(*by);
+            }
             State::Retrying { next_try, error, .. } => {
                 status.error = Some(error.clone());
                 status.next_try = Some(as_timestamp(*next_try, now));
@@ -176,19 +193,22 @@ impl SampleStatus {
                 status.attempts = sent.attempts;
                 status.sample_id.clone_from(&sent.sample_id);
                 status.changed = sent.changed;
+                status.warnings.clone_from(&sent.warnings);
                 files = sent.files.iter().map(|file| (Some(file.data_id.clone()), file.sha256.clone())).collect();
             }
             State::Queued { .. } | State::Uploading { .. } => {}
         }
         files.resize(sample.slots.len(), (None, None));
+        let is_done = matches!(record.state, State::Done { .. });
         status.files = sample
             .slots
             .iter()
-            .zip(files)
-            .map(|(slot, (data_id, sha256))| FileStatus {
+            .zip(files.into_iter().zip(sent))
+            .map(|(slot, ((data_id, sha256), sent))| FileStatus {
                 slot: slot.key.clone(),
                 filename: slot.filename.clone(),
                 bytes: slot.size(),
+                sent: if is_done { slot.size() } else { sent },
                 data_id,
                 parts: slot.parts.iter().map(|part| path_to_text(&part.path)).collect(),
                 sha256,

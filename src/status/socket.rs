@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
 
 use super::snapshot::Snapshot;
@@ -17,6 +19,9 @@ const NAME: &str = "agent.sock";
 pub enum SocketError {
     #[error("cannot listen on {}: {source}", path.display())]
     Listen { path: PathBuf, source: std::io::Error },
+    /// It answered that it cannot take what was handed over.
+    #[error("the running agent cannot take the upload: {reason}")]
+    Refused { reason: String },
     #[error("cannot ask the running agent through {}: {reason}", path.display())]
     Ask { path: PathBuf, reason: String },
 }
@@ -44,22 +49,64 @@ pub(super) fn listen(state_dir: &Path) -> Result<UnixListener, SocketError> {
     Ok(listener)
 }
 
+/// A way to the process that holds a state folder.
+pub struct Socket {
+    path: PathBuf,
+    client: reqwest::Client,
+    _folder: File,
+}
+
+impl Socket {
+    /// Prepares to ask; whoever holds the folder by then is asked.
+    ///
+    /// # Errors
+    /// When the folder cannot be opened.
+    pub fn open(state_dir: &Path) -> Result<Self, SocketError> {
+        let path = state_dir.join(NAME);
+        let error = |reason: String| SocketError::Ask { path: path.clone(), reason };
+        let (folder, short) = short_path(state_dir).map_err(|e| error(e.to_string()))?;
+        let client = reqwest::Client::builder()
+            .unix_socket(short)
+            .timeout(Duration::from_secs(30))
+            .build()
+            .map_err(|e| error(e.to_string()))?;
+        Ok(Self { path, client, _folder: folder })
+    }
+
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, SocketError> {
+        self.ask(self.client.get(url(path))).await
+    }
+
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, SocketError> {
+        self.ask(self.client.post(url(path)).json(body)).await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, SocketError> {
+        let error = |reason: String| SocketError::Ask { path: self.path.clone(), reason };
+        let answer = request.send().await.map_err(|e| error(root(&e)))?;
+        if answer.status().is_success() {
+            return answer.json().await.map_err(|e| error(root(&e)));
+        }
+        let status = answer.status();
+        let reason = answer.text().await.unwrap_or_default();
+        match status.as_u16() {
+            422 => Err(SocketError::Refused { reason }),
+            _ => Err(error(format!("{status} {reason}"))),
+        }
+    }
+}
+
+/// The host is not looked up: the socket decides who is asked.
+fn url(path: &str) -> String {
+    format!("http://localhost{path}")
+}
+
 /// Asks the agent that runs on a state folder for its status.
 ///
 /// # Errors
 /// When no agent answers there.
 pub async fn ask(state_dir: &Path) -> Result<Snapshot, SocketError> {
-    let path = state_dir.join(NAME);
-    let error = |reason: String| SocketError::Ask { path: path.clone(), reason };
-    let (_folder, short) = short_path(state_dir).map_err(|e| error(e.to_string()))?;
-    let client = reqwest::Client::builder()
-        .unix_socket(short)
-        .timeout(Duration::from_secs(30))
-        .build()
-        .map_err(|e| error(e.to_string()))?;
-    // The host is not looked up: the socket decides who is asked.
-    let answer = client.get("http://localhost/status").send().await.map_err(|e| error(root(&e)))?;
-    answer.error_for_status().map_err(|e| error(e.to_string()))?.json().await.map_err(|e| error(root(&e)))
+    Socket::open(state_dir)?.get("/status").await
 }
 
 fn root(error: &dyn std::error::Error) -> String {

@@ -48,13 +48,21 @@ impl Disposition {
             Error::Unreachable { .. } | Error::Lost { .. } | Error::Unsettled { .. } | Error::File(_) => {
                 Self::Retry { after: None, error: text }
             }
-            Error::Invalid { .. } | Error::Spoiled(_) => Self::Block { reason: text, by: Blocker::Upload },
+            Error::Invalid { .. } => Self::Block { reason: text, by: Blocker::Refusal },
+            Error::Spoiled(_) => Self::Block { reason: text, by: Blocker::Upload },
             Error::Credentials(_) | Error::Setup { .. } => Self::Stop(text),
             Error::Refused(api) => match api.status {
                 401 => Self::Stop(text),
                 408 | 425 | 429 | 500.. => Self::Retry { after: api.retry_after, error: text },
                 ..=399 => Self::Retry { after: None, error: format!("{text}; check flow.base_url") },
-                _ => Self::Block { reason: format!("Flow refused it: {text}"), by: Blocker::Refusal },
+                status => {
+                    let by = match status {
+                        400 | 409 | 413 | 415 | 422 => Blocker::Refusal,
+                        404 => Blocker::NotFound,
+                        _ => Blocker::Upload,
+                    };
+                    Self::Block { reason: format!("Flow refused it: {text}"), by }
+                }
             },
         }
     }

@@ -150,7 +150,7 @@ async fn log_in(client: &Client, source: &CredentialSource) -> Result<(), Error>
 }
 
 /// Whether the credentials are at fault, rather than the way to the server.
-pub(super) fn is_refusal(error: &Error) -> bool {
+pub fn is_refusal(error: &Error) -> bool {
     match error {
         Error::Credentials(_) => true,
         Error::Refused(api) => matches!(api.status, 400 | 401 | 403 | 422),

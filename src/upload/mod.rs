@@ -9,6 +9,6 @@ mod pool;
 mod settings;
 mod transfer;
 
-pub use gate::{Closed, Gate};
+pub use gate::{Closed, Gate, is_refusal};
 pub use pool::Pool;
 pub use settings::Settings;
