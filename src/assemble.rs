@@ -44,6 +44,10 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView) -> Assembly {
         let below_run = file.below_run.to_string_lossy();
         let (rule, captures) = match manifest.classify(&below_run) {
             Taker::Taken { rule, captures } => (rule, captures),
+            Taker::LeftOut { .. } if view.is_marker(file) => {
+                assembly.left_out.push((file.path.clone(), "it marks the run as complete (complete_when)".to_owned()));
+                continue;
+            }
             Taker::LeftOut { reason } => {
                 assembly.left_out.push((file.path.clone(), reason));
                 continue;

@@ -101,6 +101,35 @@ async fn the_document_says_what_became_of_a_sample() {
     assert_eq!(offline["left_out"], document["left_out"]);
 }
 
+/// An upload cannot be undone: a rule that names its samples anew must not send them all again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_is_renamed_sends_nothing_twice() {
+    let facility = Facility::with_a_pair().await;
+    let (exit, document, words) = run(&facility, &["run", "--once", "--json"]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    let id = document["samples"][0]["id"].as_str().unwrap().to_owned();
+    let sent = facility.chunks().len();
+    let manifest = std::fs::read_to_string(facility.path("manifest.yaml")).unwrap();
+    let renamed =
+        manifest.replace("name: reads\n", "name: rnaseq\n").replace("name: \"{sample}\"", "name: \"lab_{sample}\"");
+    assert_ne!(renamed, manifest);
+    std::fs::write(facility.path("manifest.yaml"), renamed).unwrap();
+    facility.add("S2", &PAIR);
+
+    let (exit, document, words) = run(&facility, &["run", "--once", "--json"]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    let states = |name: &str| {
+        let samples = document["samples"].as_array().unwrap().iter();
+        samples.filter(|sample| sample["name"] == name).map(|sample| sample["state"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!((states("S1"), states("lab_S2")), (vec!["done".into()], vec!["done".into()]), "{document:#}");
+    assert_eq!(states("lab_S1"), ["skipped"]);
+    let skipped = document["samples"].as_array().unwrap().iter().find(|s| s["name"] == "lab_S1").unwrap();
+    assert!(skipped["reason"].as_str().unwrap().contains(&id), "{skipped}");
+    let again = facility.chunks();
+    assert!(again[sent..].iter().all(|chunk| chunk.field("sample_name") == Some("lab_S2")));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_the_config_exits_with_2() {
     let facility = Facility::with_a_pair().await;

@@ -41,7 +41,8 @@ pub(super) async fn execute(globals: &Globals) -> Result<Exit, CommandError> {
         }
         watches.push(WatchStatus {
             name: watched.watch.name.clone(),
-            mode: news.mode.to_owned(),
+            // Nothing was set up that could say whether events arrive.
+            mode: "once".to_owned(),
             condition: news.condition,
         });
     }

@@ -112,7 +112,7 @@ pub(super) fn name_of(submission: &Submission, files: &[LocalFile]) -> String {
     };
     let (kind, word) = match &submission.making {
         Making::Sample { name } => ("sample", name.as_str()),
-        Making::File => ("file", ""),
+        Making::File { .. } => ("file", ""),
         Making::Multiplexed { ignore_warnings: true } => ("multiplexed", "ignore warnings"),
         Making::Multiplexed { ignore_warnings: false } => ("multiplexed", ""),
     };

@@ -127,7 +127,7 @@ impl DataResource<'_> {
         let file = LocalFile::open(&data.path).await?;
         let size = file.size();
         let submission = Submission {
-            making: Making::File,
+            making: Making::File { is_directory: data.is_directory },
             fields: data.fields(),
             files: vec![SubmissionFile { filename: filename.clone(), size }],
             final_wait: None,

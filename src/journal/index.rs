@@ -2,13 +2,15 @@
 //! is, what is in flight, how many samples are in each state.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::record::{Record, State};
 use crate::observation::Moment;
-use crate::sample::SampleId;
+use crate::sample::{Kind, Sample, SampleId};
 
 /// When there is something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub(super) struct Index {
     in_flight: BTreeMap<SampleId, InFlight>,
     states: HashMap<SampleId, (&'static str, u64)>,
     tally: BTreeMap<&'static str, Tally>,
+    /// The sample that each file belongs to for good, by a hash of kind and path: it is on Flow, or on its way there.
+    owners: HashMap<u64, SampleId>,
 }
 
 impl Index {
@@ -63,6 +67,7 @@ impl Index {
             .or_insert(record.first_seen);
         let id = key.id();
         self.remove(&id);
+        self.put_owner(record, &id);
 
         let size = record.sample.size();
         let tally = self.tally.entry(record.state.name()).or_default();
@@ -83,6 +88,25 @@ impl Index {
         let place = (run_seen, key.run.clone(), key.name.clone(), id.clone());
         self.places.insert(id, (key.watch.clone(), place.clone()));
         self.queue.entry(key.watch.clone()).or_default().insert(place, due);
+    }
+
+    fn put_owner(&mut self, record: &Record, id: &SampleId) {
+        let is_begun = record.state.is_begun();
+        for part in record.sample.parts() {
+            let place = ownership(record.sample.key.kind, &part.path);
+            if is_begun {
+                self.owners.insert(place, id.clone());
+            } else if self.owners.get(&place) == Some(id) {
+                self.owners.remove(&place);
+            }
+        }
+    }
+
+    /// Another sample of the same kind that one of these files belongs to already.
+    pub fn owner(&self, sample: &Sample) -> Option<SampleId> {
+        let id = sample.id();
+        let owners = sample.parts().filter_map(|part| self.owners.get(&ownership(sample.key.kind, &part.path)));
+        owners.into_iter().find(|owner| **owner != id).cloned()
     }
 
     pub fn remove(&mut self, id: &SampleId) {
@@ -132,6 +156,12 @@ impl Index {
     }
 }
 
+fn ownership(kind: Kind, path: &Path) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (kind, path).hash(&mut hasher);
+    hasher.finish()
+}
+
 fn is_meant(place: &Place, only: Option<&HashSet<SampleId>>) -> bool {
     only.is_none_or(|only| only.contains(&place.3))
 }
@@ -147,7 +177,7 @@ fn wait(due: Option<Moment>, now: Moment) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{Kind, Sample, SampleKey, Standing, Target};
+    use crate::sample::{SampleKey, Standing, Target};
 
     fn queued(watch: &str, run: &str, name: &str, second: i64) -> Record {
         let key = SampleKey { kind: Kind::Data, watch: watch.into(), run: run.into(), name: name.into() };

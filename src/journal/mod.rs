@@ -235,6 +235,16 @@ impl Journal {
             let mut changed = Vec::new();
             for (sample, standing) in assembled {
                 let old = transaction.record(&sample.id())?;
+                // A rule that was renamed, or names its samples anew, does not send again what is on Flow.
+                let standing = match transaction.owner(&sample)? {
+                    Some(owner) => Standing::Skipped(format!(
+                        "its files are sample {} ({}, {}) already, and files are not sent twice",
+                        owner.sample.key.name,
+                        owner.sample.id(),
+                        owner.state.name()
+                    )),
+                    None => standing,
+                };
                 let new = match old.clone() {
                     Some(old) => old.assembled(sample, standing),
                     None => Record::new(sample, standing, Timestamp::now()),

@@ -177,6 +177,16 @@ impl State {
         }
     }
 
+    /// Whether something of the sample has been sent, so that its files are spoken for.
+    pub fn is_begun(&self) -> bool {
+        match self {
+            State::Uploading { .. } | State::Retrying { .. } | State::Done { .. } => true,
+            State::Queued { upload } => upload.is_some(),
+            State::Blocked { by, .. } => *by == Blocker::Doubt,
+            State::Waiting { .. } | State::Held { .. } | State::Skipped { .. } => false,
+        }
+    }
+
     /// What was sent before the sample was interrupted.
     pub fn upload(&self) -> Option<&Upload> {
         match self {

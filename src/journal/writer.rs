@@ -10,7 +10,7 @@ use super::index::Index;
 use super::record::Record;
 use super::store::{Store, Writes};
 use super::{JournalError, StateValue, UNPOISONED, encode, join, sample_key, state_key};
-use crate::sample::SampleId;
+use crate::sample::{Sample, SampleId};
 
 /// So many changes share one commit at most.
 const GROUP: usize = 256;
@@ -65,7 +65,7 @@ impl Drop for Writer {
 
 fn write(store: &Store, index: &Mutex<Index>, changes: &watch::Sender<u64>, jobs: &mpsc::Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
-        let mut transaction = Transaction { store, writes: Writes::default(), touched: Vec::new() };
+        let mut transaction = Transaction { store, index, writes: Writes::default(), touched: Vec::new() };
         let mut acknowledge = vec![first(&mut transaction)];
         while acknowledge.len() < GROUP
             && let Ok(job) = jobs.try_recv()
@@ -100,6 +100,7 @@ fn write(store: &Store, index: &Mutex<Index>, changes: &watch::Sender<u64>, jobs
 /// Changes that become durable together. What one of them wrote, the next one reads.
 pub(super) struct Transaction<'a> {
     store: &'a Store,
+    index: &'a Mutex<Index>,
     writes: Writes,
     touched: Vec<Touched>,
 }
@@ -117,6 +118,13 @@ impl Transaction<'_> {
         };
         let Some(sample) = get(sample_key(id))? else { return Ok(None) };
         join(id.as_str(), &sample, get(state_key(id))?.as_deref()).map(Some)
+    }
+
+    /// Another sample, on Flow or on its way there, that files of this one belong to already. (One that was begun in this
+    /// very transaction is not seen; assembly gives each file to one sample.)
+    pub fn owner(&self, sample: &Sample) -> Result<Option<Record>, JournalError> {
+        let owner = self.index.lock().expect(UNPOISONED).owner(sample);
+        owner.map_or(Ok(None), |owner| self.record(&owner))
     }
 
     pub fn put(&mut self, old: Option<&Record>, new: Record) {

@@ -22,7 +22,7 @@ pub(super) fn submission(sample: &Sample, final_wait: Option<std::time::Duration
         Target::Data { data_type, is_directory } => {
             fields.extend(data_type.iter().map(|data_type| field("data_type", data_type)));
             fields.extend(is_directory.then(|| field("is_directory", "true")));
-            Making::File
+            Making::File { is_directory: *is_directory }
         }
         Target::Multiplexed { ignore_warnings } => Making::Multiplexed { ignore_warnings: *ignore_warnings },
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Condition;
 use super::view::{FileView, Verdict};
+use crate::pattern::Pattern;
 
 /// How many changing files a reason names.
 const NAMED: usize = 3;
@@ -15,7 +16,7 @@ const NAMED: usize = 3;
 /// of the folder for each.
 #[derive(Debug, Clone)]
 pub(super) enum Check {
-    Marker { pattern: String, found: bool },
+    Marker { pattern: Pattern, found: bool },
     Quiet(Duration),
     Settled,
     Any(Vec<Check>),
@@ -28,7 +29,7 @@ impl Check {
         let each = |conditions: &[Condition]| conditions.iter().map(|c| Check::new(c, files)).collect();
         match condition {
             Condition::Marker(pattern) => Check::Marker {
-                pattern: pattern.to_string(),
+                pattern: pattern.clone(),
                 found: files.iter().any(|file| pattern.is_match(&file.below_run.to_string_lossy())),
             },
             Condition::Quiet(time) => Check::Quiet(*time),
@@ -45,6 +46,15 @@ impl Check {
             Check::Settled => false,
             Check::Any(checks) => checks.iter().all(Check::tells_an_end),
             Check::All(checks) => checks.iter().any(Check::tells_an_end),
+        }
+    }
+
+    /// Whether a file of the run is one of its markers.
+    pub(super) fn is_marker(&self, below_run: &Path) -> bool {
+        match self {
+            Check::Marker { pattern, .. } => pattern.is_match(&below_run.to_string_lossy()),
+            Check::Quiet(_) | Check::Settled => false,
+            Check::Any(checks) | Check::All(checks) => checks.iter().any(|check| check.is_marker(below_run)),
         }
     }
 
@@ -134,7 +144,6 @@ mod tests {
     use super::super::view::RunView;
     use super::*;
     use crate::observation::{Moment, Observation};
-    use crate::pattern::Pattern;
     use crate::sample::Fingerprint;
 
     const MOMENT: Moment = Moment { boot: 1, at: Duration::ZERO };

@@ -97,6 +97,11 @@ impl RunView {
         self.folder.as_os_str().is_empty()
     }
 
+    /// Whether a file says that the run is complete, rather than belonging to a sample.
+    pub fn is_marker(&self, file: &FileView) -> bool {
+        self.check.is_marker(&file.below_run)
+    }
+
     /// Whether nothing ever says that no more files will come: a drop folder without a marker or a quiet time.
     pub fn is_endless(&self) -> bool {
         self.is_drop_folder() && !self.check.tells_an_end()

@@ -357,7 +357,7 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
     fn path(&self, file: usize) -> &'static str {
         match self.submission.making {
             Making::Sample { .. } => "/upload/sample",
-            Making::File => "/upload",
+            Making::File { .. } => "/upload",
             Making::Multiplexed { .. } if file == ANNOTATION => "/upload/annotation",
             Making::Multiplexed { .. } => "/upload/multiplexed",
         }
@@ -377,7 +377,7 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
                 fields.extend(self.progress.warnings.is_some().then(|| field("ignore_warnings", "true")));
             }
             Making::Multiplexed { .. } => fields.extend(earlier().skip(ANNOTATION + 1).map(|id| field("reads1", id))),
-            Making::File => {}
+            Making::File { .. } => {}
         }
         fields.extend(self.submission.fields.iter().cloned());
         fields
@@ -427,7 +427,8 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
     /// Whether a file that is ready has all of its bytes and no others, as far as its size can tell.
     fn check_size(&self, file: usize, data_id: &str, found: u64) -> Result<(), UploadError<H::Error>> {
         let SubmissionFile { filename, size: expected } = &self.submission.files[file];
-        if found == *expected {
+        let is_unpacked = matches!(self.submission.making, Making::File { is_directory: true });
+        if found == *expected || is_unpacked {
             return Ok(());
         }
         let (filename, data_id, expected) = (filename.clone(), data_id.to_owned(), *expected);

@@ -35,7 +35,11 @@ pub enum Making {
     /// A sample of this name.
     Sample { name: String },
     /// A generic file.
-    File,
+    File {
+        /// Whether Flow unpacks it (the field of the same name says so to it). Its size there is then not that of the
+        /// archive, and says nothing.
+        is_directory: bool,
+    },
     /// A multiplexed set: its annotation sheet first, then one or two reads files. A sheet with warnings is sent again
     /// with `ignore_warnings`, if that is wished; one with errors costs no reads upload.
     Multiplexed { ignore_warnings: bool },
