@@ -4,15 +4,18 @@
 //! is decided by chance or by order of arrival: two files that claim one place, and two groups that come out with one
 //! name, are blocked, naming both. Pure: no I/O, no clock, no memory of earlier calls.
 
-use std::cmp::Ordering;
+mod slots;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::manifest::{Manifest, Output, Paired, Rule, Run, Verdict as Taker};
 use crate::pattern::Captures;
-use crate::sample::{Kind, NameError, Part, Sample, SampleKey, Slot, Standing, Target, acceptable_name, path_to_text};
+use crate::sample::{Kind, NameError, Sample, SampleKey, Standing, Target, path_to_text};
 use crate::watch::{FileView, RunView, Verdict};
+
+use slots::{Filled, Member, file_name, slots};
 
 /// What became of the files of one run.
 #[derive(Debug, Default)]
@@ -65,7 +68,8 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView) -> Assembly {
     for group in groups.into_values() {
         by_name.entry((group.kind(), group.name(&run))).or_default().push(group);
     }
-    let context = Context { watch, run, view, taken };
+    let unsettled = if view.is_drop_folder() { None } else { Unsettled::of(taken.into_iter()) };
+    let context = Context { watch, run, view, unsettled };
     assembly.samples = by_name.into_iter().map(|((_, name), groups)| context.assembled(name, &groups)).collect();
     assembly
 }
@@ -83,11 +87,6 @@ struct Group<'a> {
     captures: Captures,
     /// Never empty.
     files: Vec<Member<'a>>,
-}
-
-struct Member<'a> {
-    view: &'a FileView,
-    captures: Captures,
 }
 
 /// What tells a group from the others of its rule. A generic file is a group of its own.
@@ -128,57 +127,14 @@ impl Group<'_> {
     }
 }
 
-impl Member<'_> {
-    fn slot(&self, rule: &Rule) -> &'static str {
-        match (&rule.output, self.captures.get("read").map(String::as_str)) {
-            (Output::Data(_), _) => "data",
-            (Output::Sample(_), Some("2")) => "reads2",
-            (Output::Sample(_), _) => "reads1",
-        }
-    }
-
-    /// Lane, then part: the order in which files of one slot are concatenated.
-    fn order(&self) -> (Ordinal, Ordinal) {
-        let ordinal = |name: &str| Ordinal(self.captures.get(name).cloned().unwrap_or_default());
-        (ordinal("lane"), ordinal("part"))
-    }
-}
-
-/// A captured lane or part: numbers by their value, before words by theirs.
-#[derive(Debug, Clone)]
-struct Ordinal(String);
-
-impl Ord for Ordinal {
-    fn cmp(&self, other: &Self) -> Ordering {
-        match (self.0.parse::<u64>(), other.0.parse::<u64>()) {
-            (Ok(a), Ok(b)) => a.cmp(&b),
-            (Ok(_), Err(_)) => Ordering::Less,
-            (Err(_), Ok(_)) => Ordering::Greater,
-            (Err(_), Err(_)) => self.0.cmp(&other.0),
-        }
-    }
-}
-
-impl PartialOrd for Ordinal {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Ordinal {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Ordinal {}
-
 struct Context<'a> {
     watch: &'a str,
     run: Run<'a>,
     view: &'a RunView,
-    /// Every file of the run that a rule takes.
-    taken: Vec<&'a FileView>,
+    /// Files of the run that have not settled, among all that a rule takes. A run whose marker came before the last of
+    /// its files is not over while one of them still changes. `None` in a drop folder, whose samples have nothing to do
+    /// with each other.
+    unsettled: Option<Unsettled>,
 }
 
 impl Context<'_> {
@@ -213,20 +169,15 @@ impl Context<'_> {
 
         let missing = Missing::of(group.rule, self.view, slots);
         let verdict = self.view.verdict(group.views());
-        // A run whose marker came before the last of its files is not over while one of them still changes.
-        let others: &[&FileView] = if self.view.is_drop_folder() { &[] } else { &self.taken };
         let own = Unsettled::of(group.views());
-        let unsettled = own.or_else(|| match verdict {
-            Verdict::Complete => Unsettled::of(others.iter().copied()),
-            Verdict::Waits { .. } => None,
-        });
-        let waits = match (&verdict, &unsettled) {
+        let unsettled = own.as_ref().or(self.unsettled.as_ref());
+        // In a run folder the sample's own files are among all that must settle.
+        let settles_in =
+            self.unsettled.as_ref().or(own.as_ref()).map_or(Some(Duration::ZERO), |unsettled| unsettled.settles_in);
+        let waits = match (verdict, unsettled) {
             (Verdict::Complete, None) => None,
-            (Verdict::Complete, Some(unsettled)) => Some((unsettled.reason(), unsettled.settles_in)),
-            (Verdict::Waits { reason, in_time }, unsettled) => {
-                let settles_in = unsettled.as_ref().map_or(Some(Duration::ZERO), |u| u.settles_in);
-                Some((reason.clone(), in_time.zip(settles_in).map(|(a, b)| a.max(b))))
-            }
+            (Verdict::Complete, Some(unsettled)) => Some((unsettled.reason(), settles_in)),
+            (Verdict::Waits { reason, in_time }, _) => Some((reason, in_time.zip(settles_in).map(|(a, b)| a.max(b)))),
         };
         if let Some((reason, in_time)) = waits {
             return match missing {
@@ -242,7 +193,7 @@ impl Context<'_> {
                 let reason = format!("{} is missing: {}", missing.what, missing.although);
                 (Standing::Blocked(reason), None)
             }
-            None => match slots_trouble(slots, name) {
+            None => match slots::trouble(slots, name) {
                 Some(reason) => (Standing::Blocked(reason), None),
                 None => (Standing::Ready, None),
             },
@@ -322,130 +273,5 @@ impl Missing {
     }
 }
 
-/// A slot with the files that claim it, in order.
-struct Filled<'a> {
-    key: &'static str,
-    /// Of a generic file, the name that its rule gives it.
-    filename: Option<String>,
-    members: Vec<&'a Member<'a>>,
-}
-
-fn slots<'a>(group: &'a Group<'a>, name: &str) -> Vec<Filled<'a>> {
-    let filename = matches!(group.rule.output, Output::Data(_)).then(|| name.to_owned());
-    let mut slots: BTreeMap<&'static str, Vec<&Member<'_>>> = BTreeMap::new();
-    for member in &group.files {
-        slots.entry(member.slot(group.rule)).or_default().push(member);
-    }
-    slots
-        .into_iter()
-        .map(|(key, mut members)| {
-            members.sort_by(|a, b| a.order().cmp(&b.order()).then_with(|| a.view.path.cmp(&b.view.path)));
-            Filled { key, filename: filename.clone(), members }
-        })
-        .collect()
-}
-
-impl Filled<'_> {
-    /// Two files for one place.
-    fn claimed_twice(&self) -> Option<String> {
-        let twice = self.members.windows(2).find(|pair| pair[0].order() == pair[1].order())?;
-        let [a, b] = [&twice[0], &twice[1]].map(|member| path_to_text(&member.view.below_run));
-        Some(format!(
-            "two files claim {}: {a} and {b}; remove one, or capture what tells them apart (a lane, a part, a folder)",
-            self.key
-        ))
-    }
-
-    fn is_gzip(member: &Member<'_>) -> bool {
-        file_name(&member.view.path).ends_with(".gz")
-    }
-
-    /// The name under which Flow stores the slot: of one part, the part's own; of several, the sample's.
-    fn filename(&self, sample: &str) -> Result<String, NameError> {
-        match (&self.filename, self.members.as_slice()) {
-            (Some(filename), _) => Ok(filename.clone()),
-            (None, [only]) => acceptable_name(&file_name(&only.view.path)),
-            (None, members) => {
-                let read = if self.key == "reads2" { 2 } else { 1 };
-                let gz = if members.iter().all(|member| Self::is_gzip(member)) { ".gz" } else { "" };
-                acceptable_name(&format!("{sample}_R{read}.fastq{gz}"))
-            }
-        }
-    }
-
-    fn into_slot(self, sample: &str) -> Slot {
-        Slot {
-            key: self.key.to_owned(),
-            filename: self.filename(sample).unwrap_or_default(),
-            parts: self.members.iter().map(|member| part(member.view)).collect(),
-        }
-    }
-}
-
-/// What keeps whole and settled slots from being sent.
-fn slots_trouble(slots: &[Filled<'_>], sample: &str) -> Option<String> {
-    if let [first, second] = slots {
-        let places = |slot: &Filled<'_>| slot.members.iter().map(|member| member.order()).collect::<Vec<_>>();
-        if places(first) != places(second) {
-            return Some(format!(
-                "{} has {} and {} has {}: mates must have the same lanes and parts",
-                first.key,
-                described(first),
-                second.key,
-                described(second)
-            ));
-        }
-    }
-    slots.iter().find_map(|slot| {
-        let names = || slot.members.iter().map(|member| path_to_text(&member.view.below_run));
-        if let Some(empty) = slot.members.iter().find(|member| member.view.observation.fingerprint.size == 0)
-            && slot.members.len() == 1
-        {
-            return Some(format!(
-                "{} is empty, and Flow cannot take an empty file",
-                path_to_text(&empty.view.below_run)
-            ));
-        }
-        if slot.members.iter().all(|member| member.view.observation.fingerprint.size == 0) {
-            return Some(format!("all files of {} are empty, and Flow cannot take an empty file", slot.key));
-        }
-        if slot.members.len() > 1 {
-            let is_fastq = |name: &str| {
-                let name = name.strip_suffix(".gz").unwrap_or(name);
-                name.ends_with(".fastq") || name.ends_with(".fq")
-            };
-            if let Some(other) = names().find(|name| !is_fastq(name)) {
-                return Some(format!("{other} cannot be joined with others byte by byte: only FASTQ can"));
-            }
-            let zipped = slot.members.iter().filter(|member| Filled::is_gzip(member)).count();
-            if zipped != 0 && zipped != slot.members.len() {
-                return Some(format!("{} mixes plain and gzipped files, which cannot be joined", slot.key));
-            }
-        }
-        let error = slot.filename(sample).err()?;
-        Some(format!("cannot name {}: {error}", names().next().unwrap_or_default()))
-    })
-}
-
-/// "lanes 1, 2" for an error text.
-fn described(slot: &Filled<'_>) -> String {
-    let one = |member: &&Member<'_>| {
-        let (lane, part) = member.order();
-        match (lane.0.as_str(), part.0.as_str()) {
-            ("", "") => "no lane".to_owned(),
-            (lane, "") => format!("lane {lane}"),
-            ("", part) => format!("part {part}"),
-            (lane, part) => format!("lane {lane} part {part}"),
-        }
-    };
-    slot.members.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-fn part(file: &FileView) -> Part {
-    Part { path: file.path.clone(), fingerprint: file.observation.fingerprint }
-}
-
-/// The file's own name, with what is not UTF-8 replaced.
-fn file_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
+#[cfg(test)]
+mod tests;

@@ -40,16 +40,20 @@ impl<'a> Once<'a> {
     pub async fn ended(self) -> Ending {
         let mut before = self.progress();
         let mut got_further = Instant::now();
+        let mut was_over = false;
         loop {
             let reports: Vec<Report> = self.reports.iter().map(|report| report.borrow().clone()).collect();
             let is_seen = reports.iter().all(|report| report.is_scanned || report.condition.is_some());
             let is_ripening = reports.iter().any(|report| report.ready_in.is_some_and(|wait| wait <= PATIENCE));
             let tally = self.journal.tally();
             let open = |states: &[&str]| states.iter().filter_map(|s| tally.get(s)).map(|t| t.samples).sum::<usize>();
-            if is_seen && !is_ripening && open(&["queued", "uploading", "retrying"]) == 0 {
+            let is_over = is_seen && !is_ripening && open(&["queued", "uploading", "retrying"]) == 0;
+            // Seen twice: a sample that an upload has just put back to waiting is not in the report yet.
+            if is_over && was_over {
                 let unseen = reports.into_iter().filter(|report| !report.is_scanned).map(|report| report.watch);
                 return Ending::Finished { unseen: unseen.collect() };
             }
+            was_over = is_over;
             if let Some(closed) = self.gate.closed()
                 && closed.is_refused
                 && is_seen

@@ -43,9 +43,9 @@ pub(super) async fn draw(canvas: MultiProgress, journal: Journal) {
         for sample in in_flight {
             sending += sample.sent;
             let bar = shown.entry(sample.id).or_insert_with(|| {
-                let bar = bar(sample.size, sample.sent, FILE);
-                bar.set_message(sample.name);
-                canvas.insert_before(&total, bar)
+                let bar = bar(sample.size, sample.sent, FILE).with_message(sample.name);
+                // Whatever changes a bar draws it, and one that is not on the canvas yet would draw over the others.
+                begun(canvas.insert_before(&total, bar))
             });
             bar.set_position(sample.sent);
             bar.tick();
@@ -81,11 +81,7 @@ pub(super) async fn draw_files(canvas: MultiProgress, mut uploads: watch::Receiv
             let bytes: u64 = now.iter().map(|upload| upload.bytes).sum();
             let sent = now.iter().map(|upload| upload.sent).sum();
             let done = now.iter().filter(|upload| upload.state == "done").count();
-            let bar = total.get_or_insert_with(|| {
-                let bar = canvas.add(bar(bytes, sent, TOTAL));
-                bar.set_prefix("total");
-                bar
-            });
+            let bar = total.get_or_insert_with(|| begun(canvas.add(bar(bytes, sent, TOTAL).with_prefix("total"))));
             bar.set_length(bytes);
             bar.set_position(sent);
             bar.set_message(format!("{done} of {} done", now.len()));
@@ -101,12 +97,11 @@ pub(super) async fn draw_files(canvas: MultiProgress, mut uploads: watch::Receiv
         for upload in now.iter().filter(|upload| upload.state == "uploading") {
             for (n, file) in upload.files.iter().enumerate() {
                 let bar = shown.entry((upload.id.clone(), n)).or_insert_with(|| {
-                    let bar = bar(file.bytes, file.sent, FILE);
-                    bar.set_message(file.filename.clone());
-                    match &total {
+                    let bar = bar(file.bytes, file.sent, FILE).with_message(file.filename.clone());
+                    begun(match &total {
                         Some(total) => canvas.insert_before(total, bar),
                         None => canvas.add(bar),
-                    }
+                    })
                 });
                 bar.set_position(file.sent);
                 bar.tick();
@@ -117,12 +112,17 @@ pub(super) async fn draw_files(canvas: MultiProgress, mut uploads: watch::Receiv
 }
 
 const FILE: &str =
-    "{spinner} {wide_msg} [{bar:24.cyan/blue}] {bytes:>10}/{total_bytes:10} {binary_bytes_per_sec:>12} {eta:>4}";
-const TOTAL: &str = "{prefix:>8.bold} {wide_msg} {bytes:>10}/{total_bytes:10} {binary_bytes_per_sec:>12} {eta:>4}";
+    "{spinner} {wide_msg} [{bar:16.cyan/blue}] {bytes:>10}/{total_bytes:10} {binary_bytes_per_sec:>12} {eta:>3}";
+const TOTAL: &str = "{prefix:>8.bold} {wide_msg} {bytes:>10}/{total_bytes:10} {binary_bytes_per_sec:>12} {eta:>3}";
 
-/// A bar that begins where the upload goes on: what an earlier run sent counts for no rate.
+/// A bar that is not on the canvas yet.
 fn bar(size: u64, sent: u64, template: &str) -> ProgressBar {
-    let bar = ProgressBar::new(size).with_style(style(template)).with_position(sent);
+    ProgressBar::new(size).with_style(style(template)).with_position(sent)
+}
+
+/// What was sent before the bar appeared counts for no rate.
+fn begun(bar: ProgressBar) -> ProgressBar {
+    bar.tick();
     bar.reset_eta();
     bar
 }

@@ -2,7 +2,7 @@
 //! sample.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -120,5 +120,11 @@ fn write(path: &Path, header: &str) -> Result<(), CommandError> {
         let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
         writeln!(file, "{header}")
     };
-    write(path).map_err(|error| CommandError::Input(format!("cannot write {}: {error}", path.display())))
+    write(path).map_err(|error| {
+        let why = match error.kind() {
+            ErrorKind::AlreadyExists => "it exists; move it away, or name another".to_owned(),
+            _ => error.to_string(),
+        };
+        CommandError::Input(format!("cannot write {}: {why}", path.display()))
+    })
 }

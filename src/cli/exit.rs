@@ -72,7 +72,7 @@ impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Config(_) | Self::Init(_) | Self::Input(_) | Self::Given(_) => Exit::Usage,
-            Self::ByHand(ByHandError::OtherServer { .. }) => Exit::Usage,
+            Self::ByHand(ByHandError::OtherServer { .. } | ByHandError::NotOurs { .. }) => Exit::Usage,
             Self::Invalid(_) => Exit::Invalid,
             Self::Missing(_) => Exit::NotFound,
             // Credentials that Flow refuses as a bad request are refused credentials.

@@ -24,8 +24,13 @@ pub(super) fn start_with(format: LogFormat, bars: &MultiProgress, default_filter
     // Set once a process; a second call in a test changes nothing.
     let _ = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).with_target(false).try_init(),
+        LogFormat::Text => builder.with_ansi(has_colours()).with_target(false).try_init(),
     };
+}
+
+/// On a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
+fn has_colours() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 #[derive(Clone)]

@@ -81,7 +81,7 @@ enum Command {
     /// What Flow has to choose from, as a manifest names it
     List(list::Arguments),
     /// Upload by hand, through the same journal: run again, it resumes
-    Upload(upload::Arguments),
+    Upload(Box<upload::Arguments>),
     /// Write an empty sheet for upload batch
     BatchTemplate(batch_template::Arguments),
     /// Write an empty annotation sheet for upload multiplexed
@@ -132,7 +132,7 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Status(arguments) => status::execute(arguments, &globals).await,
         Command::Login(arguments) => login::execute(arguments, &globals).await,
         Command::List(arguments) => list::execute(arguments, &globals).await,
-        Command::Upload(arguments) => upload::execute(arguments, &globals).await,
+        Command::Upload(arguments) => upload::execute(*arguments, &globals).await,
         Command::BatchTemplate(arguments) => batch_template::execute(arguments, &globals).await,
         Command::AnnotationTemplate(arguments) => annotation_template::execute(arguments, &globals).await,
         Command::Import(arguments) => import::execute(arguments, &globals).await,

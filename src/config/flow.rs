@@ -1,7 +1,7 @@
 //! The `flow` section: where Flow is, who asks, and how.
 
 use super::{FlowSettings, Reader};
-use crate::flow::{Client, ClientConfig, CredentialSource, DEFAULT_BASE_URL, Error};
+use crate::flow::{Client, ClientConfig, CredentialSource, DEFAULT_BASE_URL, Error, Url};
 use crate::yaml::Value;
 
 /// The agent's own chunk size in bytes, `auto` in the config: far fewer requests than the reference client's.
@@ -54,7 +54,7 @@ pub enum BaseUrlError {
 /// # Errors
 /// What is wrong with it.
 pub fn parse_base_url(text: &str, allow_http: bool, allow: &'static str) -> Result<String, BaseUrlError> {
-    let url = reqwest::Url::parse(text).map_err(|_| BaseUrlError::NotOne)?;
+    let url = Url::parse(text).map_err(|_| BaseUrlError::NotOne)?;
     let has_more = url.query().is_some() || url.fragment().is_some();
     if !matches!(url.scheme(), "https" | "http") || !url.has_host() || has_more {
         return Err(BaseUrlError::NotOne);
@@ -68,7 +68,7 @@ pub fn parse_base_url(text: &str, allow_http: bool, allow: &'static str) -> Resu
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-fn is_loopback(url: &reqwest::Url) -> bool {
+fn is_loopback(url: &Url) -> bool {
     match url.host_str() {
         None => false,
         Some("localhost") => true,
@@ -167,9 +167,9 @@ fn proxy(value: &Value) -> Option<String> {
 }
 
 /// An address with a host and without a password: this file, and what prints it, is no place for secrets.
-fn url(value: &Value, schemes: &[&str], expected: &str) -> Option<reqwest::Url> {
+fn url(value: &Value, schemes: &[&str], expected: &str) -> Option<Url> {
     let text = value.text(expected)?;
-    let url = reqwest::Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host());
+    let url = Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host());
     match url {
         None => value.expected(expected),
         Some(url) if !url.username().is_empty() || url.password().is_some() => value.problem(

@@ -158,3 +158,9 @@ fn watches_that_meet_are_found_through_links_and_dots() {
 fn a_flag_names_the_file() {
     assert_eq!(locate(Some(Path::new("x.yaml"))), Path::new("x.yaml"));
 }
+
+#[test]
+fn the_watch_of_uploads_by_hand_is_nobodys() {
+    let config = "state_dir: state\nwatch: [{name: by hand, path: drop, manifest: manifest.yaml, existing: skip}]\n";
+    assert!(wrong(config).contains("give this watch another name"), "{}", wrong(config));
+}

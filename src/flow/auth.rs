@@ -69,7 +69,7 @@ pub enum CredentialsError {
     Empty { what: &'static str, path: PathBuf },
     #[error(
         "cannot log in: no credentials; set flow.credentials in the config, FLOW_API_TOKEN or FLOW_TOKEN_FILE, \
-         or put a token into ~/.config/flow/api-token"
+         or put a token into ~/.config/flow/api-token, as flow-ingest login does"
     )]
     Missing,
 }

@@ -82,7 +82,8 @@ impl Client {
         Self::build(base_url.into(), config, None)
     }
 
-    /// Like [`Client::new`], through a proxy. Without one, the environment's proxy settings apply.
+    /// Like [`Client::new`], through a proxy. Without one, the environment's proxy settings apply, unless the API is on
+    /// this host's loopback.
     ///
     /// # Errors
     /// As for [`Client::new`].
@@ -102,8 +103,19 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             // The two levels of retry are ours; a third, unseen one could send a last chunk twice.
             .retry(reqwest::retry::never());
-        if let Some(proxy) = proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(setup("check flow.proxy"))?);
+        match proxy {
+            Some(proxy) => {
+                builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(setup("check flow.proxy"))?);
+            }
+            // The environment's proxy would look for a server on its own loopback, and be handed the token.
+            None if is_loopback(&base_url) => {
+                builder = builder.no_proxy();
+                // Nothing will be encrypted: a host without certificates can do without.
+                if base_url.starts_with("http://") {
+                    builder = builder.tls_certs_only([]);
+                }
+            }
+            None => {}
         }
         let http = builder.build().map_err(setup("install the system's certificates (package ca-certificates)"))?;
         Ok(Self {
@@ -335,4 +347,13 @@ pub(super) async fn read_body(request: &str, mut answer: Response) -> Result<Vec
         body.extend_from_slice(&piece);
     }
     Ok(body)
+}
+
+/// Whether a URL leads to this host itself.
+fn is_loopback(url: &str) -> bool {
+    let url = reqwest::Url::parse(url).ok();
+    url.as_ref().and_then(reqwest::Url::host_str).is_some_and(|host| {
+        let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    })
 }

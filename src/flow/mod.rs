@@ -40,6 +40,9 @@ pub use upload::{
     advance,
 };
 
+/// An address, as the client takes it.
+pub use reqwest::Url;
+
 /// Where Flow is, unless a private instance is named.
 pub const DEFAULT_BASE_URL: &str = "https://app.flow.bio/api";
 

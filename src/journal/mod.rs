@@ -28,7 +28,7 @@ pub use record::{Blocker, FileUpload, Misstep, Record, Sent, SentFile, Stage, St
 
 use index::Index;
 use lock::Lock;
-use store::{Store, Writes};
+use store::{Store, Walk, Writes};
 use writer::{Transaction, Writer};
 
 /// The version that every value begins with.
@@ -124,13 +124,13 @@ impl Journal {
     /// # Errors
     /// When the store cannot be read.
     pub fn record(&self, id: &SampleId) -> Result<Option<Record>, JournalError> {
-        let store = &self.shared.store;
-        let Some(sample) = store.get(&sample_key(id))? else { return Ok(None) };
-        let state = store.get(&state_key(id))?;
+        let look = self.shared.store.look();
+        let Some(sample) = look.get(&sample_key(id))? else { return Ok(None) };
+        let state = look.get(&state_key(id))?;
         join(id.as_str(), &sample, state.as_deref()).map(Some)
     }
 
-    /// The records of all samples, in no particular order.
+    /// The records of all samples, in no particular order, each as it is when it is reached.
     pub fn records(&self) -> impl Iterator<Item = Result<Record, JournalError>> + '_ {
         records(&self.shared.store)
     }
@@ -142,8 +142,8 @@ impl Journal {
     pub fn observations(&self, watch: &str) -> Result<HashMap<PathBuf, Observation>, JournalError> {
         let prefix = file_key(watch, Path::new(""));
         let mut observations = HashMap::new();
-        for entry in self.shared.store.scan(&prefix) {
-            let (key, value) = entry?;
+        let mut walk = Walk::through(&prefix);
+        while let Some((key, value)) = self.shared.store.look().next(&mut walk)? {
             let text = String::from_utf8_lossy(&key[prefix.len()..]);
             let path = path_from_text(&text)
                 .ok_or_else(|| JournalError::Record { key: text.to_string(), reason: "not a path".to_owned() })?;
@@ -194,8 +194,8 @@ impl Journal {
     /// When the store cannot be read.
     pub fn left_out(&self) -> Result<Vec<LeftOut>, JournalError> {
         let mut all = Vec::new();
-        for entry in self.shared.store.scan(b"l") {
-            let (key, value) = entry?;
+        let mut walk = Walk::through(b"l");
+        while let Some((key, value)) = self.shared.store.look().next(&mut walk)? {
             all.extend(decode::<Vec<LeftOut>>(&String::from_utf8_lossy(&key), &value)?);
         }
         Ok(all)
@@ -329,13 +329,15 @@ impl Journal {
         last_watch: Option<&str>,
         only: Option<&HashSet<SampleId>>,
     ) -> Result<Option<Record>, JournalError> {
-        let next = self.index(|index| index.next(last_watch, only, Moment::now()));
-        let Some(id) = next else { return Ok(None) };
-        match self.change(&id, Record::taken).await {
-            Ok(record) => Ok(Some(record)),
-            // Assembly took it back between the look and the change.
-            Err(JournalError::Misstep { .. } | JournalError::Unknown { .. }) => Ok(None),
-            Err(error) => Err(error),
+        loop {
+            let next = self.index(|index| index.next(last_watch, only, Moment::now()));
+            let Some(id) = next else { return Ok(None) };
+            match self.change(&id, Record::taken).await {
+                Ok(record) => return Ok(Some(record)),
+                // Another took it, or assembly took it back, between the look and the change: the index knows by now.
+                Err(JournalError::Misstep { .. } | JournalError::Unknown { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 
@@ -382,11 +384,20 @@ impl StateValue {
 }
 
 fn records(store: &Store) -> impl Iterator<Item = Result<Record, JournalError>> + '_ {
-    store.scan(b"s").map(|entry| {
-        let (key, sample) = entry?;
+    let mut walk = Some(Walk::through(b"s"));
+    std::iter::from_fn(move || {
+        // One look for the sample and its state: what is forgotten in between would be a sample without one.
+        let look = store.look();
+        let (key, sample) = match look.next(walk.as_mut()?) {
+            Ok(entry) => entry?,
+            Err(error) => {
+                walk = None;
+                return Some(Err(error));
+            }
+        };
         let id = String::from_utf8_lossy(&key[1..]).into_owned();
-        let state = store.get(&[b"t", &key[1..]].concat())?;
-        join(&id, &sample, state.as_deref())
+        let state = look.get(&[b"t", &key[1..]].concat());
+        Some(state.and_then(|state| join(&id, &sample, state.as_deref())))
     })
 }
 
@@ -432,3 +443,6 @@ fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, JournalErro
         None => Err(error("it is empty".to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,9 +103,10 @@ impl Upload {
         self.files.iter().map(FileUpload::sent).sum()
     }
 
-    /// Whether the last chunk of the last file has left, or may have: then the sample may be on Flow.
-    fn is_past_return(&self) -> bool {
-        self.files.last().is_some_and(|file| !matches!(file.stage, Stage::Sending { .. }))
+    /// Whether Flow may have made something of it already, known here or not: its last chunk has left. Such an upload
+    /// is not let go before Flow has been asked.
+    fn may_be_whole(&self) -> bool {
+        self.files.last().is_some_and(|last| !matches!(last.stage, Stage::Sending { .. }) || !last.abandoned.is_empty())
     }
 }
 
@@ -201,7 +202,8 @@ impl Record {
     }
 
     /// Takes in what assembly says now. What is on its way is left alone: the upload itself looks at the files again
-    /// before it is too late.
+    /// before it is too late. So is what waits for its turn again after a restart, unless it is another sample now and
+    /// Flow cannot have made anything of the old one.
     #[must_use]
     pub fn assembled(self, sample: Sample, standing: Standing) -> Self {
         let is_same = self.sample == sample;
@@ -210,9 +212,8 @@ impl Record {
                 let changed = self.sample.slots != sample.slots;
                 Self { state: State::Done { sent: Sent { changed, ..sent } }, ..self }
             }
-            // What was begun is not taken back, not even for other files: its last chunk may have left.
-            State::Queued { upload: Some(_) } | State::Uploading { .. } | State::Retrying { .. } => self,
-            State::Held { .. } => self,
+            State::Held { .. } | State::Uploading { .. } | State::Retrying { .. } => self,
+            State::Queued { upload: Some(ref upload) } if is_same || upload.may_be_whole() => self,
             State::Blocked { by: Blocker::Upload | Blocker::Refusal | Blocker::NotFound, .. } if is_same => self,
             State::Blocked { by: Blocker::Doubt, .. } => self,
             _ => Self { sample, state: State::of(standing), ..self },
@@ -287,7 +288,7 @@ impl Record {
     /// The upload needs a person.
     pub fn blocked(self, reason: String, by: Blocker) -> Result<Self, Misstep> {
         self.leave_uploading("blocked", |upload| {
-            let by = if upload.is_past_return() { Blocker::Doubt } else { by };
+            let by = if upload.may_be_whole() { Blocker::Doubt } else { by };
             State::Blocked { reason, by }
         })
     }

@@ -7,7 +7,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use super::JournalError;
 
@@ -19,6 +21,24 @@ pub(super) struct Store {
     /// sled's own data file, for the sync that its flush leaves out.
     file: File,
     dir: PathBuf,
+    /// Held while a batch goes in, so that who reads several pieces or keys never gets half of a batch.
+    batches: RwLock<()>,
+}
+
+/// A look at the store, during which nothing changes. It must be short, since it holds the writer up.
+pub(super) struct Look<'a> {
+    store: &'a Store,
+    _unchanged: RwLockReadGuard<'a, ()>,
+}
+
+/// A key and its value, whole.
+type Entry = (Vec<u8>, Vec<u8>);
+
+/// How far one has walked through the keys with a prefix, from look to look.
+pub(super) struct Walk {
+    prefix: Vec<u8>,
+    /// The last piece that was passed.
+    passed: Vec<u8>,
 }
 
 /// Writes that become durable together.
@@ -44,45 +64,17 @@ impl Store {
         for folder in [Some(dir), dir.parent()].into_iter().flatten() {
             File::open(folder).and_then(|folder| folder.sync_all()).map_err(error)?;
         }
-        Ok(Self { tree, file, dir: dir.to_owned() })
+        Ok(Self { tree, file, dir: dir.to_owned(), batches: RwLock::default() })
+    }
+
+    /// Begins a look. No two at once on one thread: the second would wait for a writer that waits for the first.
+    pub fn look(&self) -> Look<'_> {
+        Look { store: self, _unchanged: self.batches.read().unwrap_or_else(PoisonError::into_inner) }
     }
 
     /// The value of `key`, whole.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
-        let mut value = Vec::new();
-        let mut found = false;
-        for n in 0.. {
-            match self.tree.get(piece_key(key, n)).map_err(|e| self.read_error(e))? {
-                Some(piece) => {
-                    found = true;
-                    value.extend_from_slice(&piece);
-                    if piece.len() < PIECE {
-                        break;
-                    }
-                }
-                None => break,
-            }
-        }
-        Ok(found.then_some(value))
-    }
-
-    /// All keys that begin with `prefix`, and their values, in order.
-    pub fn scan(&self, prefix: &[u8]) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), JournalError>> + '_ {
-        let mut pieces = self.tree.scan_prefix(prefix).peekable();
-        std::iter::from_fn(move || {
-            let (key, mut value) = match pieces.next()? {
-                Ok((key, piece)) => (key[..key.len() - 2].to_vec(), piece.to_vec()),
-                Err(error) => return Some(Err(self.read_error(error))),
-            };
-            while let Some(Ok((next, piece))) = pieces.peek() {
-                if next[..next.len() - 2] != key[..] {
-                    break;
-                }
-                value.extend_from_slice(piece);
-                pieces.next();
-            }
-            Some(Ok((key, value)))
-        })
+        self.look().get(key)
     }
 
     /// Makes all of `writes` durable, or none.
@@ -104,7 +96,11 @@ impl Store {
                 batch.remove(stale);
             }
         }
-        self.tree.apply_batch(batch).and_then(|()| self.tree.flush()).map_err(|e| self.write_error(into_io(e)))?;
+        let applied = {
+            let _unseen = self.batches.write().unwrap_or_else(PoisonError::into_inner);
+            self.tree.apply_batch(batch)
+        };
+        applied.and_then(|()| self.tree.flush()).map_err(|e| self.write_error(into_io(e)))?;
         self.file.sync_all().map_err(|e| self.write_error(e))
     }
 
@@ -114,6 +110,53 @@ impl Store {
 
     fn write_error(&self, source: std::io::Error) -> JournalError {
         JournalError::Write { dir: self.dir.clone(), source }
+    }
+}
+
+impl Look<'_> {
+    /// The value of `key`, whole.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
+        let mut whole: Option<Vec<u8>> = None;
+        for n in 0.. {
+            let piece = self.store.tree.get(piece_key(key, n)).map_err(|e| self.store.read_error(e))?;
+            let Some(piece) = piece else { break };
+            whole.get_or_insert_default().extend_from_slice(&piece);
+            if piece.len() < PIECE {
+                break;
+            }
+        }
+        Ok(whole)
+    }
+
+    /// The next entry of a walk.
+    pub fn next(&self, walk: &mut Walk) -> Result<Option<Entry>, JournalError> {
+        let mut next: Option<Entry> = None;
+        for piece in self.store.tree.range((Bound::Excluded(walk.passed.clone()), Bound::Unbounded)) {
+            let (piece_key, piece) = piece.map_err(|e| self.store.read_error(e))?;
+            if !piece_key.starts_with(&walk.prefix) {
+                break;
+            }
+            let key = &piece_key[..piece_key.len() - 2];
+            // What was passed may have grown since.
+            if next.is_none() && walk.passed.len() == piece_key.len() && walk.passed.starts_with(key) {
+                continue;
+            }
+            match &mut next {
+                None => next = Some((key.to_vec(), piece.to_vec())),
+                Some((same, value)) if same == key => value.extend_from_slice(&piece),
+                Some(_) => break,
+            }
+            walk.passed = piece_key.to_vec();
+        }
+        Ok(next)
+    }
+}
+
+impl Walk {
+    /// Through all keys that begin with `prefix`, in order.
+    pub fn through(prefix: &[u8]) -> Self {
+        // Every key is longer than its prefix, by its piece's number if by nothing else.
+        Self { prefix: prefix.to_vec(), passed: prefix.to_vec() }
     }
 }
 

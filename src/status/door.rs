@@ -1,8 +1,6 @@
 //! Uploads by hand, handed over to the process that holds the state folder: over the socket alone, which only the
 //! owner of the folder can open. What is asked here is put into the journal like everything else.
 
-use std::path::Path;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -94,26 +92,28 @@ fn readable(sample: &Sample) -> Result<(), String> {
     })
 }
 
-/// Asks who holds a state folder.
-///
-/// # Errors
-/// When nobody answers there.
-pub async fn identify(state_dir: &Path) -> Result<Identity, SocketError> {
-    Socket::open(state_dir)?.get("/identity").await
-}
+impl Socket {
+    /// Asks who holds the state folder.
+    ///
+    /// # Errors
+    /// When nobody answers there.
+    pub async fn identify(&self) -> Result<Identity, SocketError> {
+        self.get("/identity").await
+    }
 
-/// Hands uploads over to the process that holds a state folder.
-///
-/// # Errors
-/// When nobody answers there, or it cannot take them; then it took none.
-pub async fn hand_over(state_dir: &Path, samples: &[Sample]) -> Result<HandedOver, SocketError> {
-    Socket::open(state_dir)?.post("/uploads", &samples).await
-}
+    /// Hands uploads over to the process that holds the state folder.
+    ///
+    /// # Errors
+    /// When nobody answers there, or it cannot take them; then it took none.
+    pub async fn hand_over(&self, samples: &[Sample]) -> Result<HandedOver, SocketError> {
+        self.post("/uploads", &samples).await
+    }
 
-/// Asks what became of uploads; those that are not known are left out.
-///
-/// # Errors
-/// When nobody answers there.
-pub async fn look_at(state_dir: &Path, ids: &[SampleId]) -> Result<HandedOver, SocketError> {
-    Socket::open(state_dir)?.post("/uploads/look", &ids).await
+    /// Asks what became of uploads; those that are not known are left out.
+    ///
+    /// # Errors
+    /// When nobody answers there.
+    pub async fn look_at(&self, ids: &[SampleId]) -> Result<HandedOver, SocketError> {
+        self.post("/uploads/look", &ids).await
+    }
 }

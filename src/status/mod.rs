@@ -11,10 +11,10 @@ mod table;
 use std::net::SocketAddr;
 
 pub use board::Board;
-pub use door::{HandedOver, Identity, hand_over, identify, look_at};
+pub use door::{HandedOver, Identity};
 pub use serve::serve;
 pub use snapshot::{Agent, FileStatus, LeftOut, STATES, SampleStatus, Snapshot, VERSION, WatchStatus};
-pub use socket::{SocketError, ask};
+pub use socket::{Socket, SocketError, ask};
 pub use table::{columns, render};
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -50,13 +50,17 @@ pub(super) fn listen(state_dir: &Path) -> Result<UnixListener, SocketError> {
 }
 
 /// A way to the process that holds a state folder.
-pub(super) struct Socket {
+pub struct Socket {
     path: PathBuf,
     client: reqwest::Client,
     _folder: File,
 }
 
 impl Socket {
+    /// Prepares to ask; whoever holds the folder by then is asked.
+    ///
+    /// # Errors
+    /// When the folder cannot be opened.
     pub fn open(state_dir: &Path) -> Result<Self, SocketError> {
         let path = state_dir.join(NAME);
         let error = |reason: String| SocketError::Ask { path: path.clone(), reason };
@@ -69,11 +73,11 @@ impl Socket {
         Ok(Self { path, client, _folder: folder })
     }
 
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, SocketError> {
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, SocketError> {
         self.ask(self.client.get(url(path))).await
     }
 
-    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, SocketError> {
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, SocketError> {
         self.ask(self.client.post(url(path)).json(body)).await
     }
 

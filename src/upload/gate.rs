@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::flow::{Client, CredentialSource, Error};
@@ -83,13 +84,29 @@ impl Gate {
     /// with growing pauses all the same, since the fault may be the server's.
     pub async fn keep(&self, client: &Client, source: &CredentialSource, shutdown: &CancellationToken) {
         let mut state = self.state.subscribe();
+        let mut opened: Option<(Instant, Option<Fingerprint>)> = None;
+        let mut pause = LOOK;
         loop {
             tokio::select! {
                 _ = state.wait_for(|state| *state != State::Open) => {}
                 () = shutdown.cancelled() => return,
             }
+            let is_hasty = opened.is_some_and(|(at, seen)| at.elapsed() < LONGEST_PAUSE && seen == look(source));
+            let healed = async {
+                if is_hasty {
+                    // The log-in is taken, and what comes after it is not: no request a moment, for ever.
+                    if let (Some(closed), true) = (self.closed(), pause > LOOK * 2) {
+                        self.close(closed.reason, true);
+                    }
+                    rest(source, look(source), pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                } else {
+                    pause = LOOK;
+                }
+                self.heal(client, source).await;
+            };
             tokio::select! {
-                () = self.heal(client, source) => {}
+                () = healed => opened = Some((Instant::now(), look(source))),
                 () = shutdown.cancelled() => return,
             }
         }
@@ -107,13 +124,18 @@ impl Gate {
                 }
                 Err(error) => self.close(error.to_string(), is_refusal(&error)),
             }
-            let mut waited = Duration::ZERO;
-            while waited < pause && look(source) == seen {
-                tokio::time::sleep(LOOK).await;
-                waited += LOOK;
-            }
+            rest(source, seen, pause).await;
             pause = if look(source) == seen { (pause * 2).min(LONGEST_PAUSE) } else { LOOK };
         }
+    }
+}
+
+/// Waits for so long, or until the file with the credentials is not what was `seen`.
+async fn rest(source: &CredentialSource, seen: Option<Fingerprint>, pause: Duration) {
+    let mut waited = Duration::ZERO;
+    while waited < pause && look(source) == seen {
+        tokio::time::sleep(LOOK).await;
+        waited += LOOK;
     }
 }
 

@@ -1,5 +1,6 @@
 //! The way into the journal: our own, or through the service that holds the state folder.
 
+use std::io;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,15 +9,14 @@ use super::{ByHandError, Settings};
 use crate::journal::{Journal, JournalError};
 use crate::observation::Moment;
 use crate::sample::{Sample, SampleId};
-use crate::status::{HandedOver, SampleStatus, SocketError, hand_over, identify, look_at};
+use crate::status::{HandedOver, SampleStatus, Socket, SocketError};
 
 /// How often it is looked at whether the state folder is free.
 const LOOK: Duration = Duration::from_millis(300);
 
 pub(super) enum Door {
     Own(Journal),
-    /// A service with this base URL.
-    Service(String),
+    Service { socket: Socket, base_url: String },
 }
 
 impl Door {
@@ -29,16 +29,20 @@ impl Door {
             let in_use = match Journal::open(&settings.state_dir) {
                 Ok(journal) => return Ok(Self::Own(journal)),
                 Err(error @ JournalError::InUse { .. }) => error,
+                Err(JournalError::Open { dir, source }) if source.kind() == io::ErrorKind::PermissionDenied => {
+                    return Err(ByHandError::NotOurs { dir });
+                }
                 Err(error) => return Err(error.into()),
             };
-            if let Ok(identity) = identify(&settings.state_dir).await
+            let socket = Socket::open(&settings.state_dir)?;
+            if let Ok(identity) = socket.identify().await
                 && identity.takes_uploads
             {
                 if settings.is_server_named && identity.base_url != settings.flow.base_url {
                     let (service, named) = (identity.base_url, settings.flow.base_url.clone());
                     return Err(ByHandError::OtherServer { service, named });
                 }
-                return Ok(Self::Service(identity.base_url));
+                return Ok(Self::Service { socket, base_url: identity.base_url });
             }
             if begun.elapsed() >= settings.give_up_after {
                 return Err(in_use.into());
@@ -51,24 +55,24 @@ impl Door {
         }
     }
 
-    pub async fn submit(&self, settings: &Settings, samples: &[Sample]) -> Result<Vec<SampleStatus>, ByHandError> {
+    pub async fn submit(&self, samples: &[Sample]) -> Result<Vec<SampleStatus>, ByHandError> {
         match self {
             Self::Own(journal) => {
                 let now = Moment::now();
                 let records = journal.submit(samples.to_vec()).await?;
                 Ok(records.iter().map(|record| SampleStatus::of(record, now)).collect())
             }
-            Self::Service(_) => Ok(hand_over(&settings.state_dir, samples).await?.uploads),
+            Self::Service { socket, .. } => Ok(socket.hand_over(samples).await?.uploads),
         }
     }
 
-    pub async fn is_done(&self, settings: &Settings, id: &SampleId) -> Result<bool, ByHandError> {
-        let known = self.look(settings, std::slice::from_ref(id)).await?.uploads;
+    pub async fn is_done(&self, id: &SampleId) -> Result<bool, ByHandError> {
+        let known = self.look(std::slice::from_ref(id)).await?.uploads;
         Ok(known.first().is_some_and(|status| status.state == "done"))
     }
 
     /// What is known of these; what is not known is left out.
-    pub async fn look(&self, settings: &Settings, ids: &[SampleId]) -> Result<HandedOver, ByHandError> {
+    pub async fn look(&self, ids: &[SampleId]) -> Result<HandedOver, ByHandError> {
         match self {
             Self::Own(journal) => {
                 let (journal, ids) = (journal.clone(), ids.to_vec());
@@ -83,13 +87,10 @@ impl Door {
                 let uploads = tokio::task::spawn_blocking(read).await.expect("reading does not panic")?;
                 Ok(HandedOver { uploads, condition: None })
             }
-            Self::Service(_) => {
-                let looked = look_at(&settings.state_dir, ids).await;
-                looked.map_err(|error| match error {
-                    SocketError::Ask { reason, .. } => ByHandError::ServiceGone { reason },
-                    error => error.into(),
-                })
-            }
+            Self::Service { socket, .. } => socket.look_at(ids).await.map_err(|error| match error {
+                SocketError::Ask { reason, .. } => ByHandError::ServiceGone { reason },
+                error => error.into(),
+            }),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::status::{FileStatus, SampleStatus};
 use crate::upload::Gate;
 
 /// How often it is looked at how things go.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(150);
 /// Of more than so many, all are looked at only now and then, and those that are under way each time.
 const FEW: usize = 50;
 /// How long a log-in that was refused in the middle may take to heal.
@@ -49,7 +49,7 @@ impl<'a> Follower<'a> {
     /// Puts samples into the journal; gives what they are there.
     pub async fn begin(&mut self, samples: &[Sample]) -> Result<&[Followed], ByHandError> {
         let begun = self.given.len();
-        let submitted = self.door.submit(self.settings, samples).await?;
+        let submitted = self.door.submit(samples).await?;
         for (sample, mut status) in samples.iter().cloned().zip(submitted) {
             let was_done = status.state == "done";
             if was_done && status.changed {
@@ -117,15 +117,20 @@ impl<'a> Follower<'a> {
         let is_all = open.clone().count() <= FEW || turn.is_multiple_of(10);
         let meant = open.filter(|given| is_all || given.upload.status.state == "uploading");
         let ids: Vec<SampleId> = meant.map(|given| given.sample.id()).collect();
-        let looked = self.door.look(self.settings, &ids).await?;
+        let looked = self.door.look(&ids).await?;
         let mut news: BTreeMap<String, SampleStatus> =
             looked.uploads.into_iter().map(|status| (status.id.clone(), status)).collect();
         for given in &mut self.given {
             let Some(mut status) = news.remove(&given.upload.status.id) else { continue };
             // The files changed since the earlier run: those that lie there now are what is meant.
             if status.state == "waiting" && std::mem::take(&mut given.is_resumed) {
-                let submitted = self.door.submit(self.settings, std::slice::from_ref(&given.sample)).await?;
+                let submitted = self.door.submit(std::slice::from_ref(&given.sample)).await?;
                 status = submitted.into_iter().next().unwrap_or(status);
+            }
+            if let Some(fault) = &status.error
+                && given.upload.status.error.as_ref() != Some(fault)
+            {
+                tracing::warn!("{}: {fault}; it is tried again", status.name);
             }
             given.upload.status = status;
         }

@@ -54,6 +54,11 @@ pub enum ByHandError {
     #[error(transparent)]
     Socket(#[from] SocketError),
     #[error(
+        "cannot use the state folder {}: it belongs to another user; upload as that user, or keep a record of your own \
+         elsewhere with --state-dir", dir.display()
+    )]
+    NotOurs { dir: PathBuf },
+    #[error(
         "cannot upload to {named}: a service that uploads to {service} uses this state folder; leave out --base-url \
          and FLOW_API_URL, or name a state folder for this upload with --state-dir"
     )]
@@ -115,7 +120,7 @@ pub async fn upload(
     };
     let service = match &door {
         Door::Own(_) => None,
-        Door::Service(base_url) => Some(base_url.clone()),
+        Door::Service { base_url, .. } => Some(base_url.clone()),
     };
     let base_url = service.clone().unwrap_or_else(|| settings.flow.base_url.clone());
     let mut samples = Vec::new();
@@ -155,7 +160,7 @@ pub async fn upload(
 async fn sample(settings: &Settings, door: &Door, given: &Given, base_url: &str) -> Result<Sample, ByHandError> {
     let mut sample = given.sample(base_url, 0);
     let mut again = 0;
-    while settings.again && door.is_done(settings, &sample.id()).await? {
+    while settings.again && door.is_done(&sample.id()).await? {
         again += 1;
         sample = given.sample(base_url, again);
     }
@@ -179,7 +184,7 @@ impl<'a> Worker<'a> {
     fn new(settings: &'a Settings, door: &Door) -> Self {
         let journal = match door {
             Door::Own(journal) => Some(journal.clone()),
-            Door::Service(_) => None,
+            Door::Service { .. } => None,
         };
         Self { settings, journal, at_work: None }
     }

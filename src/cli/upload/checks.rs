@@ -54,7 +54,9 @@ pub(super) fn metadata(pairs: &[String], json: Option<&str>) -> Result<Vec<(Stri
             Value::Number(number) => number.to_string(),
             Value::Bool(is_so) => is_so.to_string(),
             _ => {
-                return Err(input(format!("the value of {key:?} in --metadata-json is no text, number or truth value")));
+                return Err(input(format!(
+                    "the value of {key:?} in --metadata-json is no text, number or truth value"
+                )));
             }
         };
         add(&key, value)?;

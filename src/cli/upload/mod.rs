@@ -25,6 +25,9 @@ use crate::agent::by_hand::{self, Given, Report, Settings};
 pub(super) use csv::quoted;
 pub(super) use sheet::ANNOTATION;
 
+/// What is logged unless RUST_LOG says otherwise: what becomes of an upload is told by the command itself.
+const LOG_FILTER: &str = "warn,flow_ingest::upload::transfer=off,flow_ingest::flow::upload=error";
+
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -89,7 +92,7 @@ impl Uploader {
     fn new(common: &Common, globals: &Globals) -> Result<Self, CommandError> {
         let connection = Connection::resolve(&common.connection, globals)?;
         let canvas = bars::canvas(connection.flow.client.show_progress && !common.no_progress);
-        logging::start_with(globals.log_format, &canvas, "warn");
+        logging::start_with(globals.log_format, &canvas, LOG_FILTER);
         let settings = Settings {
             state_dir: connection.state_dir(common.state_dir.as_deref())?,
             flow: connection.flow.clone(),

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use super::sheet::{ANNOTATION, Problem, Row};
 use crate::flow::{self, Client, MetadataAttribute, Options};
 
+/// So many options are named to somebody who wrote another.
+const SHOWN: usize = 12;
+
 /// What Flow says of its attributes.
 pub(super) struct Values<'a> {
     client: &'a Client,
@@ -55,13 +58,7 @@ impl<'a> Values<'a> {
         let items: Vec<&str> = if attribute.is_list { value.split(',').map(str::trim).collect() } else { vec![value] };
         for item in items {
             if !self.is_option(identifier, options, item).await? {
-                let values = options.values.join(", ");
-                let more = if options.is_cut {
-                    format!(" and {} more", options.total - options.values.len())
-                } else {
-                    String::new()
-                };
-                return Ok(Some(format!("{identifier}: {item:?} is not among {values}{more}")));
+                return Ok(Some(format!("{identifier}: {item:?} is not among {}", shown(options))));
             }
         }
         Ok(None)
@@ -97,5 +94,14 @@ impl<'a> Values<'a> {
         } else {
             None
         }
+    }
+}
+
+/// The options, or the first of many.
+fn shown(options: &Options) -> String {
+    let shown: Vec<_> = options.values.iter().take(SHOWN).map(String::as_str).collect();
+    match options.total.saturating_sub(shown.len()) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }

@@ -133,7 +133,7 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
         }
         if let Some(lost_at) = self.lost_at {
             // Until no second copy of a chunk can be at work any more.
-            if !self.wait_until(lost_at + QUARANTINE.min(self.remote.config().request_timeout)).await {
+            if !self.wait_until(lost_at + QUARANTINE).await {
                 return Ok(Step::Return(Outcome::Stopped));
             }
         }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
+use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -23,9 +24,9 @@ use super::{
 };
 use crate::flow::chunk::{ChunkAnswer, ChunkFailure, ChunkRequest};
 use crate::flow::config::ClientConfig;
-use crate::flow::data::{Data, SampleLink};
+use crate::flow::data::Data;
 use crate::flow::error::{ApiError, Error};
-use crate::flow::samples::{FileEntry, Fileset, SampleDetails};
+use crate::flow::samples::SampleDetails;
 
 /// How long the machine asks; work behind a lost answer ends before that.
 const FINAL_WAIT: Duration = Duration::from_secs(120);
@@ -297,12 +298,9 @@ impl Remote for Model {
         let file: usize = id.parse().expect("ids are indices");
         let stored = &server.files[file];
         let sample = server.samples.iter().position(|files| files.contains(&file));
-        Ok(stored.is_ready.then(|| Data {
-            id: id.to_owned(),
-            filename: stored.filename.clone(),
-            size: stored.bytes.len() as u64,
-            sample: sample.map(|n| SampleLink { id: n.to_string(), name: None }),
-        }))
+        let sample = sample.map(|n| json!({ "id": n.to_string() }));
+        let data = json!({ "id": id, "filename": stored.filename, "size": stored.bytes.len(), "sample": sample });
+        Ok(stored.is_ready.then(|| serde_json::from_value(data).expect("the client reads what the server sends")))
     }
 
     async fn find_sample(&self, _name: &str, data_ids: &[String]) -> Result<Option<SampleDetails>, Error> {
@@ -314,13 +312,13 @@ impl Remote for Model {
         let ours = |files: &&Vec<usize>| files.iter().any(|file| data_ids.contains(&file.to_string()));
         let found = server.samples.iter().enumerate().find(|(_, files)| ours(files));
         Ok(found.map(|(n, files)| {
-            let entry = |file: &usize| FileEntry {
-                id: file.to_string(),
-                filename: server.files[*file].filename.clone(),
-                size: Some(server.files[*file].bytes.len() as u64),
+            let entry = |file: &usize| {
+                let stored = &server.files[*file];
+                json!({ "id": file.to_string(), "filename": stored.filename, "size": stored.bytes.len() })
             };
-            let filesets = vec![Fileset { data: files.iter().map(entry).collect() }];
-            SampleDetails { id: n.to_string(), name: "s".to_owned(), filesets }
+            let data: Vec<_> = files.iter().map(entry).collect();
+            let sample = json!({ "id": n.to_string(), "name": "s", "filesets": [{ "data": data }] });
+            serde_json::from_value(sample).expect("the client reads what the server sends")
         }))
     }
 }

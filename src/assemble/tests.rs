@@ -1,0 +1,614 @@
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::*;
+use crate::observation::{Moment, Observation};
+use crate::pattern::Pattern;
+use crate::sample::{Fingerprint, Slot};
+use crate::watch::Condition;
+
+const BOOT: Moment = Moment { boot: 1, at: Duration::ZERO };
+const SETTLE: u64 = 30;
+
+/// Pairs, by the end of their names.
+const PAIRS: &str = r#"
+version: 1
+rules:
+  - name: pairs
+    match: "**/{sample}_R{read}.fastq.gz"
+    sample: { name: "{sample}", type: RNA-Seq }
+"#;
+
+/// Pairs in lanes and parts.
+const LANES: &str = r#"
+version: 1
+rules:
+  - name: lanes
+    match: "**/{sample}_S{sample_number:int}_L{lane}_R{read}_{part:word}.*"
+    sample: { name: "{run}_{sample}", type: RNA-Seq }
+"#;
+
+fn manifest(text: &str) -> Manifest {
+    Manifest::parse("manifest.yaml", text).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The pairs of [`PAIRS`], paired as told.
+fn paired(how: &str) -> Manifest {
+    manifest(&PAIRS.replace("sample:", &format!("paired: {how}\n    sample:")))
+}
+
+/// A settled file of ten bytes.
+fn file(path: impl AsRef<OsStr>) -> FileView {
+    let path = Path::new(path.as_ref());
+    FileView {
+        path: Path::new("/data/watch/run1").join(path),
+        below_run: path.to_owned(),
+        observation: Observation {
+            fingerprint: Fingerprint { size: 10, modified_ns: 1 },
+            since: BOOT,
+            existing: false,
+        },
+        unchanged_for: Duration::from_secs(1000),
+        settled: true,
+        settles_in: None,
+    }
+}
+
+/// A file that changed this many seconds ago.
+fn changing(path: &str, ago: u64) -> FileView {
+    let settles_in = Some(Duration::from_secs(SETTLE - ago));
+    FileView { unchanged_for: Duration::from_secs(ago), settled: false, settles_in, ..file(path) }
+}
+
+fn existing(path: &str) -> FileView {
+    let mut file = file(path);
+    file.observation.existing = true;
+    file
+}
+
+fn empty(path: &str) -> FileView {
+    let mut file = file(path);
+    file.observation.fingerprint.size = 0;
+    file
+}
+
+fn files(paths: &[&str]) -> Vec<FileView> {
+    paths.iter().map(file).collect()
+}
+
+fn marker() -> Condition {
+    Condition::Marker(Pattern::parse("done").unwrap())
+}
+
+fn view(name: &str, folder: &str, files: Vec<FileView>, quiet_for: u64, condition: &Condition) -> RunView {
+    let quiet_for = Duration::from_secs(quiet_for);
+    RunView::new(name.into(), folder.into(), Captures::new(), files, BOOT, quiet_for, condition)
+}
+
+/// A run folder whose marker has not come.
+fn open_run(files: Vec<FileView>) -> RunView {
+    view("run1", "2026/run1", files, 1000, &marker())
+}
+
+/// A run folder whose marker has come.
+fn complete_run(mut files: Vec<FileView>) -> RunView {
+    files.push(file("done"));
+    open_run(files)
+}
+
+/// A drop folder that goes on for ever.
+fn endless(files: Vec<FileView>) -> RunView {
+    view("drop", "", files, 0, &Condition::Settled)
+}
+
+/// Drop folders that tell an end, and have told it.
+fn ended_drop_folders(files: &[FileView]) -> [RunView; 2] {
+    let marked = files.iter().cloned().chain([file("done")]).collect();
+    let quiet = Condition::Quiet(Duration::from_secs(600));
+    [view("drop", "", marked, 0, &marker()), view("drop", "", files.to_vec(), 0, &quiet)]
+}
+
+fn samples(manifest: &Manifest, view: &RunView) -> Vec<Assembled> {
+    assemble("miseq", manifest, view).samples
+}
+
+#[track_caller]
+fn only(manifest: &Manifest, view: &RunView) -> Assembled {
+    let samples = samples(manifest, view);
+    let [only] = samples.as_slice() else { panic!("one sample, not {samples:#?}") };
+    only.clone()
+}
+
+#[track_caller]
+fn ready(manifest: &Manifest, view: &RunView) -> Sample {
+    let assembled = only(manifest, view);
+    assert_eq!((assembled.standing, assembled.in_time), (Standing::Ready, None));
+    assembled.sample
+}
+
+#[track_caller]
+fn waits(manifest: &Manifest, view: &RunView, reason: &str, in_time: Option<u64>) {
+    let assembled = only(manifest, view);
+    let in_time = in_time.map(Duration::from_secs);
+    assert_eq!((assembled.standing, assembled.in_time), (Standing::Waiting(reason.to_owned()), in_time));
+}
+
+#[track_caller]
+fn is_blocked(manifest: &Manifest, view: &RunView, reason: &str) {
+    let assembled = only(manifest, view);
+    assert_eq!((assembled.standing, assembled.in_time), (Standing::Blocked(reason.to_owned()), None));
+}
+
+fn below_run(slot: &Slot) -> Vec<String> {
+    let below = |path: &Path| path.strip_prefix("/data/watch/run1").unwrap().display().to_string();
+    slot.parts.iter().map(|part| below(&part.path)).collect()
+}
+
+fn left_out(manifest: &Manifest, view: &RunView) -> Vec<(String, String)> {
+    let left_out = assemble("miseq", manifest, view).left_out;
+    left_out.into_iter().map(|(path, reason)| (path_to_text(&path), reason)).collect()
+}
+
+#[test]
+fn a_pair_is_ready_when_both_have_settled_and_the_run_is_complete() {
+    let manifest = manifest(PAIRS);
+    let pair = || vec![file("a_R1.fastq.gz"), file("a_R2.fastq.gz")];
+    waits(&manifest, &open_run(pair()), "waiting for the marker done", None);
+    let late = vec![file("a_R1.fastq.gz"), changing("a_R2.fastq.gz", 10)];
+    waits(&manifest, &complete_run(late), "a_R2.fastq.gz has not settled yet", Some(20));
+
+    let sample = ready(&manifest, &complete_run(pair()));
+    let key = SampleKey { kind: Kind::Sample, watch: "miseq".into(), run: "2026/run1".into(), name: "a".into() };
+    assert_eq!((&sample.key, sample.rule.as_str()), (&key, "pairs"));
+    let slots: Vec<_> = sample.slots.iter().map(|slot| (slot.key.as_str(), slot.filename.as_str())).collect();
+    assert_eq!(slots, [("reads1", "a_R1.fastq.gz"), ("reads2", "a_R2.fastq.gz")]);
+    assert_eq!(sample.slots[1].parts[0].path, Path::new("/data/watch/run1/a_R2.fastq.gz"));
+    assert_eq!(sample.size(), 20);
+    let target = Target::Sample {
+        name: "a".into(),
+        sample_type: "RNA-Seq".into(),
+        organism: None,
+        project: None,
+        metadata: Vec::new(),
+    };
+    assert_eq!(sample.target, target);
+}
+
+#[test]
+fn a_pair_of_a_drop_folder_belongs_to_the_watch() {
+    let sample = ready(&manifest(PAIRS), &endless(files(&["x/a_R1.fastq.gz", "x/a_R2.fastq.gz"])));
+    assert_eq!((sample.key.run.as_str(), sample.key.name.as_str()), ("drop", "a"));
+}
+
+#[test]
+fn a_missing_mate_is_waited_for_by_name_until_the_run_is_complete_and_blocks_from_then_on() {
+    let alone = || files(&["a_R1.fastq.gz"]);
+    let manifest = paired("required");
+    waits(&manifest, &open_run(alone()), "waiting for reads2; waiting for the marker done", None);
+    let late = vec![changing("a_R1.fastq.gz", 10)];
+    waits(&manifest, &complete_run(late), "waiting for reads2; a_R1.fastq.gz has not settled yet", None);
+    is_blocked(&manifest, &complete_run(alone()), "reads2 is missing: the run is complete without it");
+}
+
+#[test]
+fn a_mate_may_always_come_in_a_drop_folder_that_goes_on_for_ever() {
+    // What is said nothing of is paired in a drop folder.
+    for manifest in [paired("required"), manifest(PAIRS)] {
+        let late = endless(vec![changing("a_R1.fastq.gz", 10)]);
+        waits(&manifest, &late, "waiting for reads2; 1 file is still changing: a_R1.fastq.gz", None);
+        waits(&manifest, &endless(files(&["a_R1.fastq.gz"])), "waiting for reads2", None);
+        waits(&manifest, &endless(files(&["a_R2.fastq.gz"])), "waiting for reads1", None);
+    }
+}
+
+#[test]
+fn a_mate_is_missing_once_a_drop_folder_has_told_its_end() {
+    for manifest in [paired("required"), manifest(PAIRS)] {
+        for view in ended_drop_folders(&files(&["a_R1.fastq.gz"])) {
+            is_blocked(&manifest, &view, "reads2 is missing: the run is complete without it");
+        }
+    }
+}
+
+#[test]
+fn auto_takes_reads1_alone_once_the_run_is_complete() {
+    let alone = || files(&["a_R1.fastq.gz"]);
+    // What is said nothing of is auto in a run folder.
+    for manifest in [paired("auto"), manifest(PAIRS)] {
+        waits(&manifest, &open_run(alone()), "waiting for the marker done", None);
+        assert_eq!(ready(&manifest, &complete_run(alone())).slots.len(), 1);
+    }
+    for view in ended_drop_folders(&alone()) {
+        assert_eq!(ready(&paired("auto"), &view).slots.len(), 1);
+    }
+}
+
+#[test]
+fn reads2_without_reads1_blocks_whatever_the_pairing() {
+    for manifest in [paired("auto"), paired("required")] {
+        let run = complete_run(files(&["a_R2.fastq.gz"]));
+        is_blocked(&manifest, &run, "reads1 is missing: the run is complete without it");
+    }
+}
+
+#[test]
+fn never_leaves_reads2_out_and_says_which_rule_did() {
+    let manifest = paired("never");
+    let mut view = complete_run(vec![file("a_R1.fastq.gz"), changing("a_R2.fastq.gz", 0), file("b_R2.fastq.gz")]);
+    assert_eq!(ready(&manifest, &view).slots.len(), 1, "what is left out holds nothing back");
+    let reason = "rule pairs takes reads1 alone (paired: never)".to_owned();
+    let other = "no rule matches".to_owned();
+    let expected = [("a_R2.fastq.gz", &reason), ("b_R2.fastq.gz", &reason), ("done", &other)]
+        .map(|(path, reason)| (format!("/data/watch/run1/{path}"), reason.clone()));
+    assert_eq!(left_out(&manifest, &view), expected);
+    view = endless(files(&["a_R1.fastq.gz"]));
+    assert_eq!(ready(&manifest, &view).slots.len(), 1);
+}
+
+#[test]
+fn a_rule_without_reads_takes_each_file_alone() {
+    let manifest = manifest(
+        "version: 1\nrules: [{name: bams, match: '{sample}.bam', sample: {name: '{sample}', type: WGS, organism: Hs}}]",
+    );
+    let sample = ready(&manifest, &endless(files(&["a.bam"])));
+    assert_eq!((sample.slots[0].key.as_str(), sample.slots[0].filename.as_str()), ("reads1", "a.bam"));
+}
+
+#[test]
+fn two_files_for_one_slot_block_and_are_both_named() {
+    let view = complete_run(files(&["x/a_R1.fastq.gz", "y/a_R1.fastq.gz", "x/a_R2.fastq.gz"]));
+    let reason = "two files claim reads1: x/a_R1.fastq.gz and y/a_R1.fastq.gz; remove one, or capture what tells them \
+                  apart (a lane, a part, a folder)";
+    is_blocked(&manifest(PAIRS), &view, reason);
+    is_blocked(&manifest(PAIRS), &open_run(view.files), reason);
+
+    // One lane, written in two ways.
+    let view = complete_run(files(&["a_S1_L1_R1_001.fastq.gz", "a_S1_L001_R1_1.fastq.gz"]));
+    let reason = "two files claim reads1: a_S1_L001_R1_1.fastq.gz and a_S1_L1_R1_001.fastq.gz; remove one, or capture \
+                  what tells them apart (a lane, a part, a folder)";
+    is_blocked(&manifest(LANES), &view, reason);
+}
+
+#[test]
+fn two_groups_of_one_name_block_as_one_and_are_both_named() {
+    let one_rule = manifest(
+        "version: 1\nrules: [{name: r, match: '{plate}/{sample}_R{read}.fq', sample: {name: '{sample}', type: x}}]",
+    );
+    let mut run = files(&["p1/a_R1.fq", "p2/a_R1.fq", "p3/a_R1.fq"]);
+    is_blocked(
+        &one_rule,
+        &complete_run(run.clone()),
+        "two groups of files come out with the name a: p1/a_R1.fq (rule r) and p2/a_R1.fq (rule r) and 1 more; capture \
+         what tells them apart and use it in the name",
+    );
+    run[0].observation.existing = true;
+    assert!(matches!(only(&one_rule, &complete_run(run)).standing, Standing::Blocked(_)), "old and new are two");
+
+    let two_rules = manifest(
+        "version: 1\nrules:\n\
+         - {name: left, match: 'l/{sample}.fq', sample: {name: '{sample}', type: x}}\n\
+         - {name: right, match: 'r/{sample}.fq', sample: {name: '{sample}', type: y}}\n",
+    );
+    is_blocked(
+        &two_rules,
+        &open_run(files(&["r/a.fq", "l/a.fq"])),
+        "two groups of files come out with the name a: l/a.fq (rule left) and r/a.fq (rule right); capture what tells \
+         them apart and use it in the name",
+    );
+}
+
+#[test]
+fn a_sample_and_a_generic_file_may_share_a_name() {
+    let manifest = manifest(
+        "version: 1\nrules:\n\
+         - {name: reads, match: '{sample}.fq', sample: {name: '{sample}', type: x}}\n\
+         - {name: logs, match: 'logs/*', data: {}}\n",
+    );
+    let samples = samples(&manifest, &endless(files(&["a.fq", "logs/a"])));
+    assert!(samples.iter().all(|assembled| assembled.standing == Standing::Ready), "{samples:?}");
+    assert_ne!(samples[0].sample.id(), samples[1].sample.id());
+}
+
+#[test]
+fn lanes_and_then_parts_are_joined_as_numbers_before_words() {
+    let paths: Vec<String> = ["10", "2", "001", "x"]
+        .iter()
+        .flat_map(|lane| {
+            ["10", "100000000000000000000", "002", "99999999999999999999", "b", "a"].map(|part| (lane, part))
+        })
+        .flat_map(|(lane, part)| ["1", "2"].map(|read| format!("a_S1_L{lane}_R{read}_{part}.fastq.gz")))
+        .collect();
+    let sample = ready(&manifest(LANES), &complete_run(paths.iter().map(file).collect()));
+    assert_eq!(sample.key.name, "run1_a");
+    let slots: Vec<_> = sample.slots.iter().map(|slot| (slot.key.as_str(), slot.filename.as_str())).collect();
+    assert_eq!(slots, [("reads1", "run1_a_R1.fastq.gz"), ("reads2", "run1_a_R2.fastq.gz")]);
+    for (slot, read) in sample.slots.iter().zip(["1", "2"]) {
+        let expected: Vec<String> = ["001", "2", "10", "x"]
+            .iter()
+            .flat_map(|lane| {
+                ["002", "10", "99999999999999999999", "100000000000000000000", "a", "b"].map(|part| (lane, part))
+            })
+            .map(|(lane, part)| format!("a_S1_L{lane}_R{read}_{part}.fastq.gz"))
+            .collect();
+        assert_eq!(below_run(slot), expected);
+    }
+}
+
+#[test]
+fn a_slot_of_one_part_keeps_its_file_name() {
+    let run = complete_run(files(&["a_S1_L001_R1_001.fastq.gz", "a_S1_L001_R2_001.fastq.gz"]));
+    let sample = ready(&manifest(LANES), &run);
+    let names: Vec<_> = sample.slots.iter().map(|slot| slot.filename.as_str()).collect();
+    assert_eq!(names, ["a_S1_L001_R1_001.fastq.gz", "a_S1_L001_R2_001.fastq.gz"]);
+}
+
+#[test]
+fn plain_parts_are_joined_under_a_plain_name() {
+    let sample = ready(&manifest(LANES), &complete_run(files(&["a_S1_L1_R1_1.fastq", "a_S1_L2_R1_1.fastq"])));
+    assert_eq!(sample.slots[0].filename, "run1_a_R1.fastq");
+}
+
+#[test]
+fn mates_with_different_lanes_or_parts_block() {
+    let manifest = manifest(LANES);
+    let run = files(&["a_S1_L1_R1_1.fastq.gz", "a_S1_L2_R1_1.fastq.gz", "a_S1_L2_R2_1.fastq.gz"]);
+    is_blocked(
+        &manifest,
+        &complete_run(run),
+        "reads1 has lane 1 part 1, lane 2 part 1 and reads2 has lane 2 part 1: mates must have the same lanes and parts",
+    );
+    let run = files(&["a_S1_L1_R1_1.fastq.gz", "a_S1_L1_R2_2.fastq.gz"]);
+    is_blocked(
+        &manifest,
+        &complete_run(run),
+        "reads1 has lane 1 part 1 and reads2 has lane 1 part 2: mates must have the same lanes and parts",
+    );
+    let run = files(&["a_S1_L1_R1_1.fastq.gz", "a_S1_L001_R2_001.fastq.gz"]);
+    ready(&manifest, &complete_run(run));
+}
+
+#[test]
+fn plain_and_gzipped_parts_of_one_slot_block() {
+    let run = complete_run(files(&["a_S1_L1_R1_1.fastq", "a_S1_L2_R1_1.fastq.gz"]));
+    is_blocked(&manifest(LANES), &run, "reads1 mixes plain and gzipped files, which cannot be joined");
+    let run = complete_run(files(&["a_S1_L1_R1_1.fastq", "a_S1_L1_R2_1.fastq.gz"]));
+    ready(&manifest(LANES), &run);
+}
+
+#[test]
+fn only_fastq_is_joined() {
+    let run = complete_run(files(&["x/a_S1_L1_R1_1.bam", "x/a_S1_L2_R1_1.bam"]));
+    let reason = "x/a_S1_L1_R1_1.bam cannot be joined with others byte by byte: only FASTQ can";
+    is_blocked(&manifest(LANES), &run, reason);
+    ready(&manifest(LANES), &complete_run(files(&["x/a_S1_L1_R1_1.bam"])));
+}
+
+#[test]
+fn an_empty_file_blocks_by_name() {
+    let run = |files| complete_run(files);
+    let reason = "d/a_R2.fastq.gz is empty, and Flow cannot take an empty file";
+    is_blocked(&manifest(PAIRS), &run(vec![file("d/a_R1.fastq.gz"), empty("d/a_R2.fastq.gz")]), reason);
+    let lanes = manifest(LANES);
+    let both = run(vec![empty("a_S1_L1_R1_1.fastq"), empty("a_S1_L2_R1_1.fastq")]);
+    is_blocked(&lanes, &both, "all files of reads1 are empty, and Flow cannot take an empty file");
+    // A gzip file of no bytes is one that was cut off, and its lane's reads are missing.
+    let cut = run(vec![file("a_S1_L1_R1_1.fastq.gz"), empty("a_S1_L2_R1_1.fastq.gz")]);
+    let reason = "a_S1_L2_R1_1.fastq.gz is empty, which no gzip file is; it was cut off, so write it again";
+    is_blocked(&lanes, &cut, reason);
+    // A plain one is a lane without reads.
+    ready(&lanes, &run(vec![file("a_S1_L1_R1_1.fastq"), empty("a_S1_L2_R1_1.fastq")]));
+    let data = manifest("version: 1\nrules: [{name: all, match: '**', data: {}}]");
+    is_blocked(&data, &endless(vec![empty("x/y")]), "x/y is empty, and Flow cannot take an empty file");
+}
+
+#[test]
+fn names_with_spaces_become_acceptable() {
+    let sample = ready(&manifest(PAIRS), &endless(files(&["liver 3_R1.fastq.gz", "liver 3_R2.fastq.gz"])));
+    assert_eq!(sample.key.name, "liver_3");
+    assert_eq!(sample.slots[0].filename, "liver_3_R1.fastq.gz");
+    assert!(matches!(&sample.target, Target::Sample { name, .. } if name == "liver_3"));
+}
+
+#[test]
+fn two_names_that_become_one_block() {
+    let run = complete_run(files(&["a 1_R1.fastq.gz", "a\t1_R1.fastq.gz", "b_R1.fastq.gz"]));
+    let samples = samples(&manifest(PAIRS), &run);
+    assert_eq!(samples.len(), 2);
+    let expected = "two groups of files come out with the name a_1: a\\x091_R1.fastq.gz (rule pairs) and \
+                    a 1_R1.fastq.gz (rule pairs); capture what tells them apart and use it in the name";
+    assert_eq!(samples[0].standing, Standing::Blocked(expected.to_owned()));
+    assert_eq!(samples[1].standing, Standing::Ready);
+}
+
+#[test]
+fn a_name_that_cannot_be_made_acceptable_blocks() {
+    let manifest = manifest(
+        "version: 1\nrules: [{name: dots, match: '{sample:[.]*}{x:[a-z]}_R{read}.fq', sample: {name: '{sample}', type: x}}]",
+    );
+    let run = complete_run(files(&["..a_R1.fq", "b_R1.fq"]));
+    let samples = samples(&manifest, &run);
+    let reasons: Vec<_> =
+        samples.iter().map(|assembled| (&assembled.sample.key.name[..], &assembled.standing)).collect();
+    let blocked = |reason: &str| Standing::Blocked(reason.to_owned());
+    let folder = "cannot name what rule dots makes of ..a_R1.fq: the name \"..\" stands for a folder; make the rule \
+                  render another";
+    let nothing = "cannot name what rule dots makes of b_R1.fq: the name is empty; make the rule render at least one \
+                   character";
+    assert_eq!(reasons, [("..a_R1.fq", &blocked(folder)), ("b_R1.fq", &blocked(nothing))]);
+}
+
+#[test]
+fn a_name_that_leaves_no_room_for_the_slots_name_blocks() {
+    let manifest = manifest(&LANES.replace("{run}_{sample}", "{sample}{sample}{sample}"));
+    let parts = ["1", "2"].map(|lane| format!("{}_S1_L{lane}_R1_1.fastq.gz", "s".repeat(82)));
+    let reason = format!(
+        "cannot name {}: the name is 258 bytes long, more than 255; make the rule render a shorter one",
+        parts[0]
+    );
+    is_blocked(&manifest, &complete_run(parts.iter().map(file).collect()), &reason);
+    ready(&manifest, &complete_run(parts[..1].iter().map(file).collect()));
+}
+
+#[test]
+fn the_sample_number_tells_no_samples_apart() {
+    let run = files(&["a_S1_L1_R1_1.fastq.gz", "a_S7_L2_R1_1.fastq.gz"]);
+    assert_eq!(below_run(&ready(&manifest(LANES), &complete_run(run)).slots[0]).len(), 2);
+}
+
+#[test]
+fn what_lay_there_at_the_first_start_is_skipped_and_a_new_mate_makes_it_new() {
+    let manifest = manifest(PAIRS);
+    let old = || vec![existing("a_R1.fastq.gz"), existing("a_R2.fastq.gz")];
+    let skipped = Standing::Skipped("it lay there at the watch's first start (existing)".to_owned());
+    for view in [open_run(old()), complete_run(old()), endless(old())] {
+        let assembled = only(&manifest, &view);
+        assert_eq!((assembled.standing, assembled.in_time), (skipped.clone(), None));
+        assert_eq!(assembled.sample.slots.len(), 2);
+    }
+    let half_new = vec![existing("a_R1.fastq.gz"), file("a_R2.fastq.gz")];
+    assert_eq!(ready(&manifest, &endless(half_new)).slots.len(), 2);
+}
+
+#[test]
+fn a_file_that_changes_after_the_marker_holds_back_the_whole_run_folder() {
+    let manifest = manifest(PAIRS);
+    let mut files = vec![file("a_R1.fastq.gz"), changing("b_R1.fastq.gz", 10), changing("c_R1.fastq.gz", 25)];
+    let run = complete_run(files.clone());
+    let samples = samples(&manifest, &run);
+    let waiting = |reason: &str| Standing::Waiting(reason.to_owned());
+    let standings: Vec<_> = samples.iter().map(|a| (a.standing.clone(), a.in_time.unwrap().as_secs())).collect();
+    assert_eq!(
+        standings,
+        [
+            (waiting("2 files have not settled yet, b_R1.fastq.gz among them"), 20),
+            (waiting("b_R1.fastq.gz has not settled yet"), 20),
+            (waiting("c_R1.fastq.gz has not settled yet"), 20),
+        ]
+    );
+    // In a drop folder the others matter to nobody.
+    files.push(file("done"));
+    let samples = self::samples(&paired("auto"), &view("drop", "", files, 0, &marker()));
+    assert_eq!(samples[0].standing, Standing::Ready);
+    assert_eq!(samples[1].standing, waiting("b_R1.fastq.gz has not settled yet"));
+}
+
+#[test]
+fn what_no_rule_takes_holds_nothing_back() {
+    let run = complete_run(vec![file("a_R1.fastq.gz"), changing("Logs/run.log", 0)]);
+    ready(&manifest(PAIRS), &run);
+}
+
+#[test]
+fn the_time_is_told_exactly_when_only_time_is_missing() {
+    let manifest = manifest(PAIRS);
+    let quiet = Condition::Quiet(Duration::from_secs(600));
+    let run = |files, quiet_for, condition: &Condition| view("run1", "run1", files, quiet_for, condition);
+    let both = |ago| vec![changing("a_R1.fastq.gz", ago), file("a_R2.fastq.gz")];
+    waits(&manifest, &run(both(10), 580, &quiet), "quiet for 9m 40s of 10m", Some(20));
+    waits(&manifest, &run(both(10), 595, &quiet), "quiet for 9m 55s of 10m", Some(20));
+    waits(&manifest, &run(both(10), 0, &marker()), "waiting for the marker done", None);
+    let any = Condition::Any(vec![marker(), quiet.clone()]);
+    let reason = "waiting for the marker done, or quiet for 5m of 10m";
+    waits(&manifest, &run(both(10), 300, &any), reason, Some(300));
+    let drop_folder = endless(vec![changing("a_R1.fastq.gz", 10), changing("a_R2.fastq.gz", 5)]);
+    waits(&manifest, &drop_folder, "2 files are still changing: a_R1.fastq.gz, a_R2.fastq.gz", Some(25));
+    // Another sample's file must settle, too, before the run is taken.
+    let mut files = vec![file("a_R1.fastq.gz"), changing("b_R1.fastq.gz", 0)];
+    let times = |files: Vec<FileView>| -> Vec<_> {
+        let samples = samples(&manifest, &run(files, 595, &quiet));
+        samples.into_iter().map(|assembled| assembled.in_time.map(|time| time.as_secs())).collect()
+    };
+    assert_eq!(times(files.clone()), [Some(30), Some(30)]);
+    // Of a mate, nobody knows whether it comes.
+    files.push(changing("c_R2.fastq.gz", 0));
+    assert_eq!(times(files), [Some(30), Some(30), None]);
+}
+
+#[test]
+fn a_run_with_a_blind_spot_waits_for_a_person() {
+    let run = complete_run(files(&["a_R1.fastq.gz"])).with_unreadable(vec!["2026/run1/Data".into()]);
+    waits(&manifest(PAIRS), &run, "cannot read 2026/run1/Data; make it readable to the agent, or ignore it", None);
+}
+
+#[test]
+fn every_file_of_a_data_rule_is_an_upload_of_its_own() {
+    let manifest = manifest(
+        "version: 1\nrules:\n\
+         - {name: reports, match: 'Reports/{report}.html', data: {filename: '{run}_{report}.html', data_type: report}}\n\
+         - {name: rest, match: '{lane}/{read}/*', data: {}}\n",
+    );
+    let run = complete_run(files(&["Reports/a b.html", "Reports/c.html", "1/1/x y.txt", "2/1/z", "1/2/q"]));
+    let samples = samples(&manifest, &run);
+    let data: Vec<_> = samples
+        .iter()
+        .map(|assembled| {
+            assert_eq!(assembled.standing, Standing::Ready);
+            let [slot] = assembled.sample.slots.as_slice() else { panic!("one slot") };
+            assert_eq!((slot.key.as_str(), &slot.filename), ("data", &assembled.sample.key.name));
+            assert_eq!(assembled.sample.key.kind, Kind::Data);
+            (slot.filename.as_str(), below_run(slot).remove(0), assembled.sample.target.clone())
+        })
+        .collect();
+    let report = || Target::Data { data_type: Some("report".to_owned()), is_directory: false };
+    let other = || Target::Data { data_type: None, is_directory: false };
+    let expected = [
+        ("q", "1/2/q".to_owned(), other()),
+        ("run1_a_b.html", "Reports/a b.html".to_owned(), report()),
+        ("run1_c.html", "Reports/c.html".to_owned(), report()),
+        ("x_y.txt", "1/1/x y.txt".to_owned(), other()),
+        ("z", "2/1/z".to_owned(), other()),
+    ];
+    assert_eq!(data, expected);
+}
+
+#[test]
+fn two_generic_files_of_one_name_block() {
+    let manifest = manifest("version: 1\nrules: [{name: all, match: '**', data: {}}]");
+    is_blocked(
+        &manifest,
+        &endless(files(&["x/log.txt", "y/log.txt"])),
+        "two groups of files come out with the name log.txt: x/log.txt (rule all) and y/log.txt (rule all); capture \
+         what tells them apart and use it in the name",
+    );
+}
+
+#[test]
+fn what_no_rule_takes_is_left_out_with_the_manifests_reason() {
+    let manifest = manifest(&PAIRS.replace("sample: {", "where: { sample: \"RNA_*\" }\n    sample: {"));
+    let view = open_run(files(&["DNA_1_R1.fastq.gz", "x.txt"]));
+    assert!(samples(&manifest, &view).is_empty());
+    let expected =
+        [("DNA_1_R1.fastq.gz", "no rule matches; nearest: pairs (where: sample)"), ("x.txt", "no rule matches")]
+            .map(|(path, reason)| (format!("/data/watch/run1/{path}"), reason.to_owned()));
+    assert_eq!(left_out(&manifest, &view), expected);
+}
+
+#[test]
+fn a_name_that_is_not_utf8_is_taken_and_two_that_look_alike_are_kept_apart() {
+    let manifest = manifest(PAIRS);
+    let strange = |bytes: &[u8]| file(OsStr::from_bytes(bytes));
+    let pair = vec![strange(b"a\xff_R1.fastq.gz"), strange(b"a\xff_R2.fastq.gz")];
+    let sample = ready(&manifest, &endless(pair.clone()));
+    assert_eq!((sample.key.name.as_str(), sample.slots[0].filename.as_str()), ("a_", "a__R1.fastq.gz"));
+    assert_eq!(sample.slots[0].parts[0].path, pair[0].path, "the bytes of the path are kept");
+
+    let alike = complete_run(vec![strange(b"a\xfe_R1.fastq.gz"), strange(b"a\xff_R1.fastq.gz")]);
+    let reason = "two files claim reads1: a\\xfe_R1.fastq.gz and a\\xff_R1.fastq.gz; remove one, or capture what tells \
+                  them apart (a lane, a part, a folder)";
+    is_blocked(&manifest, &alike, reason);
+    let data = self::manifest("version: 1\nrules: [{name: all, match: 'x/*', data: {}}]");
+    let alike = endless(vec![strange(b"x/\xfe"), strange(b"x/\xff")]);
+    let reason = "two groups of files come out with the name _: x/\\xfe (rule all) and x/\\xff (rule all); capture what \
+                  tells them apart and use it in the name";
+    is_blocked(&data, &alike, reason);
+}
+
+#[test]
+fn runs_of_one_name_in_two_folders_are_two_runs() {
+    let pair = || files(&["a_R1.fastq.gz", "a_R2.fastq.gz"]);
+    let [one, two] = ["x/run1", "y/run1"]
+        .map(|folder| ready(&manifest(PAIRS), &view("run1", folder, pair(), 0, &Condition::Settled)).key);
+    assert_ne!(one, two);
+    assert_eq!(one.run, "x/run1");
+}

@@ -1,0 +1,119 @@
+//! Files that change while they are uploaded: nothing of it becomes a sample, until they have settled anew.
+
+mod support;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use flow_ingest::sandbox::{Fault, On};
+use support::{Facility, PAIR, Setup, bytes, each_at_once, only, read_name, touch, until};
+
+type Change = fn(&Path);
+
+fn changes() -> Vec<(&'static str, Change)> {
+    vec![
+        ("grows", |path| fs::File::options().append(true).open(path).unwrap().write_all(b"more").unwrap()),
+        ("is replaced by another of its size", |path| {
+            let new = path.with_extension("tmp");
+            let mut other = bytes(fs::metadata(path).unwrap().len());
+            other.reverse();
+            fs::write(&new, other).unwrap();
+            fs::rename(new, path).unwrap();
+        }),
+        ("is touched", |path| touch(path)),
+        ("is truncated", |path| fs::File::options().write(true).open(path).unwrap().set_len(7_000).unwrap()),
+    ]
+}
+
+/// Where the upload is held while the file changes.
+type Hold = (&'static str, fn() -> Fault);
+
+fn holds() -> [Hold; 4] {
+    [
+        ("at the first chunk", || Fault::on(On::FirstChunk).nth(1)),
+        ("at the last chunk of reads1", || Fault::on(On::LastChunk).nth(1)),
+        ("at the lookup of reads1", || Fault::on(On::DataLookup).nth(1)),
+        ("at the chunk before the sample's last", || Fault::on(On::MiddleChunk).of_file(read_name("S1", 2)).nth(1)),
+    ]
+}
+
+fn facility() -> impl Future<Output = Facility> {
+    Facility::with(Setup { request_timeout: "5s", ..Setup::default() }, |_| {})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changes_before_the_last_chunk_is_uploaded_once_as_it_is_in_the_end() {
+    let mut cases = Vec::new();
+    for (hold, fault) in holds() {
+        for (change, how) in changes() {
+            for read in [1, 2] {
+                cases.push((format!("reads{read} {change} {hold}"), (fault, how, read)));
+            }
+        }
+    }
+    each_at_once(16, cases, |(fault, change, read)| async move {
+        let facility = facility().await;
+        facility.add("S1", &PAIR);
+        facility.sandbox.faults().add(fault().delay(Duration::from_millis(400)));
+        let changed = async {
+            until("the upload is held", || facility.sandbox.faults().fired() == 1).await;
+            change(&facility.read("S1", read));
+        };
+        let (ended, ()) = tokio::join!(facility.once(), changed);
+        facility.check_all_done(&ended).await;
+        let finals = facility
+            .chunks()
+            .into_iter()
+            .filter(|chunk| chunk.field("is_last") == Some("true") && chunk.field("is_last_sample") == Some("true"));
+        assert_eq!(finals.count(), 1, "the last chunk of what changed never left");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_vanishes_is_waited_for() {
+    let mut cases = Vec::new();
+    for (hold, fault) in holds() {
+        for read in [1, 2] {
+            cases.push((format!("reads{read} {hold}"), (fault, read)));
+        }
+    }
+    each_at_once(8, cases, |(fault, read)| async move {
+        let facility = facility().await;
+        facility.add("S1", &PAIR);
+        facility.sandbox.faults().add(fault().delay(Duration::from_millis(400)));
+        let (path, away) = (facility.read("S1", read), facility.path("away"));
+        let moved = async {
+            until("the upload is held", || facility.sandbox.faults().fired() == 1).await;
+            fs::rename(&path, &away).unwrap();
+        };
+        let (ended, ()) = tokio::join!(facility.once(), moved);
+        let sample = only(&ended.snapshot);
+        assert_eq!(sample.state, "waiting", "{sample:?}");
+        facility.check_samples(&["S1"]).await;
+        fs::rename(&away, &path).unwrap();
+        let ended = facility.once().await;
+        facility.check_all_done(&ended).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changes_after_the_last_chunk_left_is_told_and_not_sent_again() {
+    let facility = facility().await;
+    facility.add("S1", &PAIR);
+    facility.sandbox.faults().add(Fault::on(On::FinalChunk).delay(Duration::from_millis(400)));
+    let agent = facility.agent().await;
+    let script = async {
+        until("the last chunk is on its way", || facility.sandbox.faults().fired() == 1).await;
+        touch(&facility.read("S1", 1));
+        let is_told = || agent.snapshot("running").unwrap().samples[0].changed;
+        until("the change is told", is_told).await;
+    };
+    agent.run(flow_ingest::agent::Mode::Service, script).await.unwrap();
+    assert_eq!(only(&agent.snapshot("stopped").unwrap()).state, "done");
+    facility.check_samples(&[]).await;
+    facility.check_wire(&[]);
+}
