@@ -36,6 +36,7 @@ fn world() -> World {
                 slot: read.to_owned(),
                 filename: filename.clone(),
                 bytes: bytes.len() as u64,
+                sent: 0,
                 data_id: None,
                 parts: Vec::new(),
                 sha256: Some(sha256(bytes.as_bytes())),
@@ -82,6 +83,7 @@ fn status(name: &str, state: &str, reason: Option<&str>) -> SampleStatus {
         name: name.to_owned(),
         state: state.to_owned(),
         reason: reason.map(str::to_owned),
+        blocked_by: None,
         adopted: false,
         bytes: 0,
         sent: 0,
@@ -90,6 +92,7 @@ fn status(name: &str, state: &str, reason: Option<&str>) -> SampleStatus {
         next_try: None,
         sample_id: None,
         changed: false,
+        warnings: None,
         files: Vec::new(),
     }
 }
