@@ -8,7 +8,7 @@ use clap::Args;
 use super::Globals;
 use super::exit::CommandError;
 use crate::config::{self, Config, FlowSettings};
-use crate::flow::{Client, CredentialSource};
+use crate::flow::{Client, CredentialSource, CredentialsError, Error};
 
 /// Names the API in the environment, as for the platform's own CLI.
 const URL_VARIABLE: &str = "FLOW_API_URL";
@@ -109,6 +109,27 @@ impl Connection {
         };
         logged_in.await.map_err(CommandError::LogIn)?;
         Ok(client)
+    }
+
+    /// A client with credentials that nobody has tested: for requests that Flow refuses without good ones.
+    ///
+    /// # Errors
+    /// Credentials that are missing, cannot be read, or bring no token.
+    pub async fn with_credentials(&self) -> Result<Client, CommandError> {
+        let client = self.flow.client()?;
+        self.flow.credentials.log_in(&client).await.map_err(CommandError::LogIn)?;
+        Ok(client)
+    }
+
+    /// Likewise, but nobody's where there are no credentials: for what is open to everyone.
+    ///
+    /// # Errors
+    /// Credentials that cannot be read, or bring no token.
+    pub async fn with_credentials_if_any(&self) -> Result<Client, CommandError> {
+        match self.with_credentials().await {
+            Err(CommandError::LogIn(Error::Credentials(CredentialsError::Missing))) => Ok(self.flow.client()?),
+            client => client,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::agent::AgentError;
 use crate::agent::by_hand::{ByHandError, GivenError};
 use crate::config::ConfigError;
-use crate::flow::{self, ErrorKind, FileError};
+use crate::flow::{self, ApiError, ErrorKind, FileError};
 use crate::journal::JournalError;
 use crate::sandbox;
 use crate::status::SocketError;
@@ -59,6 +59,9 @@ pub(super) enum CommandError {
     /// A value that Flow would refuse.
     #[error("{0}")]
     Invalid(String),
+    /// Something that Flow does not have.
+    #[error("{0}")]
+    Missing(String),
     #[error(transparent)]
     ByHand(#[from] ByHandError),
     #[error(transparent)]
@@ -71,6 +74,7 @@ impl CommandError {
             Self::Config(_) | Self::Init(_) | Self::Input(_) | Self::Given(_) => Exit::Usage,
             Self::ByHand(ByHandError::OtherServer { .. } | ByHandError::NotOurs { .. }) => Exit::Usage,
             Self::Invalid(_) => Exit::Invalid,
+            Self::Missing(_) => Exit::NotFound,
             // Credentials that Flow refuses as a bad request are refused credentials.
             Self::LogIn(error) if error.status().is_some_and(|status| matches!(status, 400 | 403 | 422)) => {
                 Exit::Authentication
@@ -93,9 +97,22 @@ impl CommandError {
         let exit = self.exit();
         eprintln!("flow-ingest: {self}");
         if is_json {
-            super::output::json(&serde_json::json!({ "version": 1, "error": self.to_string(), "exit": exit as u8 }));
+            let mut document = serde_json::json!({ "version": 1, "error": self.to_string(), "exit": exit as u8 });
+            if let Some(answer) = self.answer() {
+                document["status"] = answer.status.into();
+                document["body"] = answer.body.clone().unwrap_or_default();
+            }
+            super::output::json(&document);
         }
         exit
+    }
+
+    /// What Flow answered, where that is the error.
+    fn answer(&self) -> Option<&ApiError> {
+        match self {
+            Self::LogIn(error) | Self::Flow(error) => error.api(),
+            _ => None,
+        }
     }
 }
 

@@ -3,16 +3,23 @@
 //! Results go to stdout (with `--json` as one document), logs and progress to stderr. The exit codes are those of the
 //! platform's own CLI.
 
+mod annotation_template;
+mod api;
 mod bars;
 mod batch_template;
 mod check;
 mod connection;
 mod demo;
 mod exit;
+mod import;
+mod import_status;
 pub mod init;
+mod list;
 mod logging;
+mod login;
 mod output;
 mod plan;
+mod prompt;
 mod run;
 mod sandbox;
 mod status;
@@ -69,10 +76,22 @@ enum Command {
     Plan,
     /// Show what became of every sample, from the running service or from the state folder
     Status(status::Arguments),
+    /// Ask for a token or a password, test it, and store the token
+    Login(login::Arguments),
+    /// What Flow has to choose from, as a manifest names it
+    List(list::Arguments),
     /// Upload by hand, through the same journal: run again, it resumes
     Upload(Box<upload::Arguments>),
     /// Write an empty sheet for upload batch
     BatchTemplate(batch_template::Arguments),
+    /// Write an empty annotation sheet for upload multiplexed
+    AnnotationTemplate(annotation_template::Arguments),
+    /// Import samples from public archives by the accessions in a CSV sheet
+    Import(import::Arguments),
+    /// Show how far an import has got
+    ImportStatus(import_status::Arguments),
+    /// Any request of the API, and its answer as it was sent
+    Api(api::Arguments),
     /// Write a commented config and manifest to start from
     Init {
         /// Where to write them
@@ -111,8 +130,14 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Check(arguments) => check::execute(arguments, &globals).await,
         Command::Plan => plan::execute(&globals).await,
         Command::Status(arguments) => status::execute(arguments, &globals).await,
+        Command::Login(arguments) => login::execute(arguments, &globals).await,
+        Command::List(arguments) => list::execute(arguments, &globals).await,
         Command::Upload(arguments) => upload::execute(*arguments, &globals).await,
         Command::BatchTemplate(arguments) => batch_template::execute(arguments, &globals).await,
+        Command::AnnotationTemplate(arguments) => annotation_template::execute(arguments, &globals).await,
+        Command::Import(arguments) => import::execute(arguments, &globals).await,
+        Command::ImportStatus(arguments) => import_status::execute(arguments, &globals).await,
+        Command::Api(arguments) => api::execute(arguments, &globals).await,
         Command::Init { dir } => init::execute(&dir, &globals),
         Command::Sandbox(arguments) => sandbox::execute(arguments, &globals).await,
         Command::Demo(arguments) => demo::execute(arguments, &globals).await,

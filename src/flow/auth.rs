@@ -79,7 +79,7 @@ pub enum CredentialsError {
     /// None of the places has any.
     #[error(
         "cannot log in: no credentials; set flow.credentials in the config, FLOW_API_TOKEN or FLOW_TOKEN_FILE, \
-         or put a token into ~/.config/flow/api-token"
+         or put a token into ~/.config/flow/api-token, as flow-ingest login does"
     )]
     Missing,
 }
@@ -92,6 +92,24 @@ impl CredentialSource {
             Self::Password { password_file, .. } => Some(password_file.clone()),
             Self::Environment if env_token().is_some() => None,
             Self::Environment => default_token_file(),
+        }
+    }
+
+    /// Where a new token belongs, be there a file or not: the one that is named here or by `FLOW_TOKEN_FILE`, else
+    /// `~/.config/flow/api-token`. `None` where nobody names one and there is no home.
+    pub fn token_file(&self) -> Option<PathBuf> {
+        match self {
+            Self::TokenFile(path) => Some(path.clone()),
+            Self::Password { .. } | Self::Environment => named_token_file().or_else(home_token_file),
+        }
+    }
+
+    /// What goes before a token that lies in [`CredentialSource::token_file`], if anything does.
+    pub fn overrides_token_file(&self) -> Option<&'static str> {
+        match self {
+            Self::TokenFile(_) => None,
+            Self::Password { .. } => Some("the config logs in with a username and a password"),
+            Self::Environment => env_token().map(|_| "FLOW_API_TOKEN is set"),
         }
     }
 
@@ -124,11 +142,15 @@ fn env_token() -> Option<SecretString> {
 
 /// The token file of the environment: the one that is named, or the default one if it is there.
 fn default_token_file() -> Option<PathBuf> {
-    if let Some(named) = std::env::var_os("FLOW_TOKEN_FILE").filter(|path| !path.is_empty()) {
-        return Some(named.into());
-    }
-    let default = PathBuf::from(std::env::var_os("HOME")?).join(".config/flow/api-token");
-    default.exists().then_some(default)
+    named_token_file().or_else(|| home_token_file().filter(|path| path.exists()))
+}
+
+fn named_token_file() -> Option<PathBuf> {
+    std::env::var_os("FLOW_TOKEN_FILE").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+fn home_token_file() -> Option<PathBuf> {
+    Some(PathBuf::from(std::env::var_os("HOME")?).join(".config/flow/api-token"))
 }
 
 fn read_secret(what: &'static str, path: &Path) -> Result<SecretString, CredentialsError> {

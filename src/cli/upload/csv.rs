@@ -1,9 +1,13 @@
 //! Comma-separated values as spreadsheets write them (RFC 4180), with the row numbers that a spreadsheet shows: a
 //! blank line is a row, and a line end within quotes is none.
 
+use std::path::Path;
+
+use super::super::exit::CommandError;
+
 /// A row and its number; the first is 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CsvRow {
+pub(in super::super) struct CsvRow {
     pub number: usize,
     pub cells: Vec<String>,
 }
@@ -12,6 +16,33 @@ pub(super) struct CsvRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("row {0}: a quote is never closed; write a quote within a value twice, and put quotes around the value")]
 pub(super) struct Unclosed(usize);
+
+/// Reads the rows of a sheet that a person saved.
+///
+/// # Errors
+/// A file that cannot be read, or is no such sheet.
+pub(in super::super) fn read(path: &Path) -> Result<Vec<CsvRow>, CommandError> {
+    let cannot = |why: String| cannot_use(path, &why);
+    if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
+        return Err(cannot("it is no .csv file; save it from the spreadsheet as comma-separated values".to_owned()));
+    }
+    let bytes = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| cannot("it is not UTF-8; save it from the spreadsheet as \"CSV UTF-8\"".to_owned()))?;
+    parse(text.strip_prefix('\u{feff}').unwrap_or(&text)).map_err(|error| cannot(error.to_string()))
+}
+
+/// That a sheet is not one that can be used.
+pub(in super::super) fn cannot_use(path: &Path, why: &str) -> CommandError {
+    CommandError::Input(format!("cannot use the sheet {}: {why}", path.display()))
+}
+
+/// What separates the columns of a header that has no commas, where that can be told.
+pub(in super::super) fn other_separator(header: &[String]) -> Option<String> {
+    let [only] = header else { return None };
+    let separator = [';', '\t'].into_iter().find(|separator| only.contains(*separator))?;
+    Some(format!("its columns are separated by {separator:?}; save it as comma-separated values"))
+}
 
 /// Reads the rows. Line ends of any kind are taken.
 ///

@@ -3,7 +3,7 @@
 
 mod batch;
 mod checks;
-mod csv;
+pub(super) mod csv;
 mod data;
 mod multiplexed;
 mod render;

@@ -57,16 +57,8 @@ impl Problem {
 /// # Errors
 /// A file that is no such sheet.
 pub(super) fn read(path: &Path) -> Result<Vec<Row>, CommandError> {
-    let cannot = |why: String| CommandError::Input(format!("cannot use the sheet {}: {why}", path.display()));
-    let is_csv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-    if !is_csv {
-        return Err(cannot("it is no .csv file; save it from the spreadsheet as comma-separated values".to_owned()));
-    }
-    let bytes = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| cannot("it is not UTF-8; save it from the spreadsheet as \"CSV UTF-8\"".to_owned()))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let mut rows = csv::parse(text).map_err(|error| cannot(error.to_string()))?.into_iter();
+    let cannot = |why: String| csv::cannot_use(path, &why);
+    let mut rows = csv::read(path)?.into_iter();
     let header = rows.next().map(|row| header(row.cells)).transpose().map_err(cannot)?;
     let header = header.ok_or_else(|| cannot("it is empty".to_owned()))?;
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -83,10 +75,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<Row>, CommandError> {
 fn header(cells: Vec<String>) -> Result<Vec<String>, String> {
     let names: Vec<String> = cells.iter().map(|cell| cell.trim().to_owned()).collect();
     let has = |name: &str| names.iter().any(|column| column == name);
-    if let [only] = names.as_slice()
-        && let Some(separator) = [';', '\t'].into_iter().find(|separator| only.contains(*separator))
-    {
-        return Err(format!("its columns are separated by {separator:?}; save it as comma-separated values"));
+    if let Some(why) = csv::other_separator(&names) {
+        return Err(why);
     }
     let missing: Vec<_> = ["name", "reads1"].into_iter().filter(|name| !has(name)).collect();
     if !missing.is_empty() {

@@ -1,0 +1,89 @@
+//! `flow-ingest list …`: what Flow has to choose from. The first column is the word that a manifest or a command takes.
+
+mod metadata;
+
+use clap::{Args, Subcommand};
+
+use super::connection::{Connection, ConnectionArguments};
+use super::exit::{CommandError, Exit};
+use super::{Globals, bars, logging, output};
+use crate::flow::Client;
+use crate::status::columns;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Sample types
+    Types(ConnectionArguments),
+    /// Metadata attributes: what can be said of a sample, what must be, and in which words
+    Metadata(metadata::Arguments),
+    /// Organisms
+    Organisms(ConnectionArguments),
+    /// The account's own projects
+    Projects(ConnectionArguments),
+    /// Types of generic files
+    DataTypes(ConnectionArguments),
+}
+
+pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<Exit, CommandError> {
+    logging::start_with(globals.log_format, &bars::canvas(false), "warn");
+    let open = async |connection: &ConnectionArguments| -> Result<Client, CommandError> {
+        Connection::resolve(connection, globals)?.with_credentials_if_any().await
+    };
+    match arguments.what {
+        What::Types(connection) => {
+            let types = open(&connection).await?.samples().get_types().await?;
+            show(globals, "types", &types, ["TYPE", "NAME", "DESCRIPTION"], |one| {
+                [&one.identifier, &one.name, &one.description]
+            });
+        }
+        What::Metadata(arguments) => metadata::execute(arguments, globals).await?,
+        What::Organisms(connection) => {
+            let organisms = open(&connection).await?.samples().get_organisms().await?;
+            show(globals, "organisms", &organisms, ["ID", "NAME", "LATIN NAME"], |one| {
+                [&one.id, &one.name, &one.latin_name]
+            });
+        }
+        What::Projects(connection) => {
+            let client = Connection::resolve(&connection, globals)?.with_credentials().await?;
+            let projects = client.samples().get_owned_projects().collect_all().await?;
+            show(globals, "projects", &projects, ["ID", "NAME", "DESCRIPTION"], |one| {
+                [&one.id, &one.name, &one.description]
+            });
+        }
+        What::DataTypes(connection) => {
+            let types = open(&connection).await?.data().get_data_types().await?;
+            show(globals, "data_types", &types, ["TYPE", "NAME", "DESCRIPTION"], |one| {
+                [&one.identifier, &one.name, &one.description]
+            });
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Shows a list as a table, or as a document with the list under `key`.
+fn show<T: serde::Serialize, const N: usize>(
+    globals: &Globals,
+    key: &str,
+    list: &[T],
+    header: [&str; N],
+    cells: impl Fn(&T) -> [&String; N],
+) {
+    if globals.json {
+        return output::json(&serde_json::json!({ "version": 1, key: list }));
+    }
+    let rows = list.iter().map(|one| cells(one).map(|text| output::cell(text)));
+    let table = columns(std::iter::once(header.map(str::to_owned)).chain(rows).collect());
+    output::line(table.trim_end());
+}
+
+/// That Flow does not know a sample type, and what it knows.
+pub(super) fn unknown_type(sample_type: &str, known: &[crate::flow::SampleType]) -> CommandError {
+    let known: Vec<_> = known.iter().map(|known| output::cell(&known.identifier)).collect();
+    CommandError::Missing(format!("Flow knows no sample type {sample_type:?}; it knows {}", known.join(", ")))
+}
