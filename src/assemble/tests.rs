@@ -238,7 +238,7 @@ fn never_leaves_reads2_out_and_says_which_rule_did() {
     let mut view = complete_run(vec![file("a_R1.fastq.gz"), changing("a_R2.fastq.gz", 0), file("b_R2.fastq.gz")]);
     assert_eq!(ready(&manifest, &view).slots.len(), 1, "what is left out holds nothing back");
     let reason = "rule pairs takes reads1 alone (paired: never)".to_owned();
-    let other = "no rule matches".to_owned();
+    let other = "it marks the run as complete (complete_when)".to_owned();
     let expected = [("a_R2.fastq.gz", &reason), ("b_R2.fastq.gz", &reason), ("done", &other)]
         .map(|(path, reason)| (format!("/data/watch/run1/{path}"), reason.clone()));
     assert_eq!(left_out(&manifest, &view), expected);
