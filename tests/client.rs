@@ -191,7 +191,7 @@ async fn imports_run_and_end() {
         metadata: vec![("purification_target".into(), "FUS".into())],
         ..SampleImportSpec::new("ERR1160845", "CLIP")
     };
-    let job = samples.import_samples(&[spec.clone()]).await.unwrap();
+    let job = samples.import_samples(std::slice::from_ref(&spec)).await.unwrap();
     assert_eq!((&job.status, job.accessions), (&ImportStatus::Running, vec!["ERR1160845".to_owned()]));
     let job = samples.get_import(&job.id).await.unwrap();
     assert!(job.status == ImportStatus::Completed && job.finished.is_some() && job.error.is_none());
