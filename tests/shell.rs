@@ -128,8 +128,10 @@ async fn a_password_brings_a_token_that_is_stored_where_it_was_named() {
     assert_eq!(document["token_file"], json!(file.canonicalize().unwrap()));
     let token = std::fs::read_to_string(&file).unwrap();
     assert!(token.starts_with("sandbox-access-"), "{token}");
-    assert!(!(ended.stdout + &ended.stderr).contains(token.trim()), "the token is a secret");
+    let said = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(!said.contains(token.trim()), "the token is a secret");
     assert_eq!(mode(&file), 0o600);
+    assert!(ended.stderr.contains("chmod g+r"), "a service may have lost it: {ended:?}");
     assert!(bench.path("link").is_symlink());
     let mut projects = bench.command(&["list", "projects"]);
     projects.env("FLOW_TOKEN_FILE", "etc/token");

@@ -48,6 +48,7 @@ async fn log_in(arguments: Arguments, globals: &Globals) -> Result<Exit, Command
         client.me().await
     };
     let me = tested.await.map_err(CommandError::LogIn)?;
+    let was_shared = file.metadata().is_ok_and(|former| former.mode() & 0o040 != 0);
     let file = store(&file, &token)
         .map_err(|error| CommandError::Input(format!("cannot store the token in {}: {error}", file.display())))?;
 
@@ -59,6 +60,13 @@ async fn log_in(arguments: Arguments, globals: &Globals) -> Result<Exit, Command
     } else {
         let name = me.username.or(me.id).map(|name| format!(" as {}", output::cell(&name))).unwrap_or_default();
         output::line(&format!("logged in to {base_url}{name}; the token is in {}", file.display()));
+    }
+    if was_shared {
+        eprintln!(
+            "flow-ingest: its group could read the file before, and cannot any more; if a service of that group needs \
+             it: chmod g+r {}",
+            file.display()
+        );
     }
     if let Some(reason) = credentials.overrides_token_file() {
         eprintln!("flow-ingest: the stored token is not used as long as {reason}");
