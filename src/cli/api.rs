@@ -93,7 +93,7 @@ impl Target {
                  and # within a path as %3F and %23"
             )));
         }
-        let mut url = reqwest::Url::parse("http://localhost").expect("it is an address");
+        let mut url = crate::flow::Url::parse("http://localhost").expect("it is an address");
         for pair in query {
             match pair.split_once('=') {
                 Some((key, value)) if !key.is_empty() => url.query_pairs_mut().append_pair(key, value),
