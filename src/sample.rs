@@ -55,6 +55,11 @@ impl SampleKey {
 pub struct SampleId(String);
 
 impl SampleId {
+    /// An id as a person types it. There need be no such sample.
+    pub fn typed(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -227,3 +227,48 @@ async fn a_single_run_that_flow_does_not_know_exits_with_3() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_flow_refused_is_tried_again_when_a_person_says_so() {
+    let facility = Facility::with_a_pair().await;
+    let refused = Fault::on(On::Chunk).answer(Reply::json(422, &json!({ "error": "The project is closed" }))).times(1);
+    facility.sandbox.faults().add(refused);
+    let ended = facility.once().await;
+    let id = only(&ended.snapshot).id.clone();
+    assert_eq!(only(&ended.snapshot).state, "blocked");
+    drop(ended);
+
+    let unknown = facility.output(&["retry", "nosuchsample"]).await;
+    assert_eq!(unknown.status.code(), Some(4), "{}", String::from_utf8_lossy(&unknown.stderr));
+    let retried = facility.output(&["retry", &id, "--json"]).await;
+    let words = String::from_utf8_lossy(&retried.stderr);
+    assert_eq!(retried.status.code(), Some(0), "{words}");
+    let document: Value = serde_json::from_slice(&retried.stdout).unwrap();
+    assert_eq!((&document["samples"][0]["id"], &document["samples"][0]["state"]), (&id.into(), &"queued".into()));
+    facility.check_all_done(&facility.once().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_running_service_takes_a_retry_of_a_whole_run() {
+    let facility = Facility::new().await;
+    for n in 0..3 {
+        facility.add(&format!("S{n}"), &PAIR);
+    }
+    facility.add("alone", &PAIR[..1]);
+    facility.sandbox.faults().add(Fault::on(On::FirstChunk).status(400).times(3));
+    let mut service = facility.start(&["run"]);
+    let status = || async {
+        let output = facility.output(&["status", "--json"]).await;
+        serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default()
+    };
+    while status().await["counts"]["blocked"] != 3 {}
+    let retried = facility.output(&["retry", "--run", "drop"]).await;
+    assert_eq!(retried.status.code(), Some(0), "{}", String::from_utf8_lossy(&retried.stderr));
+    while status().await["counts"]["done"] != 3 {}
+    let done = status().await["samples"].as_array().unwrap().iter().find(|s| s["name"] == "S0").unwrap()["id"].clone();
+    let again = facility.output(&["retry", done.as_str().unwrap()]).await;
+    assert_eq!(again.status.code(), Some(2), "what is done is not tried again");
+    service.terminate();
+    assert_eq!(service.ended().await.code(), Some(0));
+    facility.check_samples(&["alone"]).await;
+}

@@ -74,7 +74,8 @@ impl CommandError {
             Self::Config(_) | Self::Init(_) | Self::Input(_) | Self::Given(_) => Exit::Usage,
             Self::ByHand(ByHandError::OtherServer { .. } | ByHandError::NotOurs { .. }) => Exit::Usage,
             Self::Invalid(_) => Exit::Invalid,
-            Self::Missing(_) => Exit::NotFound,
+            Self::Missing(_) | Self::Socket(SocketError::Unknown { .. }) => Exit::NotFound,
+            Self::Socket(SocketError::Refused { .. }) => Exit::Usage,
             // Credentials that Flow refuses as a bad request are refused credentials.
             Self::LogIn(error) if error.status().is_some_and(|status| matches!(status, 400 | 403 | 422)) => {
                 Exit::Authentication

@@ -20,6 +20,7 @@ mod login;
 mod output;
 mod plan;
 mod prompt;
+mod retry;
 mod run;
 mod sandbox;
 mod status;
@@ -76,6 +77,8 @@ enum Command {
     Plan,
     /// Show what became of every sample, from the running service or from the state folder
     Status(status::Arguments),
+    /// Try samples again that are blocked, once what blocked them is mended
+    Retry(retry::Arguments),
     /// Ask for a token or a password, test it, and store the token
     Login(login::Arguments),
     /// What Flow has to choose from, as a manifest names it
@@ -130,6 +133,7 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Check(arguments) => check::execute(arguments, &globals).await,
         Command::Plan => plan::execute(&globals).await,
         Command::Status(arguments) => status::execute(arguments, &globals).await,
+        Command::Retry(arguments) => retry::execute(arguments, &globals).await,
         Command::Login(arguments) => login::execute(arguments, &globals).await,
         Command::List(arguments) => list::execute(arguments, &globals).await,
         Command::Upload(arguments) => upload::execute(*arguments, &globals).await,

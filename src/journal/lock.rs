@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::JournalError;
@@ -15,7 +15,8 @@ pub(super) struct Lock {
 impl Lock {
     pub fn take(state_dir: &Path) -> Result<Self, JournalError> {
         let error = |source| JournalError::Open { dir: state_dir.to_owned(), source };
-        fs::create_dir_all(state_dir).map_err(error)?;
+        // Names of samples are nobody else's business.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(error)?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

@@ -282,6 +282,26 @@ impl Journal {
         .await
     }
 
+    /// Tries samples again that a person has looked at: all of them or, when one cannot be, none.
+    ///
+    /// # Errors
+    /// [`JournalError::Unknown`] and [`JournalError::Misstep`] for one that cannot be tried again.
+    pub async fn retry(&self, ids: Vec<SampleId>) -> Result<Vec<Record>, JournalError> {
+        self.transact(move |transaction| {
+            let mut retried = Vec::new();
+            for sample in ids {
+                let old = transaction.record(&sample)?.ok_or(JournalError::Unknown { sample: sample.clone() })?;
+                let new = old.clone().retried().map_err(|misstep| JournalError::Misstep { sample, misstep })?;
+                retried.push((old, new));
+            }
+            for (old, new) in &retried {
+                transaction.put(Some(old), new.clone());
+            }
+            Ok(retried.into_iter().map(|(_, new)| new).collect())
+        })
+        .await
+    }
+
     /// Takes in that no rule makes these samples any more. `is_regrouped` says of a sample whether its files are still
     /// there, and belong to others now: then what was never sent is forgotten. Else it waits for its files.
     ///

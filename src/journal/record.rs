@@ -245,6 +245,18 @@ impl Record {
         }
     }
 
+    /// A person has looked, and wants another try: of what Flow refused or could not finish, from its beginning; of what
+    /// is retried anyway, now. What is blocked by what lies on disk is not a matter of trying.
+    pub fn retried(self) -> Result<Self, Misstep> {
+        let upload = match self.state {
+            State::Retrying { upload, .. } => Some(upload),
+            State::Blocked { by, .. } if by != Blocker::Assembly => None,
+            State::Blocked { .. } => return Err(Misstep { from: "blocked by what lies on disk", to: "queued" }),
+            other => return Err(Misstep { from: other.name(), to: "queued" }),
+        };
+        Ok(Self { state: State::Queued { upload }, ..self })
+    }
+
     /// Its files are no longer on disk. What is on its way finds that out by itself, and what is settled stays so.
     #[must_use]
     pub fn vanished(self) -> Self {

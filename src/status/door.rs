@@ -1,5 +1,5 @@
-//! Uploads by hand, handed over to the process that holds the state folder: over the socket alone, which only the
-//! owner of the folder can open. What is asked here is put into the journal like everything else.
+//! What a person tells the process that holds the state folder, uploads by hand and tries again: over the socket alone,
+//! which only the owner of the folder can open. What is asked here is put into the journal like everything else.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::serve::Source;
 use super::snapshot::SampleStatus;
 use super::socket::{Socket, SocketError};
-use crate::journal::Record;
+use crate::journal::{JournalError, Record};
 use crate::observation::Moment;
 use crate::sample::{BY_HAND, Fingerprint, Sample, SampleId, path_to_text};
 
@@ -34,7 +34,11 @@ pub struct HandedOver {
 
 /// The routes of the door, for the socket's router.
 pub(super) fn routes() -> Router<Source> {
-    Router::new().route("/identity", get(identity)).route("/uploads", post(submit)).route("/uploads/look", post(look))
+    Router::new()
+        .route("/identity", get(identity))
+        .route("/uploads", post(submit))
+        .route("/uploads/look", post(look))
+        .route("/retry", post(retry))
 }
 
 async fn identity(State(source): State<Source>) -> Json<Identity> {
@@ -67,6 +71,17 @@ async fn look(State(source): State<Source>, Json(ids): Json<Vec<SampleId>>) -> R
     let records: Result<Vec<_>, _> = ids.iter().filter_map(|id| source.journal.record(id).transpose()).collect();
     match records {
         Ok(records) => Json(handed_over(&source, &records)).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn retry(State(source): State<Source>, Json(ids): Json<Vec<SampleId>>) -> Response {
+    match source.journal.retry(ids).await {
+        Ok(records) => Json(handed_over(&source, &records)).into_response(),
+        Err(error @ JournalError::Unknown { .. }) => (StatusCode::NOT_FOUND, error.to_string()).into_response(),
+        Err(error @ JournalError::Misstep { .. }) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).into_response()
+        }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
@@ -107,6 +122,14 @@ impl Socket {
     /// When nobody answers there, or it cannot take them; then it took none.
     pub async fn hand_over(&self, samples: &[Sample]) -> Result<HandedOver, SocketError> {
         self.post("/uploads", &samples).await
+    }
+
+    /// Asks for another try of samples.
+    ///
+    /// # Errors
+    /// When nobody answers there, or one of them cannot be tried again; then none is.
+    pub async fn retry(&self, ids: &[SampleId]) -> Result<HandedOver, SocketError> {
+        self.post("/retry", &ids).await
     }
 
     /// Asks what became of uploads; those that are not known are left out.

@@ -19,9 +19,12 @@ const NAME: &str = "agent.sock";
 pub enum SocketError {
     #[error("cannot listen on {}: {source}", path.display())]
     Listen { path: PathBuf, source: std::io::Error },
-    /// It answered that it cannot take what was handed over.
-    #[error("the running agent cannot take the upload: {reason}")]
+    /// It answered that it cannot do what was asked.
+    #[error("the running agent cannot do that: {reason}")]
     Refused { reason: String },
+    /// It answered that it knows no such sample.
+    #[error("{reason}")]
+    Unknown { reason: String },
     #[error("cannot ask the running agent through {}: {reason}", path.display())]
     Ask { path: PathBuf, reason: String },
 }
@@ -90,6 +93,7 @@ impl Socket {
         let status = answer.status();
         let reason = answer.text().await.unwrap_or_default();
         match status.as_u16() {
+            404 => Err(SocketError::Unknown { reason }),
             422 => Err(SocketError::Refused { reason }),
             _ => Err(error(format!("{status} {reason}"))),
         }

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use bytesize::ByteSize;
 
+use crate::journal::Blocker;
+
 use super::snapshot::{STATES, SampleStatus, Snapshot};
 
 /// So many left out files are listed; the JSON has them all.
@@ -76,6 +78,9 @@ fn remark(sample: &SampleStatus) -> String {
             (None, Some(id)) => format!("data {id}"),
             (None, None) => String::new(),
         },
+        "blocked" if sample.blocked_by.is_some_and(|by| by != Blocker::Assembly) => {
+            format!("{}; then: flow-ingest retry {}", sample.reason.as_deref().unwrap_or_default(), sample.id)
+        }
         _ => sample.reason.clone().unwrap_or_default(),
     }
 }

@@ -224,32 +224,32 @@ pub enum UploadError<E> {
 pub enum Spoiled {
     /// What Flow stored is longer or shorter than the file.
     #[error(
-        "{filename} is on Flow as data {data_id} with {found} bytes, but has {expected}; look at it there, remove it, \
-         and release the sample"
+        "{filename} is on Flow as data {data_id} with {found} bytes, but has {expected}; look at it there, and \
+         remove it before it is sent again"
     )]
     WrongSize { filename: String, data_id: String, expected: u64, found: u64 },
     /// However often it was sent, it never became ready.
     #[error(
         "{filename} was begun anew {MOST_BEGINNINGS_ANEW} times and never became ready on Flow (last: {last}); ask \
-         Flow's operators, then release the sample"
+         Flow's operators before it is sent again"
     )]
     NeverReady { filename: String, last: String },
     /// The files are there, the sample is not.
     #[error(
         "{filename} is ready on Flow as data {data_id}, but Flow made no sample of it, even when told again; look at \
-         it there, then release the sample"
+         it there before it is sent again"
     )]
     InNoSample { filename: String, data_id: String },
     /// The sample is there without one of its files.
     #[error(
-        "{filename} is not in sample {sample_id} on Flow, which holds the sample's other file; look at it there, then \
-         release the sample"
+        "{filename} is not in sample {sample_id} on Flow, which holds the sample's other file; look at it there \
+         before it is sent again"
     )]
     NotInItsSample { filename: String, sample_id: String },
     /// Nobody can tell whether a file of one byte arrived.
     #[error(
         "{filename} has a single byte, and the answer to it was lost: Flow gave no id to ask about; look on Flow \
-         whether it is there, then skip or release the sample"
+         whether it is there before it is sent again"
     )]
     NoIdToAskAbout { filename: String },
     /// Nothing was sent.
