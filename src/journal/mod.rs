@@ -5,6 +5,7 @@
 //! acknowledges it. So two who change one sample never overwrite each other, and what a caller was told is true after
 //! a power cut. No type of the store leaves this room, and nothing is known here of watching or uploading.
 
+mod form;
 mod index;
 mod lock;
 mod record;
@@ -21,18 +22,16 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::observation::{Moment, Observation};
-use crate::sample::{Sample, SampleId, Standing, path_from_text, path_text, path_to_text};
+use crate::sample::{Sample, SampleId, Standing, path_from_text, path_text};
 
 pub use index::{Due, InFlight, Tally};
 pub use record::{Blocker, FileUpload, Misstep, Record, Sent, SentFile, Stage, State, Upload};
 
+use form::{StateValue, decode, encode, file_key, join, left_out_key, records, sample_key, state_key, watch_key};
 use index::Index;
 use lock::Lock;
 use store::{Store, Walk, Writes};
 use writer::{Transaction, Writer};
-
-/// The version that every value begins with.
-const VERSION: u8 = 1;
 
 /// The index is held for single operations that do not panic.
 const UNPOISONED: &str = "no one panics while holding the index";
@@ -395,82 +394,6 @@ impl Journal {
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
         self.shared.writer.transact(work).await
-    }
-}
-
-/// The state with what belongs to it, as it is stored. The sample itself lies beside it, since it is larger and never
-/// changes on the way.
-#[derive(Serialize, Deserialize)]
-struct StateValue {
-    first_seen: Timestamp,
-    #[serde(flatten)]
-    state: State,
-}
-
-impl StateValue {
-    fn of(record: &Record) -> Self {
-        Self { first_seen: record.first_seen, state: record.state.clone() }
-    }
-}
-
-fn records(store: &Store) -> impl Iterator<Item = Result<Record, JournalError>> + '_ {
-    let mut walk = Some(Walk::through(b"s"));
-    std::iter::from_fn(move || {
-        // One look for the sample and its state: what is forgotten in between would be a sample without one.
-        let look = store.look();
-        let (key, sample) = match look.next(walk.as_mut()?) {
-            Ok(entry) => entry?,
-            Err(error) => {
-                walk = None;
-                return Some(Err(error));
-            }
-        };
-        let id = String::from_utf8_lossy(&key[1..]).into_owned();
-        let state = look.get(&[b"t", &key[1..]].concat());
-        Some(state.and_then(|state| join(&id, &sample, state.as_deref())))
-    })
-}
-
-fn join(id: &str, sample: &[u8], state: Option<&[u8]>) -> Result<Record, JournalError> {
-    let missing = || JournalError::Record { key: id.to_owned(), reason: "it has no state".to_owned() };
-    let sample = decode(id, sample)?;
-    let StateValue { first_seen, state } = decode(id, state.ok_or_else(missing)?)?;
-    Ok(Record { sample, first_seen, state })
-}
-
-fn sample_key(id: &SampleId) -> Vec<u8> {
-    [b"s", id.as_str().as_bytes()].concat()
-}
-
-fn state_key(id: &SampleId) -> Vec<u8> {
-    [b"t", id.as_str().as_bytes()].concat()
-}
-
-fn watch_key(watch: &str) -> Vec<u8> {
-    [b"w", watch.as_bytes()].concat()
-}
-
-fn left_out_key(watch: &str, run: &str) -> Vec<u8> {
-    [b"l", watch.as_bytes(), b"\0", run.as_bytes()].concat()
-}
-
-/// The zero byte keeps the files of `a` apart from those of `ab`.
-fn file_key(watch: &str, path: &Path) -> Vec<u8> {
-    [b"f", watch.as_bytes(), b"\0", path_to_text(path).as_bytes()].concat()
-}
-
-fn encode(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
-    serde_json::to_writer(&mut bytes, value).expect("records have no maps with other keys than strings");
-    bytes
-}
-
-fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, JournalError> {
-    let error = |reason| JournalError::Record { key: key.to_owned(), reason };
-    match bytes.split_first() {
-        Some((&VERSION, json)) => serde_json::from_slice(json).map_err(|e| error(e.to_string())),
-        Some((version, _)) => Err(error(format!("its version is {version}, and this program knows {VERSION}"))),
-        None => Err(error("it is empty".to_owned())),
     }
 }
 

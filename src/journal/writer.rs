@@ -6,10 +6,11 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{oneshot, watch};
 
+use super::form::{StateValue, encode, join, sample_key, state_key};
 use super::index::Index;
 use super::record::Record;
 use super::store::{Store, Writes};
-use super::{JournalError, StateValue, UNPOISONED, encode, join, sample_key, state_key};
+use super::{JournalError, UNPOISONED};
 use crate::sample::{Sample, SampleId};
 
 /// So many changes share one commit at most.

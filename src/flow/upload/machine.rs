@@ -6,10 +6,9 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::remote::Remote;
-use super::schedule::AskSchedule;
 use super::{
     FileProgress, Finished, Host, MOST_BEGINNINGS_ANEW, Making, Outcome, Progress, Spoiled, Stage, Submission,
-    SubmissionFile, UploadError,
+    UploadError,
 };
 use crate::flow::boundaries::Boundaries;
 use crate::flow::chunk::{ChunkAnswer, ChunkFailure, ChunkRequest};
@@ -27,21 +26,19 @@ const ANNOTATION: usize = 0;
 const QUARANTINE: Duration = Duration::from_secs(5);
 /// The pause before a chunk is sent for the second time; it doubles with each further time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The pace at which a server is trusted to hash a file, in bytes a second.
-const HASHING_RATE: u64 = 50_000_000;
 
 /// A submission under way on a server.
 pub(super) struct Upload<'a, R, H> {
-    remote: &'a R,
-    submission: &'a Submission,
-    progress: Progress,
-    host: &'a mut H,
+    pub(super) remote: &'a R,
+    pub(super) submission: &'a Submission,
+    pub(super) progress: Progress,
+    pub(super) host: &'a mut H,
     /// When the answer to a chunk was lost last.
     lost_at: Option<Instant>,
 }
 
 /// Whether the machine goes on with the next step, or hands back to the caller.
-enum Step {
+pub(super) enum Step {
     GoOn,
     Return(Outcome),
 }
@@ -168,95 +165,8 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
         }
     }
 
-    /// Asks what became of a file whose last chunk has left.
-    async fn ask(
-        &mut self,
-        file: usize,
-        data_id: Option<String>,
-        asks: u32,
-        sent_again: bool,
-    ) -> Result<Step, UploadError<H::Error>> {
-        let Some(id) = data_id else { return self.ask_without_id(file).await };
-        let found = self.remote.find_file(&id).await.map_err(UploadError::Request)?;
-        let is_ready = match found {
-            Some(data) => {
-                self.check_size(file, &id, data.size)?;
-                if self.sample_closed_by(file).is_some() && self.progress.sample_id.is_none() {
-                    self.progress.sample_id = data.sample.map(|sample| sample.id);
-                }
-                true
-            }
-            None => false,
-        };
-        if is_ready && (self.sample_closed_by(file).is_none() || self.progress.sample_id.is_some()) {
-            self.set(file, Stage::Ready { data_id: id }).await?;
-            return Ok(Step::GoOn);
-        }
-
-        let schedule = AskSchedule::new(self.final_wait(file));
-        if let Some(pause) = schedule.pause_after(asks) {
-            self.set(file, Stage::Asking { data_id: Some(id), asks: asks + 1, sent_again }).await?;
-            return Ok(Step::Return(Outcome::AskLater(pause)));
-        }
-        // The time for asking is over. A sample may hold the file all the same: that would settle it.
-        if self.is_settled_elsewhere(file).await? {
-            return Ok(Step::GoOn);
-        }
-        let filename = self.name(file).to_owned();
-        match (is_ready, sent_again) {
-            (false, _) if self.progress.sample_id.is_some() => {
-                let last = "Flow named the sample, but never showed the file".to_owned();
-                Err(UploadError::Spoiled(Spoiled::NeverReady { filename, last }))
-            }
-            (false, _) => {
-                self.progress.files[file].abandoned.push(id);
-                self.begin_anew(file, &Error::lost("the last chunk", "the file did not become ready")).await
-            }
-            (true, false) => self.send_last_again(file, id, asks).await,
-            (true, true) => Err(UploadError::Spoiled(Spoiled::InNoSample { filename, data_id: id })),
-        }
-    }
-
-    /// A file of one byte whose answer was lost: there is no id to ask about. As the first of a sample's files it can
-    /// be sent again, since a file that no sample names harms nobody; as the last it cannot.
-    async fn ask_without_id(&mut self, file: usize) -> Result<Step, UploadError<H::Error>> {
-        let filename = self.name(file).to_owned();
-        if !self.is_final(file) {
-            return self.begin_anew(file, &Error::lost("the only chunk", "no id to ask about")).await;
-        }
-        Err(UploadError::Spoiled(Spoiled::NoIdToAskAbout { filename }))
-    }
-
-    /// Tells the server once more to close a file that is ready but became no sample. The bytes it ignores: they lie
-    /// below the recorded size.
-    async fn send_last_again(&mut self, file: usize, id: String, asks: u32) -> Result<Step, UploadError<H::Error>> {
-        if self.host.is_stopping() {
-            return Ok(Step::Return(Outcome::Stopped));
-        }
-        let boundaries = self.progress.files[file].boundaries;
-        let last = (0..).find(|n| boundaries.chunk(*n).is_last).expect("every file has a last chunk");
-        let bytes = self.read(file, last).await?;
-        self.host.before_final_chunk().await.map_err(UploadError::Host)?;
-        self.set(file, Stage::Asking { data_id: Some(id.clone()), asks: 0, sent_again: true }).await?;
-        match self.post(file, last, Some(&id), bytes).await {
-            Ok(answer) => {
-                self.progress.sample_id = answer.sample_id;
-                self.set(file, Stage::Asking { data_id: Some(id), asks: 0, sent_again: true }).await?;
-            }
-            Err(ChunkFailure::NotDone(error) | ChunkFailure::TooLarge(error)) => {
-                // The server was not told: that is still to come.
-                self.set(file, Stage::Asking { data_id: Some(id), asks, sent_again: false }).await?;
-                return Err(UploadError::Request(error));
-            }
-            Err(ChunkFailure::Unknown(error) | ChunkFailure::Broken(error)) => {
-                tracing::info!(file = self.name(file), %error, "closing the file again failed; asking about it");
-            }
-        }
-        Ok(Step::GoOn)
-    }
-
     /// Begins a file anew under a new id; what the server has of it stays there, unfinished, and becomes nothing.
-    async fn begin_anew(&mut self, file: usize, why: &Error) -> Result<Step, UploadError<H::Error>> {
+    pub(super) async fn begin_anew(&mut self, file: usize, why: &Error) -> Result<Step, UploadError<H::Error>> {
         let filename = self.name(file).to_owned();
         let progress = &mut self.progress.files[file];
         if progress.begun_anew == MOST_BEGINNINGS_ANEW {
@@ -315,13 +225,13 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
         false
     }
 
-    async fn read(&mut self, file: usize, n: u64) -> Result<Bytes, UploadError<H::Error>> {
+    pub(super) async fn read(&mut self, file: usize, n: u64) -> Result<Bytes, UploadError<H::Error>> {
         let chunk = self.progress.files[file].boundaries.chunk(n);
         self.host.read(file, chunk.offset, chunk.length).await.map_err(UploadError::Host)
     }
 
     /// Sends one chunk; a first or middle one is repeated while the failure is a passing one.
-    async fn post(
+    pub(super) async fn post(
         &mut self,
         file: usize,
         n: u64,
@@ -384,74 +294,23 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
     }
 
     /// The name of the sample that this file closes, if it closes one.
-    fn sample_closed_by(&self, file: usize) -> Option<&str> {
+    pub(super) fn sample_closed_by(&self, file: usize) -> Option<&str> {
         match &self.submission.making {
             Making::Sample { name } if self.is_final(file) => Some(name),
             _ => None,
         }
     }
 
-    /// Whether what was sent of this file has become what it was sent for after all, under this id or an earlier one:
-    /// then its stage is `Ready`.
-    async fn is_settled_elsewhere(&mut self, file: usize) -> Result<bool, UploadError<H::Error>> {
-        let progress = &self.progress.files[file];
-        let ids: Vec<_> = progress.abandoned.iter().cloned().chain(progress.data_id().map(str::to_owned)).collect();
-        if let Some(name) = self.sample_closed_by(file) {
-            let earlier = self.progress.files[..file].iter().filter_map(|f| f.data_id().map(str::to_owned));
-            let ours: Vec<_> = ids.iter().cloned().chain(earlier).collect();
-            let found = self.remote.find_sample(name, &ours).await.map_err(UploadError::Request)?;
-            let Some(sample) = found else { return Ok(false) };
-            let by_id = sample.files().find(|entry| ids.contains(&entry.id));
-            let Some(entry) = by_id.or_else(|| sample.files().find(|entry| entry.filename == self.name(file))) else {
-                let (filename, sample_id) = (self.name(file).to_owned(), sample.id);
-                return Err(UploadError::Spoiled(Spoiled::NotInItsSample { filename, sample_id }));
-            };
-            if let Some(found) = entry.size {
-                self.check_size(file, &entry.id, found)?;
-            }
-            let data_id = entry.id.clone();
-            self.progress.sample_id = Some(sample.id);
-            self.set(file, Stage::Ready { data_id }).await?;
-            return Ok(true);
-        }
-        for id in ids {
-            if let Some(data) = self.remote.find_file(&id).await.map_err(UploadError::Request)? {
-                self.check_size(file, &id, data.size)?;
-                self.set(file, Stage::Ready { data_id: id }).await?;
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Whether a file that is ready has all of its bytes and no others, as far as its size can tell.
-    fn check_size(&self, file: usize, data_id: &str, found: u64) -> Result<(), UploadError<H::Error>> {
-        let SubmissionFile { filename, size: expected } = &self.submission.files[file];
-        let is_unpacked = matches!(self.submission.making, Making::File { is_directory: true });
-        if found == *expected || is_unpacked {
-            return Ok(());
-        }
-        let (filename, data_id, expected) = (filename.clone(), data_id.to_owned(), *expected);
-        Err(UploadError::Spoiled(Spoiled::WrongSize { filename, data_id, expected, found }))
-    }
-
-    async fn set(&mut self, file: usize, stage: Stage) -> Result<(), UploadError<H::Error>> {
+    pub(super) async fn set(&mut self, file: usize, stage: Stage) -> Result<(), UploadError<H::Error>> {
         self.progress.files[file].stage = stage;
         self.host.store(&self.progress).await.map_err(UploadError::Host)
     }
 
-    fn is_final(&self, file: usize) -> bool {
+    pub(super) fn is_final(&self, file: usize) -> bool {
         file + 1 == self.submission.files.len()
     }
 
-    fn name(&self, file: usize) -> &str {
+    pub(super) fn name(&self, file: usize) -> &str {
         &self.submission.files[file].filename
-    }
-
-    fn final_wait(&self, file: usize) -> Duration {
-        self.submission.final_wait.unwrap_or_else(|| {
-            let hashing = Duration::from_secs(self.submission.files[file].size / HASHING_RATE);
-            self.remote.config().request_timeout * 2 + hashing
-        })
     }
 }

@@ -10,6 +10,7 @@
 //! [`advance`] goes on from a recorded [`Progress`], so a restart and a first start are the same call. It never
 //! waits for long: where only time can tell, it returns [`Outcome::AskLater`] and is called again.
 
+mod asking;
 mod machine;
 mod remote;
 mod schedule;

@@ -1,0 +1,91 @@
+//! What stands on disk: the key of each thing, and its value as versioned JSON.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::JournalError;
+use super::record::{Record, State};
+use super::store::{Store, Walk};
+use crate::sample::{SampleId, path_to_text};
+
+/// The version that every value begins with.
+const VERSION: u8 = 1;
+
+/// The state with what belongs to it, as it is stored. The sample itself lies beside it, since it is larger and never
+/// changes on the way.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StateValue {
+    pub first_seen: Timestamp,
+    #[serde(flatten)]
+    pub state: State,
+}
+
+impl StateValue {
+    pub fn of(record: &Record) -> Self {
+        Self { first_seen: record.first_seen, state: record.state.clone() }
+    }
+}
+
+pub(super) fn records(store: &Store) -> impl Iterator<Item = Result<Record, JournalError>> + '_ {
+    let mut walk = Some(Walk::through(b"s"));
+    std::iter::from_fn(move || {
+        // One look for the sample and its state: what is forgotten in between would be a sample without one.
+        let look = store.look();
+        let (key, sample) = match look.next(walk.as_mut()?) {
+            Ok(entry) => entry?,
+            Err(error) => {
+                walk = None;
+                return Some(Err(error));
+            }
+        };
+        let id = String::from_utf8_lossy(&key[1..]).into_owned();
+        let state = look.get(&[b"t", &key[1..]].concat());
+        Some(state.and_then(|state| join(&id, &sample, state.as_deref())))
+    })
+}
+
+pub(super) fn join(id: &str, sample: &[u8], state: Option<&[u8]>) -> Result<Record, JournalError> {
+    let missing = || JournalError::Record { key: id.to_owned(), reason: "it has no state".to_owned() };
+    let sample = decode(id, sample)?;
+    let StateValue { first_seen, state } = decode(id, state.ok_or_else(missing)?)?;
+    Ok(Record { sample, first_seen, state })
+}
+
+pub(super) fn sample_key(id: &SampleId) -> Vec<u8> {
+    [b"s", id.as_str().as_bytes()].concat()
+}
+
+pub(super) fn state_key(id: &SampleId) -> Vec<u8> {
+    [b"t", id.as_str().as_bytes()].concat()
+}
+
+pub(super) fn watch_key(watch: &str) -> Vec<u8> {
+    [b"w", watch.as_bytes()].concat()
+}
+
+pub(super) fn left_out_key(watch: &str, run: &str) -> Vec<u8> {
+    [b"l", watch.as_bytes(), b"\0", run.as_bytes()].concat()
+}
+
+/// The zero byte keeps the files of `a` apart from those of `ab`.
+pub(super) fn file_key(watch: &str, path: &Path) -> Vec<u8> {
+    [b"f", watch.as_bytes(), b"\0", path_to_text(path).as_bytes()].concat()
+}
+
+pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    serde_json::to_writer(&mut bytes, value).expect("records have no maps with other keys than strings");
+    bytes
+}
+
+pub(super) fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, JournalError> {
+    let error = |reason| JournalError::Record { key: key.to_owned(), reason };
+    match bytes.split_first() {
+        Some((&VERSION, json)) => serde_json::from_slice(json).map_err(|e| error(e.to_string())),
+        Some((version, _)) => Err(error(format!("its version is {version}, and this program knows {VERSION}"))),
+        None => Err(error("it is empty".to_owned())),
+    }
+}
