@@ -63,6 +63,18 @@ impl<R: Remote, H: Host> Upload<'_, R, H> {
         }
     }
 
+    /// Whether the files that were ready are still of the right size: work behind a lost answer may have come to one of
+    /// them since, and here it is not too late.
+    pub(super) async fn look_at_earlier_files(&mut self, file: usize) -> Result<(), UploadError<H::Error>> {
+        for earlier in 0..file {
+            let Some(id) = self.progress.files[earlier].data_id().map(str::to_owned) else { continue };
+            if let Some(data) = self.remote.find_file(&id).await.map_err(UploadError::Request)? {
+                self.check_size(earlier, &id, data.size)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A file of one byte whose answer was lost: there is no id to ask about. As the first of a sample's files it can
     /// be sent again, since a file that no sample names harms nobody; as the last it cannot.
     async fn ask_without_id(&mut self, file: usize) -> Result<Step, UploadError<H::Error>> {

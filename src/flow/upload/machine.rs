@@ -134,6 +134,9 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
                 return Ok(Step::Return(Outcome::Stopped));
             }
         }
+        if self.is_final(file) {
+            self.look_at_earlier_files(file).await?;
+        }
         // Read before anything is recorded: what cannot be read does not leave.
         let bytes = self.read(file, chunks).await?;
         if self.is_final(file) {
