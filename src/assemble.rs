@@ -185,7 +185,11 @@ impl Context<'_> {
         };
         if let Some((reason, in_time)) = waits {
             return match missing {
-                Some(missing) => (Standing::Waiting(format!("waiting for {}; {reason}", missing.what)), None),
+                Some(missing) => {
+                    // In a run that ends, time will tell: it is blocked then.
+                    let in_time = in_time.filter(|_| !missing.may_still_come);
+                    (Standing::Waiting(format!("waiting for {}; {reason}", missing.what)), in_time)
+                }
                 None => (Standing::Waiting(reason), in_time),
             };
         }

@@ -183,6 +183,30 @@ pub enum Standing {
     Skipped(String),
 }
 
+/// The fields of an upload itself, as Flow's endpoints name them.
+const UPLOAD_FIELDS: [&str; 14] = [
+    "filename",
+    "expected_file_size",
+    "is_last",
+    "data",
+    "blob",
+    "is_last_sample",
+    "previous_data",
+    "sample_name",
+    "sample_type",
+    "project",
+    "organism",
+    "data_type",
+    "is_directory",
+    "ignore_warnings",
+];
+
+/// Whether a metadata attribute of this name would be taken for something else: for a field of the upload itself, or,
+/// with a quote or a control character, for the end of its own name.
+pub fn is_reserved_attribute(name: &str) -> bool {
+    UPLOAD_FIELDS.contains(&name) || name.chars().any(|c| c == '"' || c.is_control())
+}
+
 /// The longest name, in bytes, that a file system or Flow is known to take.
 const LONGEST_NAME: usize = 255;
 

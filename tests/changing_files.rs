@@ -117,3 +117,27 @@ async fn a_file_that_changes_after_the_last_chunk_left_is_told_and_not_sent_agai
     facility.check_samples(&[]).await;
     facility.check_wire(&[]);
 }
+
+/// An unmounted share is no loss: what was acknowledged is not sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_that_goes_and_comes_back_costs_nothing_that_was_sent() {
+    let facility = facility().await;
+    facility.add("S1", &PAIR);
+    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay(Duration::from_millis(400)));
+    let agent = facility.agent().await;
+    let (share, away) = (facility.path("drop"), facility.path("away"));
+    let script = async {
+        until("the upload is held", || facility.sandbox.faults().fired() == 1).await;
+        fs::rename(&share, &away).unwrap();
+        let is_kept = || agent.snapshot("running").unwrap().samples.iter().any(|sample| sample.state == "retrying");
+        until("the upload is kept", is_kept).await;
+        let is_named = || agent.snapshot("running").unwrap().watches[0].condition.is_some();
+        until("the missing folder is named", is_named).await;
+        fs::rename(&away, &share).unwrap();
+        until("all is done", || agent.snapshot("running").unwrap().count("done") == 1).await;
+    };
+    agent.run(flow_ingest::agent::Mode::Service, script).await.unwrap();
+    facility.check_samples(&[]).await;
+    let firsts = facility.chunks().iter().filter(|chunk| chunk.field("data") == Some("")).count();
+    assert_eq!(firsts, 2, "each file was begun once");
+}

@@ -266,6 +266,20 @@ async fn what_a_bad_token_does_not_find_is_not_taken_for_missing() {
     .await;
 }
 
+/// A file is ready a moment before its size is recorded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_size_that_is_not_yet_recorded_is_asked_about_again() {
+    let facility = Facility::with_a_pair().await;
+    let early = Reply::json(200, &json!({ "id": "1", "filename": "early", "size": 3, "sample": null }));
+    // The first question about each file; between them the first one is looked at once more.
+    for nth in [1, 4] {
+        facility.sandbox.faults().add(Fault::on(On::DataLookup).nth(nth).answer(early.clone()));
+    }
+    let ended = facility.once().await;
+    facility.check_all_done(&ended).await;
+    facility.check_wire(&[]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_that_is_missing_on_flow_begins_the_file_anew() {
     let statuses = [400, 404, 500].map(|status| (format!("told as {status}"), status)).to_vec();

@@ -1,7 +1,7 @@
 //! One watch's news, on its way into the journal: remembered first, then assembled, then written down.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ use crate::sample::{SampleId, path_to_text};
 use crate::status::{Board, WatchStatus};
 use crate::watch::{News, RunView};
 
+/// So many left out files of a run are kept by name.
+const LEFT_OUT_KEPT: usize = 500;
 /// How long the folder gets to show what an upload has stumbled upon, before the same view is assembled again.
 const RECHECK: Duration = Duration::from_secs(2);
 
@@ -27,7 +29,9 @@ pub(super) struct Report {
     pub watch: String,
     /// Whether all of the folder has been seen since the start.
     pub is_scanned: bool,
-    /// Whether it cannot be looked at now.
+    /// Whether it can be looked at now.
+    pub is_reachable: bool,
+    /// What is wrong with it.
     pub condition: Option<String>,
     /// How long it takes, at the most, until samples that only time keeps back are ready; `None` when there are none.
     pub ready_in: Option<Duration>,
@@ -143,6 +147,8 @@ impl Assembler {
             let left_out: Vec<_> = left_out.into_iter().map(in_watch).collect();
             self.journal.set_left_out(&self.watch, "", &left_out).await?;
         }
+        // What is on record is sent once it has been looked at again, and not while its folder cannot be seen.
+        self.journal.admit(&self.watch, news.scanned && news.reachable);
         self.board.set_watch(WatchStatus {
             name: self.watch.clone(),
             mode: news.mode.to_owned(),
@@ -150,6 +156,7 @@ impl Assembler {
         });
         self.report.send_modify(|report| {
             report.is_scanned = news.scanned;
+            report.is_reachable = news.reachable;
             report.condition = news.condition;
         });
         self.show_ready_in(is_rechecking);
@@ -161,7 +168,7 @@ impl Assembler {
         for view in views {
             let Assembly { samples, left_out } = assemble(&self.watch, &self.manifest, &view);
             let run = assemble::run_key(&view);
-            let left_out: Vec<_> = left_out.into_iter().map(|(path, reason)| LeftOut { path, reason }).collect();
+            let left_out = kept(left_out, &self.root.join(&view.folder));
             self.journal.set_left_out(&self.watch, &run, &left_out).await?;
             match samples.iter().filter_map(|assembled| assembled.in_time).max() {
                 Some(wait) => self.ready_in.insert(view.folder.clone(), wait),
@@ -213,6 +220,20 @@ impl Assembler {
             tracing::info!(watch, mode, runs = news.runs.len(), left_out = news.left_out_count, "watching");
         }
     }
+}
+
+/// What of a run's left out files is kept by name; of the rest, how many there are. A run can have millions of files
+/// that are nobody's reads.
+fn kept(mut left_out: Vec<(PathBuf, String)>, folder: &Path) -> Vec<LeftOut> {
+    let more = left_out.len().saturating_sub(LEFT_OUT_KEPT);
+    left_out.truncate(LEFT_OUT_KEPT);
+    let mut kept: Vec<_> = left_out.into_iter().map(|(path, reason)| LeftOut { path, reason }).collect();
+    if more > 0 {
+        // Rounded, so that a run that grows by the second is not written down by the second.
+        let more = if more > 1000 { format!("more than {}", more / 1000 * 1000) } else { "up to 1000".to_owned() };
+        kept.push(LeftOut { path: folder.to_owned(), reason: format!("and {more} further files: no rule takes them") });
+    }
+    kept
 }
 
 /// One line for what a person would want to know.

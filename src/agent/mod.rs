@@ -4,6 +4,7 @@ mod assembler;
 pub mod by_hand;
 mod once;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::flow::{self, Client};
 use crate::journal::{Journal, JournalError};
+use crate::sample::BY_HAND;
 use crate::status::{self, Board, Identity, Snapshot, SocketError};
 use crate::upload::{Gate, Pool};
 use crate::watch;
@@ -146,8 +148,9 @@ impl Agent {
         mode: Mode,
         stop: &CancellationToken,
     ) -> Result<Vec<signal::Receiver<Report>>, AgentError> {
+        self.journal.admit_only(&[BY_HAND]);
         let (look_again, mut to_look_again) = mpsc::unbounded_channel::<String>();
-        let mut lookers = std::collections::HashMap::new();
+        let mut lookers = HashMap::new();
         let mut reports = Vec::new();
         for watched in &self.config.watches {
             let name = watched.watch.name.clone();
@@ -225,7 +228,8 @@ async fn show_gate(gate: Gate, board: Board, shutdown: CancellationToken) -> Res
 /// The agent's tasks, by name.
 #[derive(Default)]
 struct Tasks {
-    set: JoinSet<(String, Result<(), AgentError>)>,
+    set: JoinSet<Result<(), AgentError>>,
+    names: HashMap<tokio::task::Id, String>,
 }
 
 impl Tasks {
@@ -237,21 +241,22 @@ impl Tasks {
         task: impl Future<Output = Result<(), AgentError>> + Send + 'static,
     ) {
         let stop = stop.clone();
-        self.set.spawn(async move {
-            let ended = match task.await {
-                Ok(()) if !stop.is_cancelled() => Err(AgentError::Task { task: name.clone(), reason: None }),
+        let task_name = name.clone();
+        let handle = self.set.spawn(async move {
+            match task.await {
+                Ok(()) if !stop.is_cancelled() => Err(AgentError::Task { task: task_name, reason: None }),
                 ended => ended,
-            };
-            (name, ended)
+            }
         });
+        self.names.insert(handle.id(), name);
     }
 
     /// Waits for a task to fail.
     async fn first_to_end(&mut self) -> AgentError {
         loop {
-            match self.set.join_next().await {
+            match self.set.join_next_with_id().await {
                 Some(ended) => {
-                    if let Err(error) = outcome(ended) {
+                    if let Err(error) = self.outcome(ended) {
                         return error;
                     }
                 }
@@ -263,16 +268,20 @@ impl Tasks {
     /// Waits for all to end.
     async fn drain(&mut self) -> Result<(), AgentError> {
         let mut first = Ok(());
-        while let Some(ended) = self.set.join_next().await {
-            first = first.and(outcome(ended));
+        while let Some(ended) = self.set.join_next_with_id().await {
+            first = first.and(self.outcome(ended));
         }
         first
     }
-}
 
-fn outcome(ended: Result<(String, Result<(), AgentError>), tokio::task::JoinError>) -> Result<(), AgentError> {
-    match ended {
-        Ok((name, ended)) => ended.inspect_err(|error| tracing::error!(task = name, %error, "a task cannot go on")),
-        Err(panic) => Err(AgentError::Task { task: "unknown".to_owned(), reason: Some(panic.to_string()) }),
+    fn outcome(&mut self, ended: Ended) -> Result<(), AgentError> {
+        let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, _)| *id);
+        let task = self.names.remove(&id).unwrap_or_default();
+        match ended {
+            Ok((_, ended)) => ended.inspect_err(|error| tracing::error!(task, %error, "a task cannot go on")),
+            Err(panic) => Err(AgentError::Task { task, reason: Some(panic.to_string()) }),
+        }
     }
 }
+
+type Ended = Result<(tokio::task::Id, Result<(), AgentError>), tokio::task::JoinError>;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Ending;
 use super::assembler::Report;
-use crate::journal::{Journal, Tally};
+use crate::journal::{Due, Journal, Tally};
 use crate::upload::Gate;
 
 /// Time that is waited for, so that what is whole may settle or become quiet. A longer quiet time is for the next
@@ -44,10 +44,13 @@ impl<'a> Once<'a> {
         loop {
             let reports: Vec<Report> = self.reports.iter().map(|report| report.borrow().clone()).collect();
             let is_seen = reports.iter().all(|report| report.is_scanned || report.condition.is_some());
-            let is_ripening = reports.iter().any(|report| report.ready_in.is_some_and(|wait| wait <= PATIENCE));
-            let tally = self.journal.tally();
-            let open = |states: &[&str]| states.iter().filter_map(|s| tally.get(s)).map(|t| t.samples).sum::<usize>();
-            let is_over = is_seen && !is_ripening && open(&["queued", "uploading", "retrying"]) == 0;
+            let is_ripening = reports
+                .iter()
+                .any(|report| report.is_reachable && report.ready_in.is_some_and(|wait| wait <= PATIENCE));
+            // What belongs to a watch that cannot be seen now has no turn, and is not waited for.
+            let has_more = self.journal.next_due(None) != Due::Never;
+            let is_idle = self.journal.in_flight().is_empty();
+            let is_over = is_seen && !is_ripening && !has_more && is_idle;
             // Seen twice: a sample that an upload has just put back to waiting is not in the report yet.
             if is_over && was_over {
                 let unseen = reports.into_iter().filter(|report| !report.is_scanned).map(|report| report.watch);
@@ -57,8 +60,8 @@ impl<'a> Once<'a> {
             if let Some(closed) = self.gate.closed()
                 && closed.is_refused
                 && is_seen
-                && open(&["queued", "retrying"]) > 0
-                && open(&["uploading"]) == 0
+                && has_more
+                && is_idle
             {
                 return Ending::Refused { reason: closed.reason };
             }

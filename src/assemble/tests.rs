@@ -187,7 +187,7 @@ fn a_missing_mate_is_waited_for_by_name_until_the_run_is_complete_and_blocks_fro
     let manifest = paired("required");
     waits(&manifest, &open_run(alone()), "waiting for reads2; waiting for the marker done", None);
     let late = vec![changing("a_R1.fastq.gz", 10)];
-    waits(&manifest, &complete_run(late), "waiting for reads2; a_R1.fastq.gz has not settled yet", None);
+    waits(&manifest, &complete_run(late), "waiting for reads2; a_R1.fastq.gz has not settled yet", Some(20));
     is_blocked(&manifest, &complete_run(alone()), "reads2 is missing: the run is complete without it");
 }
 
@@ -520,9 +520,9 @@ fn the_time_is_told_exactly_when_only_time_is_missing() {
         samples.into_iter().map(|assembled| assembled.in_time.map(|time| time.as_secs())).collect()
     };
     assert_eq!(times(files.clone()), [Some(30), Some(30)]);
-    // Of a mate, nobody knows whether it comes.
+    // A mate that does not come by then blocks its sample.
     files.push(changing("c_R2.fastq.gz", 0));
-    assert_eq!(times(files), [Some(30), Some(30), None]);
+    assert_eq!(times(files), [Some(30), Some(30), Some(30)]);
 }
 
 #[test]

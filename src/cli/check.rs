@@ -10,7 +10,7 @@ use super::exit::{CommandError, Exit};
 use super::{Globals, bars, logging, output};
 use crate::agent::Agent;
 use crate::config::Config;
-use crate::flow::{Client, Me};
+use crate::flow::{Client, CredentialSource, Me};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -65,6 +65,11 @@ fn offline(config: &Config) -> Vec<Check> {
         checks.push(check(format!("watch {name}"), readable(&watched.watch.path)));
     }
     checks.push(check("state folder".to_owned(), writable(&config.state_dir)));
+    if let CredentialSource::TokenFile(file) | CredentialSource::Password { password_file: file, .. } =
+        &config.flow.credentials
+    {
+        checks.push(check("credentials".to_owned(), openable(file)));
+    }
     if let Some(limit) = number("/proc/sys/fs/inotify/max_user_watches") {
         let detail = format!("{limit} folders can be watched (fs.inotify.max_user_watches)");
         checks.push(Check { what: "limits".to_owned(), ok: true, detail });
@@ -81,6 +86,12 @@ fn readable(folder: &Path) -> Result<String, String> {
     fs::read_dir(folder).map(|_| folder.display().to_string()).map_err(|error| {
         format!("cannot read {}: {error}; make it, mount it, or give the agent read access", folder.display())
     })
+}
+
+fn openable(file: &Path) -> Result<String, String> {
+    fs::File::open(file)
+        .map(|_| file.display().to_string())
+        .map_err(|error| format!("cannot read {}: {error}; flow-ingest login writes it", file.display()))
 }
 
 /// Whether the state folder, or the one in which it will be made, can be written: by writing, since permissions tell

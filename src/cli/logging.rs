@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::LogFormat;
 
 /// What is logged unless `RUST_LOG` says otherwise.
-const DEFAULT_FILTER: &str = "warn,flow_ingest=info";
+const DEFAULT_FILTER: &str = "warn,notify=error,flow_ingest=info";
 
 /// Sets up logging for the process. Lines go around the bars, so that neither spoils the other.
 pub(super) fn start(format: LogFormat, bars: &MultiProgress) {
@@ -19,6 +19,8 @@ pub(super) fn start(format: LogFormat, bars: &MultiProgress) {
 /// Like [`start`], with another filter in place of the default.
 pub(super) fn start_with(format: LogFormat, bars: &MultiProgress, default_filter: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter));
+    // It logs cookies as they are, the one that renews the token among them.
+    let filter = filter.add_directive("cookie_store=off".parse().expect("the directive is a constant"));
     let lines = Lines(bars.clone());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines);
     // Set once a process; a second call in a test changes nothing.

@@ -58,6 +58,8 @@ pub(super) async fn execute(globals: &Globals) -> Result<Exit, CommandError> {
 /// What is known of samples and files already.
 #[derive(Default)]
 struct Known {
+    /// Whether a running service told it.
+    is_live: bool,
     remembered: HashMap<String, Remembered>,
     samples: HashMap<String, SampleStatus>,
 }
@@ -79,7 +81,10 @@ impl Known {
                 }
                 Snapshot::take(&journal, &Board::default(), "offline")?
             }
-            Err(JournalError::InUse { .. }) => ask(&config.state_dir).await?,
+            Err(JournalError::InUse { .. }) => {
+                known.is_live = true;
+                ask(&config.state_dir).await?
+            }
             Err(error) => return Err(error.into()),
         };
         known.samples = snapshot.samples.into_iter().map(|sample| (sample.id.clone(), sample)).collect();
@@ -90,7 +95,8 @@ impl Known {
     fn status(&self, assembled: crate::assemble::Assembled) -> SampleStatus {
         let id = assembled.sample.id();
         match self.samples.get(id.as_str()) {
-            Some(known) if !matches!(known.state.as_str(), "waiting" | "queued") => known.clone(),
+            // A running service has seen more than a single look can.
+            Some(known) if self.is_live || !matches!(known.state.as_str(), "waiting" | "queued") => known.clone(),
             _ => {
                 let record = Record::new(assembled.sample, assembled.standing, jiff::Timestamp::now());
                 SampleStatus::of(&record, Moment::now())
@@ -101,7 +107,11 @@ impl Known {
 
 /// The same view, as it will be if nothing changes: a single look cannot see that.
 fn as_if_settled(watched: &WatchConfig, view: RunView) -> RunView {
-    let files = view.files.into_iter().map(|file| FileView { settled: true, settles_in: None, ..file }).collect();
+    let files = view
+        .files
+        .into_iter()
+        .map(|file| FileView { settled: true, settles_in: None, unchanged_for: Duration::MAX, ..file })
+        .collect();
     let quiet = Duration::MAX;
     RunView::new(view.name, view.folder, view.captures, files, view.first_seen, quiet, &watched.watch.complete_when)
         .with_unreadable(view.unreadable)

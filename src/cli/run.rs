@@ -59,7 +59,9 @@ fn exit(ending: &Ending, snapshot: &Snapshot) -> Exit {
             Exit::Failure
         }
         Ending::Finished { unseen } if !unseen.is_empty() => Exit::Failure,
-        Ending::Finished { .. } if snapshot.count("blocked") > 0 => Exit::Failure,
+        Ending::Finished { .. } if ["blocked", "queued", "retrying"].iter().any(|state| snapshot.count(state) > 0) => {
+            Exit::Failure
+        }
         Ending::Finished { .. } => Exit::Success,
     }
 }

@@ -222,9 +222,16 @@ impl Client {
         let answer = self.send_with(&method, path, token, wait, &prepare).await?;
         if answer.status().as_u16() == 401 && self.refresh(generation).await {
             let (token, _) = self.token().await;
-            return accept(&method, path, self.send_with(&method, path, token, wait, &prepare).await?).await;
+            return self.accepted(&method, path, self.send_with(&method, path, token, wait, &prepare).await?).await;
         }
-        accept(&method, path, answer).await
+        self.accepted(&method, path, answer).await
+    }
+
+    /// The body of a refusal is short; one that stalls does not hold up the refusal.
+    async fn accepted(&self, method: &Method, path: &str, answer: Response) -> Result<Response, Error> {
+        let limit = self.inner.config.request_timeout;
+        let lost = |_| Error::lost(&format!("{method} {path}"), TIME_RAN_OUT);
+        tokio::time::timeout(limit, accept(method, path, answer)).await.map_err(lost)?
     }
 
     async fn send_with(
@@ -337,7 +344,11 @@ async fn read_token(method: &Method, path: &str, answer: Response) -> Result<Sec
     struct Answer {
         token: String,
     }
-    let answer: Answer = read_json(&format!("{method} {path}"), accept(method, path, answer).await?).await?;
+    let request = format!("{method} {path}");
+    // What cannot be read may be a token all the same: it is not quoted.
+    let answer: Answer = read_json(&request, accept(method, path, answer).await?).await.map_err(|error| {
+        if error.api().is_some() { error } else { Error::lost(&request, "the answer holds no token") }
+    })?;
     Ok(SecretString::from(answer.token))
 }
 

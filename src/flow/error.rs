@@ -248,6 +248,7 @@ impl ApiError {
             }
             None => error.message = excerpt(status, body),
         }
+        error.message = sober(&error.message);
         error
     }
 
@@ -321,6 +322,19 @@ impl fmt::Display for Detail {
 
 fn header(headers: &HeaderMap, name: reqwest::header::HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// A message as it can be shown and kept: on one line, without control characters, and of a bearable length.
+fn sober(message: &str) -> String {
+    const LONGEST: usize = 1000;
+    let words: Vec<_> =
+        message.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
+    let mut line = words.join(" ");
+    if let Some((cut, _)) = line.char_indices().nth(LONGEST) {
+        line.truncate(cut);
+        line.push('…');
+    }
+    line
 }
 
 /// `{"field": ["message", …]}` reads `field: message`; what has no such form is shown as JSON.

@@ -1,7 +1,7 @@
 //! What is asked all the time, kept in memory over what the journal holds and made anew at every start: whose turn it
 //! is, what is in flight, how many samples are in each state.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::time::Duration;
@@ -47,6 +47,8 @@ pub(super) struct Index {
     /// For each watch its samples that wait for their turn, in order, with the moment from which they may have it.
     queue: BTreeMap<String, BTreeMap<Place, Option<Moment>>>,
     places: HashMap<SampleId, (String, Place)>,
+    /// The watches whose samples may have their turn; `None`: all.
+    admitted: Option<BTreeSet<String>>,
     /// When the first sample of each run was put down: the age of the run.
     runs: HashMap<(String, String), Timestamp>,
     in_flight: BTreeMap<SampleId, InFlight>,
@@ -54,6 +56,8 @@ pub(super) struct Index {
     tally: BTreeMap<&'static str, Tally>,
     /// The sample that each file belongs to for good, by a hash of kind and path: it is on Flow, or on its way there.
     owners: HashMap<u64, SampleId>,
+    /// The other way round.
+    owned: HashMap<SampleId, Vec<u64>>,
 }
 
 impl Index {
@@ -91,14 +95,11 @@ impl Index {
     }
 
     fn put_owner(&mut self, record: &Record, id: &SampleId) {
-        let is_begun = record.state.is_begun();
-        for part in record.sample.parts() {
-            let place = ownership(record.sample.key.kind, &part.path);
-            if is_begun {
-                self.owners.insert(place, id.clone());
-            } else if self.owners.get(&place) == Some(id) {
-                self.owners.remove(&place);
-            }
+        if record.state.is_begun() {
+            let places = record.sample.parts().map(|part| ownership(record.sample.key.kind, &part.path));
+            let places: Vec<_> = places.collect();
+            self.owners.extend(places.iter().map(|place| (*place, id.clone())));
+            self.owned.insert(id.clone(), places);
         }
     }
 
@@ -110,6 +111,11 @@ impl Index {
     }
 
     pub fn remove(&mut self, id: &SampleId) {
+        for place in self.owned.remove(id).unwrap_or_default() {
+            if self.owners.get(&place) == Some(id) {
+                self.owners.remove(&place);
+            }
+        }
         self.in_flight.remove(id);
         if let Some((state, size)) = self.states.remove(id)
             && let Some(tally) = self.tally.get_mut(state)
@@ -129,8 +135,8 @@ impl Index {
     /// The sample whose turn it is: of the first watch after `last_watch` that has one due, the oldest run's first.
     pub fn next(&self, last_watch: Option<&str>, only: Option<&HashSet<SampleId>>, now: Moment) -> Option<SampleId> {
         let is_after = |name: &str| last_watch.is_some_and(|last| name > last);
-        let later = self.queue.iter().filter(|(name, _)| is_after(name));
-        let rest = self.queue.iter().filter(|(name, _)| !is_after(name));
+        let later = self.admitted().filter(|(name, _)| is_after(name));
+        let rest = self.admitted().filter(|(name, _)| !is_after(name));
         later.chain(rest).find_map(|(_, samples)| {
             let is_due = |(place, due): &(&Place, &Option<Moment>)| is_meant(place, only) && wait(**due, now).is_zero();
             samples.iter().find(is_due).map(|(place, _)| place.3.clone())
@@ -138,13 +144,33 @@ impl Index {
     }
 
     pub fn next_due(&self, only: Option<&HashSet<SampleId>>, now: Moment) -> Due {
-        let meant = self.queue.values().flatten().filter(|(place, _)| is_meant(place, only));
+        let meant = self.admitted().flat_map(|(_, samples)| samples).filter(|(place, _)| is_meant(place, only));
         let waits = meant.map(|(_, due)| wait(*due, now));
         match waits.min() {
             None => Due::Never,
             Some(Duration::ZERO) => Due::Now,
             Some(wait) => Due::In(wait),
         }
+    }
+
+    /// Lets the samples of these watches alone have their turn.
+    pub fn admit_only(&mut self, watches: BTreeSet<String>) {
+        self.admitted = Some(watches);
+    }
+
+    /// Lets the samples of a watch have their turn, or keeps them back.
+    pub fn admit(&mut self, watch: &str, is_admitted: bool) {
+        let Some(admitted) = &mut self.admitted else { return };
+        match is_admitted {
+            true => drop(admitted.insert(watch.to_owned())),
+            false => drop(admitted.remove(watch)),
+        }
+    }
+
+    /// The queues of the watches whose samples may have their turn.
+    fn admitted(&self) -> impl Iterator<Item = (&String, &BTreeMap<Place, Option<Moment>>)> {
+        let is_admitted = |watch: &String| self.admitted.as_ref().is_none_or(|admitted| admitted.contains(watch));
+        self.queue.iter().filter(move |(watch, _)| is_admitted(watch))
     }
 
     pub fn in_flight(&self) -> Vec<InFlight> {

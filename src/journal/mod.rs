@@ -370,6 +370,19 @@ impl Journal {
         }
     }
 
+    /// Lets the samples of these watches alone have their turn, until others are admitted: what was assembled before a
+    /// restart is not sent before it has been looked at again.
+    pub fn admit_only(&self, watches: &[&str]) {
+        let watches = watches.iter().map(|watch| (*watch).to_owned()).collect();
+        self.shared.index.lock().expect(UNPOISONED).admit_only(watches);
+    }
+
+    /// Lets the samples of a watch have their turn, or keeps them back.
+    pub fn admit(&self, watch: &str, is_admitted: bool) {
+        self.shared.index.lock().expect(UNPOISONED).admit(watch, is_admitted);
+        self.shared.changes.send_modify(|count| *count += 1);
+    }
+
     /// When the next sample is due; `only` leaves all others out of sight.
     pub fn next_due(&self, only: Option<&HashSet<SampleId>>) -> Due {
         self.index(|index| index.next_due(only, Moment::now()))

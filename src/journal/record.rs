@@ -222,8 +222,12 @@ impl Record {
                 let changed = self.sample.slots != sample.slots;
                 Self { state: State::Done { sent: Sent { changed, ..sent } }, ..self }
             }
-            State::Held { .. } | State::Uploading { .. } | State::Retrying { .. } => self,
-            State::Queued { upload: Some(ref upload) } if is_same || upload.may_be_whole() => self,
+            State::Held { .. } | State::Uploading { .. } => self,
+            State::Queued { upload: Some(ref upload) } | State::Retrying { ref upload, .. }
+                if is_same || upload.may_be_whole() =>
+            {
+                self
+            }
             State::Blocked { by: Blocker::Upload | Blocker::Refusal | Blocker::NotFound, .. } if is_same => self,
             State::Blocked { by: Blocker::Doubt, .. } => self,
             _ => Self { sample, state: State::of(standing), ..self },
@@ -260,13 +264,17 @@ impl Record {
     /// Its files are no longer on disk. What is on its way finds that out by itself, and what is settled stays so.
     #[must_use]
     pub fn vanished(self) -> Self {
-        match self.state {
-            State::Waiting { .. } | State::Queued { upload: None } | State::Blocked { by: Blocker::Assembly, .. } => {
-                let reason = "its files are gone; it waits for them to come back".to_owned();
-                Self { state: State::Waiting { reason }, ..self }
-            }
-            _ => self,
+        let is_lost = match &self.state {
+            State::Waiting { .. } | State::Queued { upload: None } => true,
+            State::Blocked { by, .. } => *by == Blocker::Assembly,
+            State::Queued { upload: Some(upload) } | State::Retrying { upload, .. } => !upload.may_be_whole(),
+            State::Held { .. } | State::Uploading { .. } | State::Done { .. } | State::Skipped { .. } => false,
+        };
+        if !is_lost {
+            return self;
         }
+        let reason = "its files are gone; it waits for them to come back".to_owned();
+        Self { state: State::Waiting { reason }, ..self }
     }
 
     /// Whether nothing was ever sent of it and no person decided anything about it.
@@ -304,7 +312,10 @@ impl Record {
 
     /// The files are not what they were: what was sent of them is left unfinished on Flow.
     pub fn must_wait(self, reason: String) -> Result<Self, Misstep> {
-        self.leave_uploading("waiting", |_| State::Waiting { reason })
+        self.leave_uploading("waiting", |upload| match upload.may_be_whole() {
+            true => State::Blocked { reason, by: Blocker::Doubt },
+            false => State::Waiting { reason },
+        })
     }
 
     /// The upload needs a person.

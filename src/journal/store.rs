@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::ops::Bound;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
@@ -48,7 +49,7 @@ pub(super) struct Writes(BTreeMap<Vec<u8>, Option<Vec<u8>>>);
 impl Store {
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
         let error = |source| JournalError::Open { dir: dir.to_owned(), source };
-        fs::create_dir_all(dir).map_err(error)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(error)?;
         remove_half_written_snapshots(dir).map_err(error)?;
         let tree = sled::Config::new()
             .path(dir)
@@ -82,6 +83,9 @@ impl Store {
         let mut batch = sled::Batch::default();
         for (key, value) in &writes.0 {
             let count = value.as_ref().map_or(0, |value| value.len() / PIECE + 1);
+            if count > usize::from(u16::MAX) {
+                return Err(self.write_error(std::io::Error::other("a value is too large for its pieces")));
+            }
             for n in 0..count {
                 let value = value.as_deref().unwrap_or_default();
                 let piece = &value[n * PIECE..value.len().min((n + 1) * PIECE)];

@@ -634,7 +634,7 @@ mod assembled {
         let states = [
             State::Held { reason: "x".into() },
             State::Uploading { upload: upload(sending()) },
-            State::Retrying { upload: upload(sending()), next_try, error: "x".into() },
+            State::Retrying { upload: upload(asking()), next_try, error: "x".into() },
         ];
         for state in states {
             for standing in [Standing::Ready, waiting("x"), Standing::Blocked("x".into())] {
@@ -759,9 +759,9 @@ mod unmade {
         let next_try = Moment { boot: 1, at: Duration::ZERO };
         let states = [
             State::Held { reason: "x".into() },
-            State::Queued { upload: Some(upload(sending())) },
+            State::Queued { upload: Some(upload(asking())) },
             State::Uploading { upload: upload(sending()) },
-            State::Retrying { upload: upload(sending()), next_try, error: "x".into() },
+            State::Retrying { upload: upload(asking()), next_try, error: "x".into() },
             State::Blocked { reason: "x".into(), by: Blocker::Upload },
             State::Done { sent: sent() },
             State::Skipped { reason: "x".into() },

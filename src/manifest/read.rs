@@ -8,6 +8,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use super::template::Name;
 use super::{DataTemplate, Manifest, ORDERING, Output, Paired, Rule, SampleTemplate, Template, Where};
 use crate::pattern::Pattern;
+use crate::sample::is_reserved_attribute;
 use crate::yaml::{Document, Map, Problems, Spot, Value, nearest};
 
 const RULES: &str = "a list of rules, each with name, match, and sample or data";
@@ -170,7 +171,14 @@ fn sample(value: &Value, names: &Names) -> Option<SampleTemplate> {
     let project = map.get("project").map(of_sample);
     let metadata = map.get("metadata").map_or(Some(Vec::new()), |value| {
         let mut attributes = value.map("a map of attributes and values")?;
-        Some(attributes.all().filter_map(|(key, value)| Some((key.to_owned(), of_sample(value)?))).collect())
+        let attribute = |(key, value): (&str, Value)| {
+            if is_reserved_attribute(key) {
+                value.problem("Flow would take this for a field of the upload itself; name the attribute otherwise");
+                return None;
+            }
+            Some((key.to_owned(), of_sample(value)?))
+        };
+        Some(attributes.all().filter_map(attribute).collect())
     });
     map.finish();
     Some(SampleTemplate {

@@ -16,6 +16,8 @@ pub(super) enum Disposition {
     Block { reason: String, by: Blocker },
     /// The files on disk are not what they were.
     Wait(String),
+    /// A file is not there: gone with its share, it may be back in a moment; gone for good, the next scan says so.
+    Missing(String),
     /// Nothing can be uploaded by anybody until this is mended; the sample loses no try.
     Stop(String),
     /// The journal cannot be written: nothing more may be sent.
@@ -36,6 +38,7 @@ impl Disposition {
             UploadError::Host(HostError::Part(error @ PartError::Unreadable { .. })) => {
                 Self::Retry { after: None, error: error.to_string() }
             }
+            UploadError::Host(HostError::Part(error @ PartError::Gone { .. })) => Self::Missing(error.to_string()),
             UploadError::Host(HostError::Part(error)) => Self::Wait(error.to_string()),
             UploadError::Spoiled(spoiled) => Self::Block { reason: spoiled.to_string(), by: Blocker::Upload },
             UploadError::Request(error) => Self::of_request(&error),
@@ -54,6 +57,10 @@ impl Disposition {
             Error::Refused(api) => match api.status {
                 401 => Self::Stop(text),
                 408 | 425 | 429 | 500.. => Self::Retry { after: api.retry_after, error: text },
+                // A proxy's page says nothing of the sample; Flow's own refusals are JSON.
+                403 | 404 | 405.. if api.body.is_none() && !matches!(api.status, 409 | 413 | 415 | 422) => {
+                    Self::Retry { after: api.retry_after, error: text }
+                }
                 ..=399 => Self::Retry { after: None, error: format!("{text}; check flow.base_url") },
                 status => {
                     let by = match status {

@@ -144,6 +144,12 @@ impl<'a> SampleHost<'a> {
                 self.journal.change(&self.id, |record| record.must_wait(reason)).await?;
                 Ok(End::LookAgain { watch: self.sample.key.watch.clone() })
             }
+            Disposition::Missing(error) => {
+                tracing::warn!(sample, run, error, "kept for when the file is back");
+                self.upload.faults += 1;
+                self.retry(pause(self.upload.faults), error).await?;
+                Ok(End::LookAgain { watch: self.sample.key.watch.clone() })
+            }
             Disposition::Stop(reason) => {
                 // It is not the sample's fault: a try that did not get all sent does not count.
                 let counted = if self.is_asking() { 0 } else { self.counted };

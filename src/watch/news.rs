@@ -72,6 +72,8 @@ pub struct News {
     pub left_out_count: usize,
     /// What is wrong with the watch now; `None`: nothing.
     pub condition: Option<String>,
+    /// Whether the folder could be looked at; if not, nothing follows about its files.
+    pub reachable: bool,
     /// `native`: events arrive; `poll`: the folder is scanned.
     pub mode: &'static str,
     /// Whether a full scan has succeeded since the start.

@@ -29,6 +29,8 @@ pub(super) struct Picture {
     /// How long a file must stay unchanged for something to follow from it, sorted.
     spans: Vec<Duration>,
     files: BTreeMap<PathBuf, Seen>,
+    /// Files that lay there at the first start and are gone: should they come back, they are no news.
+    absent: BTreeSet<PathBuf>,
     /// When to look again at a file that is on its way through `spans`; on this boot.
     due: BTreeSet<(Duration, PathBuf)>,
     runs: BTreeMap<PathBuf, Run>,
@@ -90,6 +92,7 @@ impl Picture {
             quiets,
             spans: Vec::new(),
             files: BTreeMap::new(),
+            absent: BTreeSet::new(),
             due: BTreeSet::new(),
             runs: BTreeMap::new(),
             left_out: BTreeMap::new(),
@@ -176,7 +179,7 @@ impl Picture {
         let (was_due, had_reached, changed) = match self.files.get_mut(path) {
             Some(seen) => (seen.due(&self.spans), reached(&self.spans, seen.unchanged_for()), seen.again(sight)),
             None => {
-                let existing = self.first_start.is_existing(path, &sight.fingerprint);
+                let existing = self.absent.remove(path) || self.first_start.is_existing(path, &sight.fingerprint);
                 self.files.insert(path.to_owned(), Seen::first(sight, existing));
                 (None, 0, true)
             }
@@ -247,11 +250,17 @@ impl Picture {
                 .cloned()
                 .collect();
             for path in files {
-                if let Some(at) = self.files.remove(&path).and_then(|seen| seen.due(&self.spans)) {
+                let seen = self.files.remove(&path);
+                if let Some(at) = seen.as_ref().and_then(|seen| seen.due(&self.spans)) {
                     self.due.remove(&(at.at, path.clone()));
                 }
                 self.touch_run_of(&path, Some(now));
-                self.untold.files.insert(path);
+                if seen.is_some_and(|seen| seen.observation.existing) {
+                    // What is remembered of it stays: a folder that goes and comes back is not new.
+                    self.absent.insert(path);
+                } else {
+                    self.untold.files.insert(path);
+                }
             }
             let runs: Vec<PathBuf> = below(&self.runs, covered)
                 .map(|(folder, _)| folder)
@@ -344,6 +353,7 @@ impl Picture {
             left_out: untold.left_out.then(|| self.left_out()),
             left_out_count: self.left_out.len(),
             condition,
+            reachable: true,
             mode,
             scanned: self.scanned,
             next: self.next().map(|at| at.since(&now).unwrap_or_default()),

@@ -73,7 +73,7 @@ impl Session {
         let news = self.picture.has_news() || self.told.as_ref() != Some(&now);
         news.then(|| {
             self.told = Some(now.clone());
-            self.picture.take_news(now.0, now.1)
+            News { reachable: self.trouble.is_none(), ..self.picture.take_news(now.0, now.1) }
         })
     }
 

@@ -6,34 +6,13 @@ use serde_json::Value;
 
 use super::super::exit::CommandError;
 use crate::agent::by_hand::GivenFile;
-
-/// The fields of the upload itself: metadata of these names would be taken for them.
-const RESERVED: [&str; 13] = [
-    "filename",
-    "expected_file_size",
-    "is_last",
-    "data",
-    "blob",
-    "sample_name",
-    "sample_type",
-    "project",
-    "organism",
-    "is_last_sample",
-    "previous_data",
-    "data_type",
-    "is_directory",
-];
-
-/// Whether metadata of this name would be taken for something else.
-pub(super) fn is_reserved(attribute: &str) -> bool {
-    RESERVED.contains(&attribute)
-}
+use crate::sample::is_reserved_attribute;
 
 /// The metadata of `--metadata` and `--metadata-json`, each attribute once.
 pub(super) fn metadata(pairs: &[String], json: Option<&str>) -> Result<Vec<(String, String)>, CommandError> {
     let mut metadata: Vec<(String, String)> = Vec::new();
     let mut add = |key: &str, value: String| {
-        if is_reserved(key) {
+        if is_reserved_attribute(key) {
             return Err(input(format!("cannot send metadata {key:?}: a field of the upload itself is called so")));
         }
         if metadata.iter().any(|(earlier, _)| earlier == key) {

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::super::exit::CommandError;
-use super::checks::is_reserved;
 use super::csv;
 use crate::agent::by_hand::{Given, GivenFile};
 use crate::sample::Target;
+use crate::sample::is_reserved_attribute;
 
 /// The columns that are no metadata.
 const COLUMNS: [&str; 5] = ["name", "reads1", "reads2", "project", "organism"];
@@ -86,7 +86,7 @@ fn header(cells: Vec<String>) -> Result<Vec<String>, String> {
         if !name.is_empty() && names[..n].contains(name) {
             return Err(format!("it has two columns {name:?}"));
         }
-        if is_reserved(name) && !COLUMNS.contains(&name.as_str()) {
+        if is_reserved_attribute(name) && !COLUMNS.contains(&name.as_str()) {
             return Err(format!("its column {name:?} is called like a field of the upload itself"));
         }
     }

@@ -10,6 +10,9 @@ use super::{Host, Making, Outcome, Spoiled, Stage, SubmissionFile, UploadError};
 use crate::flow::chunk::ChunkFailure;
 use crate::flow::error::Error;
 
+/// How long a size that is not the right one is asked about again: the server makes a file ready before it records how
+/// large it has become.
+const RECORDING: Duration = Duration::from_secs(5);
 /// The pace at which a server is trusted to hash a file, in bytes a second.
 const HASHING_RATE: u64 = 50_000_000;
 
@@ -26,7 +29,14 @@ impl<R: Remote, H: Host> Upload<'_, R, H> {
         let found = self.remote.find_file(&id).await.map_err(UploadError::Request)?;
         let is_ready = match found {
             Some(data) => {
-                self.check_size(file, &id, data.size)?;
+                let wrong = self.check_size(file, &id, data.size);
+                if let (Err(_), Some(pause)) =
+                    (&wrong, AskSchedule::new(RECORDING.min(self.final_wait(file))).pause_after(asks))
+                {
+                    self.set(file, Stage::Asking { data_id: Some(id), asks: asks + 1, sent_again }).await?;
+                    return Ok(Step::Return(Outcome::AskLater(pause)));
+                }
+                wrong?;
                 if self.sample_closed_by(file).is_some() && self.progress.sample_id.is_none() {
                     self.progress.sample_id = data.sample.map(|sample| sample.id);
                 }
@@ -124,11 +134,17 @@ impl<R: Remote, H: Host> Upload<'_, R, H> {
             let found = self.remote.find_sample(name, &ours).await.map_err(UploadError::Request)?;
             let Some(sample) = found else { return Ok(false) };
             let by_id = sample.files().find(|entry| ids.contains(&entry.id));
-            let Some(entry) = by_id.or_else(|| sample.files().find(|entry| entry.filename == self.name(file))) else {
+            let is_other = |id: &String| ours.contains(id) && !ids.contains(id);
+            let by_name = || sample.files().find(|entry| entry.filename == self.name(file) && !is_other(&entry.id));
+            let Some(entry) = by_id.or_else(by_name) else {
                 let (filename, sample_id) = (self.name(file).to_owned(), sample.id);
                 return Err(UploadError::Spoiled(Spoiled::NotInItsSample { filename, sample_id }));
             };
-            if let Some(found) = entry.size {
+            let size = match entry.size {
+                Some(size) => Some(size),
+                None => self.remote.find_file(&entry.id).await.map_err(UploadError::Request)?.map(|data| data.size),
+            };
+            if let Some(found) = size {
                 self.check_size(file, &entry.id, found)?;
             }
             let data_id = entry.id.clone();

@@ -24,8 +24,11 @@ const ANNOTATION: usize = 0;
 /// How long after a chunk whose answer was lost the file's last chunk is kept back. A second copy of the chunk may still
 /// be at work; what it spoils shows as long as the file is open, and no more once it is closed.
 const QUARANTINE: Duration = Duration::from_secs(5);
-/// The pause before a chunk is sent for the second time; it doubles with each further time.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The pause before a chunk is sent for the second time; it doubles with each further time. The first copy may be at work
+/// still, and if both are stored, the file must be begun anew: that costs more than the wait.
+const FIRST_PAUSE: Duration = Duration::from_secs(3);
+/// Of a first chunk, whose second copy harms nothing.
+const FIRST_CHUNK_PAUSE: Duration = Duration::from_secs(1);
 
 /// A submission under way on a server.
 pub(super) struct Upload<'a, R, H> {
@@ -156,8 +159,15 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
                 tracing::info!(file = self.name(file), %error, "the answer to a last chunk was lost; asking about the file");
                 Ok(Step::GoOn)
             }
-            Err(ChunkFailure::Broken(error)) => self.begin_anew(file, &error).await,
-            Err(ChunkFailure::TooLarge(error)) => self.cut_smaller(file, error).await,
+            // A chunk that was surely refused did not close the file: that is on record before anything else.
+            Err(ChunkFailure::Broken(error)) => {
+                self.set(file, not_sent).await?;
+                self.begin_anew(file, &error).await
+            }
+            Err(ChunkFailure::TooLarge(error)) => {
+                self.set(file, not_sent).await?;
+                self.cut_smaller(file, error).await
+            }
             Err(ChunkFailure::NotDone(error)) if self.may_ignore_warnings(file, &error) => {
                 self.begin_ignoring(file).await
             }
@@ -260,7 +270,8 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
                 self.lost_at = Some(Instant::now());
             }
             let is_passing = matches!(&answer, Err(ChunkFailure::Unknown(error)) if error.status() != Some(500));
-            if !is_passing || tries == retries || !self.wait_until(Instant::now() + pause(FIRST_PAUSE, tries)).await {
+            let first_pause = if data_id.is_some() { FIRST_PAUSE } else { FIRST_CHUNK_PAUSE };
+            if !is_passing || tries == retries || !self.wait_until(Instant::now() + pause(first_pause, tries)).await {
                 return answer;
             }
             tries += 1;

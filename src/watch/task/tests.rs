@@ -396,6 +396,18 @@ async fn what_lay_there_at_the_first_start_is_existing_and_stays_so() {
     watched.until("file from between", |w| w.files("").len() == 3).await;
     assert!(!observation(&watched, "while-down.gz").existing);
     assert!(observation(&watched, "old.gz").existing);
+
+    let away = tempfile::tempdir_in(place.path().parent().unwrap()).unwrap();
+    for name in ["old.gz", "new.gz"] {
+        fs::rename(place.path().join(name), away.path().join(name)).unwrap();
+    }
+    watched.until("both gone", |w| w.files("").len() == 1).await;
+    for name in ["old.gz", "new.gz"] {
+        fs::rename(away.path().join(name), place.path().join(name)).unwrap();
+    }
+    watched.until("both back", |w| w.files("").len() == 3).await;
+    assert!(observation(&watched, "old.gz").existing, "what goes and comes back is not new");
+    assert!(!observation(&watched, "new.gz").existing);
     watched.stop().await;
 }
 
