@@ -1,7 +1,7 @@
 //! The `flow` section: where Flow is, who asks, and how.
 
 use super::{FlowSettings, Reader};
-use crate::flow::{Client, ClientConfig, CredentialSource, DEFAULT_BASE_URL, Error, Url};
+use crate::flow::{Client, ClientConfig, CredentialSource, DEFAULT_BASE_URL, Error, Url, is_loopback};
 use crate::yaml::Value;
 
 /// The agent's own chunk size in bytes, `auto` in the config: far fewer requests than the reference client's.
@@ -66,16 +66,6 @@ pub fn parse_base_url(text: &str, allow_http: bool, allow: &'static str) -> Resu
         return Err(BaseUrlError::Readable(allow));
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host_str() {
-        None => false,
-        Some("localhost") => true,
-        Some(host) => {
-            host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        }
-    }
 }
 
 impl Reader {

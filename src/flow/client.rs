@@ -112,7 +112,7 @@ impl Client {
                 builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(setup("check flow.proxy"))?);
             }
             // The environment's proxy would look for a server on its own loopback, and be handed the token.
-            None if is_loopback(&base_url) => {
+            None if reqwest::Url::parse(&base_url).is_ok_and(|url| is_loopback(&url)) => {
                 builder = builder.no_proxy();
                 // Nothing will be encrypted: a host without certificates can do without.
                 if base_url.starts_with("http://") {
@@ -370,9 +370,8 @@ pub(super) async fn read_body(request: &str, mut answer: Response) -> Result<Vec
 }
 
 /// Whether a URL leads to this host itself.
-fn is_loopback(url: &str) -> bool {
-    let url = reqwest::Url::parse(url).ok();
-    url.as_ref().and_then(reqwest::Url::host_str).is_some_and(|host| {
+pub fn is_loopback(url: &reqwest::Url) -> bool {
+    url.host_str().is_some_and(|host| {
         let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
         host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     })

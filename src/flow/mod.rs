@@ -126,7 +126,7 @@ pub use auth::{CredentialSource, Credentials, CredentialsError, TokenCredentials
 pub use boundaries::{Boundaries, Chunk};
 pub use catalogue::{DataType, Organism, Project, SampleType};
 pub use checkpoint::{Checkpoint, Saved};
-pub use client::{Client, Me};
+pub use client::{Client, Me, is_loopback};
 pub use config::ClientConfig;
 pub use data::{Data, DataResource, FoundData, SampleLink};
 pub use data_upload::{NewData, UploadedData};
