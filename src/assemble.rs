@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::manifest::{Manifest, Output, Paired, Rule, Run, Verdict as Taker};
 use crate::pattern::Captures;
-use crate::sample::{Kind, NameError, Sample, SampleKey, Standing, Target, path_to_text};
+use crate::sample::{Closed, Finding, Kind, NameError, Sample, SampleKey, Standing, Target, path_to_text};
 use crate::watch::{FileView, RunView, Verdict};
 
 use slots::{Filled, Member, file_name, slots};
@@ -28,14 +28,13 @@ pub struct Assembly {
 /// A sample, and what assembly says of it.
 #[derive(Debug, Clone)]
 pub struct Assembled {
-    pub sample: Sample,
-    pub standing: Standing,
+    pub finding: Finding,
     /// When it will be ready if nothing changes; `None` when more than the passing of time is missing, or nothing.
     pub in_time: Option<Duration>,
 }
 
-/// Makes samples of a run's files.
-pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView) -> Assembly {
+/// Makes samples of a run's files. `closed` is what people said of its end.
+pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Closed) -> Assembly {
     let run = Run { name: &view.name, captures: &view.captures };
     let mut assembly = Assembly::default();
     let mut groups: BTreeMap<(usize, Captures), Group<'_>> = BTreeMap::new();
@@ -73,7 +72,7 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView) -> Assembly {
         by_name.entry((group.kind(), group.name(&run))).or_default().push(group);
     }
     let unsettled = if view.is_drop_folder() { None } else { Unsettled::of(taken.into_iter()) };
-    let context = Context { watch, run, view, unsettled };
+    let context = Context { watch, run, view, closed, unsettled };
     assembly.samples = by_name.into_iter().map(|((_, name), groups)| context.assembled(name, &groups)).collect();
     assembly
 }
@@ -135,6 +134,7 @@ struct Context<'a> {
     watch: &'a str,
     run: Run<'a>,
     view: &'a RunView,
+    closed: &'a Closed,
     /// Files of the run that have not settled, among all that a rule takes. A run whose marker came before the last of
     /// its files is not over while one of them still changes. `None` in a drop folder, whose samples have nothing to do
     /// with each other.
@@ -156,23 +156,24 @@ impl Context<'_> {
         if let Target::Sample { name, .. } = &mut sample.target {
             name.clone_from(&sample.key.name);
         }
-        Assembled { sample, standing, in_time }
+        let is_existing = groups.iter().flat_map(Group::views).all(|file| file.observation.existing);
+        Assembled { finding: Finding { sample, standing, is_existing }, in_time }
     }
 
     fn standing(&self, groups: &[Group<'_>], slots: &[Filled<'_>], name: &str) -> (Standing, Option<Duration>) {
         let group = &groups[0];
-        let files = || groups.iter().flat_map(Group::views);
-        if files().all(|file| file.observation.existing) {
-            return (Standing::Skipped("it lay there at the watch's first start (existing)".to_owned()), None);
-        }
         if let Some(reason) =
             name_trouble(groups, &self.run, name).or_else(|| slots.iter().find_map(Filled::claimed_twice))
         {
             return (Standing::Blocked(reason), None);
         }
 
-        let missing = Missing::of(group.rule, self.view, slots);
-        let verdict = self.view.verdict(group.views());
+        let is_closed = self.closed.samples.contains(name);
+        let missing = Missing::of(group.rule, self.view, slots, is_closed);
+        let verdict = match is_closed || self.closed.run {
+            true => Verdict::Complete,
+            false => self.view.verdict(group.views()),
+        };
         let own = Unsettled::of(group.views());
         let unsettled = own.as_ref().or(self.unsettled.as_ref());
         // In a run folder the sample's own files are among all that must settle.
@@ -265,14 +266,20 @@ struct Missing {
 }
 
 impl Missing {
-    fn of(rule: &Rule, view: &RunView, slots: &[Filled<'_>]) -> Option<Self> {
+    /// `is_closed`: a person said that what is there is all there will be.
+    fn of(rule: &Rule, view: &RunView, slots: &[Filled<'_>], is_closed: bool) -> Option<Self> {
         if matches!(rule.output, Output::Data(_)) || !rule.captures("read") {
             return None;
         }
         let has = |key| slots.iter().any(|slot| slot.key == key);
-        let paired = rule.paired.unwrap_or(if view.is_drop_folder() { Paired::Required } else { Paired::Auto });
+        let paired = match rule.paired {
+            _ if is_closed => Paired::Auto,
+            Some(paired) => paired,
+            None if view.is_drop_folder() => Paired::Required,
+            None => Paired::Auto,
+        };
         let although = "the run is complete without it";
-        let may_still_come = view.is_endless();
+        let may_still_come = view.is_endless() && !is_closed;
         match (has("reads1"), has("reads2")) {
             (false, _) => Some(Self { what: "reads1", may_still_come, although }),
             (true, false) if paired == Paired::Required => Some(Self { what: "reads2", may_still_come, although }),

@@ -3,6 +3,7 @@
 //! Every room speaks these words; none of them does I/O. A [`Sample`] is made once, by assembly, and goes
 //! unchanged through the journal to the upload.
 
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -92,7 +93,7 @@ impl Fingerprint {
 }
 
 /// A file on disk, as assembly saw it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Part {
     /// Absolute path.
     #[serde(with = "path_text")]
@@ -171,6 +172,35 @@ impl Sample {
     pub fn parts(&self) -> impl Iterator<Item = &Part> {
         self.slots.iter().flat_map(|slot| &slot.parts)
     }
+
+    /// Every file with the slot that it belongs to.
+    fn placed_parts(&self) -> impl Iterator<Item = (&str, &Part)> {
+        self.slots.iter().flat_map(|slot| slot.parts.iter().map(|part| (slot.key.as_str(), part)))
+    }
+
+    /// Whether `found`, the same sample as it lies there now, has a file that this one has not, or that looks different.
+    pub fn differs_on_disk(&self, found: &Sample) -> bool {
+        let known: HashSet<_> = self.placed_parts().collect();
+        found.placed_parts().any(|part| !known.contains(&part))
+    }
+}
+
+/// A sample as assembly finds it on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub sample: Sample,
+    pub standing: Standing,
+    /// Whether all of its files lay there at the watch's first start.
+    pub is_existing: bool,
+}
+
+/// What people said of a run that will not end by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Closed {
+    /// The whole run is taken as it is.
+    pub run: bool,
+    /// These of its samples, by name, are taken as they are, a missing mate included.
+    pub samples: BTreeSet<String>,
 }
 
 /// What assembly says of a sample that is not yet on its way.

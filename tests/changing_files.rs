@@ -108,13 +108,19 @@ async fn a_file_that_changes_after_the_last_chunk_left_is_told_and_not_sent_agai
     let agent = facility.agent().await;
     let script = async {
         until("the last chunk is on its way", || facility.sandbox.faults().fired() == 1).await;
-        touch(&facility.read("S1", 1));
+        let mut other = support::bytes(PAIR[0]);
+        other[PAIR[0] as usize / 2] ^= 1;
+        fs::write(facility.read("S1", 1), other).unwrap();
         let is_told = || agent.snapshot("running").unwrap().samples[0].changed;
         until("the change is told", is_told).await;
     };
     agent.run(flow_ingest::agent::Mode::Service, script).await.unwrap();
-    assert_eq!(only(&agent.snapshot("stopped").unwrap()).state, "done");
-    facility.check_samples(&[]).await;
+    let snapshot = agent.snapshot("stopped").unwrap();
+    let held = only(&snapshot);
+    assert_eq!((held.state.as_str(), held.changes.len()), ("held", 1), "{held:#?}");
+    let stored = facility.sandbox.samples();
+    assert_eq!(stored.len(), 1);
+    assert!(fs::read(&stored[0].files[0].path).unwrap() == support::bytes(PAIR[0]), "what was sent stands");
     facility.check_wire(&[]);
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use flow_ingest::journal::{FileUpload, Journal, Record, Stage, State, Upload};
-use flow_ingest::sample::{Fingerprint, Kind, Part, Sample, SampleKey, Slot, Standing, Target};
+use flow_ingest::sample::{Finding, Fingerprint, Kind, Part, Sample, SampleKey, Slot, Standing, Target};
 
 /// Names the state folder to the other process.
 const STATE_DIR: &str = "FLOW_INGEST_TEST_STATE_DIR";
@@ -169,7 +169,7 @@ fn writes_until_it_is_killed() {
         writers.spawn(async move {
             for n in begun.. {
                 let name = format!("sample{n}");
-                journal.assembled(vec![(sample(&name), Standing::Ready)]).await.unwrap();
+                journal.assembled(vec![ready(&name)], false).await.unwrap();
                 say(&format!("seen {name} ."));
             }
         });
@@ -179,10 +179,14 @@ fn writes_until_it_is_killed() {
     });
 }
 
+fn ready(name: &str) -> Finding {
+    Finding { sample: sample(name), standing: Standing::Ready, is_existing: false }
+}
+
 /// Uploads a sample for ever, going on where an earlier process was killed.
 async fn upload(journal: Journal, name: String) {
     let id = sample(&name).id();
-    journal.assembled(vec![(sample(&name), Standing::Ready)]).await.unwrap();
+    journal.assembled(vec![ready(&name)], false).await.unwrap();
     journal.change(&id, Record::taken).await.unwrap();
     loop {
         let next_chunk = |record: Record| {

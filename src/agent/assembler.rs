@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::AgentError;
 use crate::assemble::{self, Assembly, assemble};
 use crate::config::WatchConfig;
-use crate::journal::{Journal, JournalError, LeftOut, Record, State};
+use crate::journal::{self, Journal, JournalError, LeftOut, Record, State};
 use crate::manifest::Manifest;
-use crate::sample::{SampleId, path_to_text};
+use crate::sample::{Sample, SampleId, path_to_text};
 use crate::status::{Board, WatchStatus};
 use crate::watch::{News, RunView};
 
@@ -45,6 +45,8 @@ pub(super) struct Assembler {
     journal: Journal,
     board: Board,
     wake: Arc<Notify>,
+    /// Takes samples on Flow whose files look different now.
+    compare: mpsc::UnboundedSender<Sample>,
     report: signal::Sender<Report>,
     views: HashMap<PathBuf, RunView>,
     /// The samples of each run that the journal has, by the run's key.
@@ -59,6 +61,7 @@ impl Assembler {
         journal: Journal,
         board: Board,
         wake: Arc<Notify>,
+        compare: mpsc::UnboundedSender<Sample>,
     ) -> Result<(Self, signal::Receiver<Report>), JournalError> {
         let watch = watched.watch.name.clone();
         let mut made: HashMap<String, HashSet<SampleId>> = HashMap::new();
@@ -76,6 +79,7 @@ impl Assembler {
             journal,
             board,
             wake,
+            compare,
             report,
             views: HashMap::new(),
             made,
@@ -92,6 +96,7 @@ impl Assembler {
         shutdown: CancellationToken,
     ) -> Result<(), AgentError> {
         let mut recheck_at = None;
+        let mut orders = self.journal.orders();
         loop {
             let rechecking = async {
                 match recheck_at {
@@ -108,10 +113,11 @@ impl Assembler {
                 }
                 () = rechecking => {
                     recheck_at = None;
-                    let views = self.views.values().cloned().collect();
-                    self.assemble(views).await?;
+                    self.assemble_all().await?;
                     self.show_ready_in(false);
                 }
+                // The journal's sender lives as long as the journal.
+                Ok(()) = orders.changed() => self.assemble_all().await?,
                 () = shutdown.cancelled() => return Ok(()),
             }
         }
@@ -163,30 +169,40 @@ impl Assembler {
         Ok(())
     }
 
+    /// Assembles every run as it was seen last.
+    async fn assemble_all(&mut self) -> Result<(), AgentError> {
+        self.assemble(self.views.values().cloned().collect()).await
+    }
+
     /// Assembles runs and writes down what came of it.
     async fn assemble(&mut self, views: Vec<RunView>) -> Result<(), AgentError> {
         for view in views {
-            let Assembly { samples, left_out } = assemble(&self.watch, &self.manifest, &view);
             let run = assemble::run_key(&view);
+            let closed = self.journal.closed(&self.watch, &run);
+            let Assembly { samples, left_out } = assemble(&self.watch, &self.manifest, &view, &closed);
             let left_out = kept(left_out, &self.root.join(&view.folder));
             self.journal.set_left_out(&self.watch, &run, &left_out).await?;
-            match samples.iter().filter_map(|assembled| assembled.in_time).max() {
+            let awaited = samples.iter().filter(|assembled| !assembled.finding.is_existing);
+            match awaited.filter_map(|assembled| assembled.in_time).max() {
                 Some(wait) => self.ready_in.insert(view.folder.clone(), wait),
                 None => self.ready_in.remove(&view.folder),
             };
 
-            let ids: HashSet<_> = samples.iter().map(|assembled| assembled.sample.id()).collect();
-            let decided = samples.into_iter().map(|assembled| (assembled.sample, assembled.standing)).collect();
-            for record in self.journal.assembled(decided).await? {
-                say(&record);
+            let ids: HashSet<_> = samples.iter().map(|assembled| assembled.finding.sample.id()).collect();
+            let findings = samples.into_iter().map(|assembled| assembled.finding).collect();
+            let journal::Assembled { changed, to_compare } =
+                self.journal.assembled(findings, view.tells_its_end()).await?;
+            changed.iter().for_each(say);
+            for sample in to_compare {
+                // A receiver that is gone has its task's end reported elsewhere.
+                let _ = self.compare.send(sample);
             }
             let made = self.made.entry(run).or_default();
             let unmade: Vec<_> = made.difference(&ids).cloned().collect();
             made.extend(ids);
             if !unmade.is_empty() {
                 let present: HashSet<_> = view.files.into_iter().map(|file| file.path).collect();
-                let is_regrouped =
-                    move |sample: &crate::sample::Sample| sample.parts().any(|part| present.contains(&part.path));
+                let is_regrouped = move |sample: &Sample| sample.parts().any(|part| present.contains(&part.path));
                 self.journal.unmade(unmade, is_regrouped).await?;
             }
         }
@@ -243,9 +259,9 @@ fn say(record: &Record) {
     match &record.state {
         State::Queued { .. } => tracing::info!(sample, run, bytes, "complete"),
         State::Blocked { reason, .. } => tracing::warn!(sample, run, reason, "blocked"),
-        State::Done { sent } if sent.changed => tracing::warn!(sample, run, "its files changed after it was sent"),
-        State::Waiting { reason } => tracing::debug!(sample, run, reason, "waiting"),
-        State::Skipped { reason } => tracing::debug!(sample, run, reason, "skipped"),
+        State::Held { reason, .. } => tracing::warn!(sample, run, reason, "held"),
+        State::Waiting { reason, .. } => tracing::debug!(sample, run, reason, "waiting"),
+        State::Skipped { reason, .. } => tracing::debug!(sample, run, reason, "skipped"),
         _ => {}
     }
 }

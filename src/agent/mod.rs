@@ -2,6 +2,7 @@
 
 mod assembler;
 pub mod by_hand;
+mod contents;
 mod once;
 
 use std::collections::HashMap;
@@ -150,6 +151,7 @@ impl Agent {
     ) -> Result<Vec<signal::Receiver<Report>>, AgentError> {
         self.journal.admit_only(&[BY_HAND]);
         let (look_again, mut to_look_again) = mpsc::unbounded_channel::<String>();
+        let (compare, to_compare) = mpsc::unbounded_channel();
         let mut lookers = HashMap::new();
         let mut reports = Vec::new();
         for watched in &self.config.watches {
@@ -160,7 +162,8 @@ impl Agent {
                 baseline: self.journal.baseline(&name)?,
                 observations: self.journal.observations(&name)?,
             };
-            let (assembler, report) = Assembler::new(watched, self.journal.clone(), self.board.clone(), wake.clone())?;
+            let (assembler, report) =
+                Assembler::new(watched, self.journal.clone(), self.board.clone(), wake.clone(), compare.clone())?;
             reports.push(report);
             let (recheck, to_recheck) = mpsc::unbounded_channel();
             lookers.insert(name.clone(), recheck);
@@ -171,6 +174,7 @@ impl Agent {
             tasks.spawn(format!("assembly {name}"), stop, assembler.run(to_assemble, to_recheck, stop.clone()));
         }
 
+        tasks.spawn("contents".to_owned(), stop, contents::compare(self.journal.clone(), to_compare, stop.clone()));
         let shutdown = stop.clone();
         tasks.spawn("look again".to_owned(), stop, async move {
             loop {

@@ -110,7 +110,7 @@ fn ended_drop_folders(files: &[FileView]) -> [RunView; 2] {
 }
 
 fn samples(manifest: &Manifest, view: &RunView) -> Vec<Assembled> {
-    assemble("miseq", manifest, view).samples
+    assemble("miseq", manifest, view, &Closed::default()).samples
 }
 
 #[track_caller]
@@ -123,21 +123,21 @@ fn only(manifest: &Manifest, view: &RunView) -> Assembled {
 #[track_caller]
 fn ready(manifest: &Manifest, view: &RunView) -> Sample {
     let assembled = only(manifest, view);
-    assert_eq!((assembled.standing, assembled.in_time), (Standing::Ready, None));
-    assembled.sample
+    assert_eq!((assembled.finding.standing, assembled.in_time), (Standing::Ready, None));
+    assembled.finding.sample
 }
 
 #[track_caller]
 fn waits(manifest: &Manifest, view: &RunView, reason: &str, in_time: Option<u64>) {
     let assembled = only(manifest, view);
     let in_time = in_time.map(Duration::from_secs);
-    assert_eq!((assembled.standing, assembled.in_time), (Standing::Waiting(reason.to_owned()), in_time));
+    assert_eq!((assembled.finding.standing, assembled.in_time), (Standing::Waiting(reason.to_owned()), in_time));
 }
 
 #[track_caller]
 fn is_blocked(manifest: &Manifest, view: &RunView, reason: &str) {
     let assembled = only(manifest, view);
-    assert_eq!((assembled.standing, assembled.in_time), (Standing::Blocked(reason.to_owned()), None));
+    assert_eq!((assembled.finding.standing, assembled.in_time), (Standing::Blocked(reason.to_owned()), None));
 }
 
 fn below_run(slot: &Slot) -> Vec<String> {
@@ -146,7 +146,7 @@ fn below_run(slot: &Slot) -> Vec<String> {
 }
 
 fn left_out(manifest: &Manifest, view: &RunView) -> Vec<(String, String)> {
-    let left_out = assemble("miseq", manifest, view).left_out;
+    let left_out = assemble("miseq", manifest, view, &Closed::default()).left_out;
     left_out.into_iter().map(|(path, reason)| (path_to_text(&path), reason)).collect()
 }
 
@@ -283,7 +283,10 @@ fn two_groups_of_one_name_block_as_one_and_are_both_named() {
          what tells them apart and use it in the name",
     );
     run[0].observation.existing = true;
-    assert!(matches!(only(&one_rule, &complete_run(run)).standing, Standing::Blocked(_)), "old and new are two");
+    assert!(
+        matches!(only(&one_rule, &complete_run(run)).finding.standing, Standing::Blocked(_)),
+        "old and new are two"
+    );
 
     let two_rules = manifest(
         "version: 1\nrules:\n\
@@ -306,8 +309,8 @@ fn a_sample_and_a_generic_file_may_share_a_name() {
          - {name: logs, match: 'logs/*', data: {}}\n",
     );
     let samples = samples(&manifest, &endless(files(&["a.fq", "logs/a"])));
-    assert!(samples.iter().all(|assembled| assembled.standing == Standing::Ready), "{samples:?}");
-    assert_ne!(samples[0].sample.id(), samples[1].sample.id());
+    assert!(samples.iter().all(|assembled| assembled.finding.standing == Standing::Ready), "{samples:?}");
+    assert_ne!(samples[0].finding.sample.id(), samples[1].finding.sample.id());
 }
 
 #[test]
@@ -417,8 +420,8 @@ fn two_names_that_become_one_block() {
     assert_eq!(samples.len(), 2);
     let expected = "two groups of files come out with the name a_1: a\\x091_R1.fastq.gz (rule pairs) and \
                     a 1_R1.fastq.gz (rule pairs); capture what tells them apart and use it in the name";
-    assert_eq!(samples[0].standing, Standing::Blocked(expected.to_owned()));
-    assert_eq!(samples[1].standing, Standing::Ready);
+    assert_eq!(samples[0].finding.standing, Standing::Blocked(expected.to_owned()));
+    assert_eq!(samples[1].finding.standing, Standing::Ready);
 }
 
 #[test]
@@ -429,7 +432,7 @@ fn a_name_that_cannot_be_made_acceptable_blocks() {
     let run = complete_run(files(&["..a_R1.fq", "b_R1.fq"]));
     let samples = samples(&manifest, &run);
     let reasons: Vec<_> =
-        samples.iter().map(|assembled| (&assembled.sample.key.name[..], &assembled.standing)).collect();
+        samples.iter().map(|assembled| (&assembled.finding.sample.key.name[..], &assembled.finding.standing)).collect();
     let blocked = |reason: &str| Standing::Blocked(reason.to_owned());
     let folder = "cannot name what rule dots makes of ..a_R1.fq: the name \"..\" stands for a folder; make the rule \
                   render another";
@@ -457,16 +460,16 @@ fn the_sample_number_tells_no_samples_apart() {
 }
 
 #[test]
-fn what_lay_there_at_the_first_start_is_skipped_and_a_new_mate_makes_it_new() {
+fn what_lay_there_at_the_first_start_is_told_and_a_new_mate_makes_it_new() {
     let manifest = manifest(PAIRS);
     let old = || vec![existing("a_R1.fastq.gz"), existing("a_R2.fastq.gz")];
-    let skipped = Standing::Skipped("it lay there at the watch's first start (existing)".to_owned());
     for view in [open_run(old()), complete_run(old()), endless(old())] {
         let assembled = only(&manifest, &view);
-        assert_eq!((assembled.standing, assembled.in_time), (skipped.clone(), None));
-        assert_eq!(assembled.sample.slots.len(), 2);
+        assert!(assembled.finding.is_existing);
+        assert_eq!(assembled.finding.sample.slots.len(), 2);
     }
     let half_new = vec![existing("a_R1.fastq.gz"), file("a_R2.fastq.gz")];
+    assert!(!only(&manifest, &endless(half_new.clone())).finding.is_existing);
     assert_eq!(ready(&manifest, &endless(half_new)).slots.len(), 2);
 }
 
@@ -477,7 +480,8 @@ fn a_file_that_changes_after_the_marker_holds_back_the_whole_run_folder() {
     let run = complete_run(files.clone());
     let samples = samples(&manifest, &run);
     let waiting = |reason: &str| Standing::Waiting(reason.to_owned());
-    let standings: Vec<_> = samples.iter().map(|a| (a.standing.clone(), a.in_time.unwrap().as_secs())).collect();
+    let standings: Vec<_> =
+        samples.iter().map(|a| (a.finding.standing.clone(), a.in_time.unwrap().as_secs())).collect();
     assert_eq!(
         standings,
         [
@@ -489,8 +493,8 @@ fn a_file_that_changes_after_the_marker_holds_back_the_whole_run_folder() {
     // In a drop folder the others matter to nobody.
     files.push(file("done"));
     let samples = self::samples(&paired("auto"), &view("drop", "", files, 0, &marker()));
-    assert_eq!(samples[0].standing, Standing::Ready);
-    assert_eq!(samples[1].standing, waiting("b_R1.fastq.gz has not settled yet"));
+    assert_eq!(samples[0].finding.standing, Standing::Ready);
+    assert_eq!(samples[1].finding.standing, waiting("b_R1.fastq.gz has not settled yet"));
 }
 
 #[test]
@@ -543,11 +547,11 @@ fn every_file_of_a_data_rule_is_an_upload_of_its_own() {
     let data: Vec<_> = samples
         .iter()
         .map(|assembled| {
-            assert_eq!(assembled.standing, Standing::Ready);
-            let [slot] = assembled.sample.slots.as_slice() else { panic!("one slot") };
-            assert_eq!((slot.key.as_str(), &slot.filename), ("data", &assembled.sample.key.name));
-            assert_eq!(assembled.sample.key.kind, Kind::Data);
-            (slot.filename.as_str(), below_run(slot).remove(0), assembled.sample.target.clone())
+            assert_eq!(assembled.finding.standing, Standing::Ready);
+            let [slot] = assembled.finding.sample.slots.as_slice() else { panic!("one slot") };
+            assert_eq!((slot.key.as_str(), &slot.filename), ("data", &assembled.finding.sample.key.name));
+            assert_eq!(assembled.finding.sample.key.kind, Kind::Data);
+            (slot.filename.as_str(), below_run(slot).remove(0), assembled.finding.sample.target.clone())
         })
         .collect();
     let report = || Target::Data { data_type: Some("report".to_owned()), is_directory: false };
@@ -611,4 +615,24 @@ fn runs_of_one_name_in_two_folders_are_two_runs() {
         .map(|folder| ready(&manifest(PAIRS), &view("run1", folder, pair(), 0, &Condition::Settled)).key);
     assert_ne!(one, two);
     assert_eq!(one.run, "x/run1");
+}
+
+#[test]
+fn a_run_that_a_person_closed_is_taken_as_it_is_and_a_closed_sample_without_its_mate() {
+    let manifest = paired("required");
+    let standing = |files: Vec<FileView>, closed: &Closed| {
+        let view = open_run(files);
+        assemble("miseq", &manifest, &view, closed).samples[0].finding.standing.clone()
+    };
+    let pair = || vec![file("a_R1.fastq.gz"), file("a_R2.fastq.gz")];
+    let run = Closed { run: true, ..Closed::default() };
+    assert_eq!(standing(pair(), &run), Standing::Ready);
+    let late = vec![file("a_R1.fastq.gz"), changing("a_R2.fastq.gz", 10)];
+    assert!(matches!(standing(late, &run), Standing::Waiting(_)), "what changes is not all there is");
+    let single = || vec![file("a_R1.fastq.gz")];
+    assert!(matches!(standing(single(), &run), Standing::Blocked(_)), "the rule wants both reads");
+    let sample = Closed { samples: ["a".to_owned()].into(), ..Closed::default() };
+    assert_eq!(standing(single(), &sample), Standing::Ready);
+    let other = Closed { samples: ["b".to_owned()].into(), ..Closed::default() };
+    assert!(matches!(standing(single(), &other), Standing::Waiting(_)));
 }

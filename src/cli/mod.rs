@@ -9,6 +9,7 @@ mod bars;
 mod batch_template;
 mod check;
 mod connection;
+mod decide;
 mod demo;
 mod exit;
 mod import;
@@ -20,7 +21,6 @@ mod login;
 mod output;
 mod plan;
 mod prompt;
-mod retry;
 mod run;
 mod sandbox;
 mod status;
@@ -33,6 +33,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config};
+use crate::journal::Verb;
 use exit::{CommandError, Exit};
 
 /// Blocking tasks cannot be called back: one that hangs on a share must not hold up the end.
@@ -78,7 +79,17 @@ enum Command {
     /// Show what became of every sample, from the running service or from the state folder
     Status(status::Arguments),
     /// Try samples again that are blocked, once what blocked them is mended
-    Retry(retry::Arguments),
+    Retry(decide::Retry),
+    /// Keep samples or runs back until they are released
+    Hold(decide::Targets),
+    /// Let go what is held, or take up what was skipped
+    Release(decide::Targets),
+    /// Leave samples or runs alone: they are not uploaded
+    Skip(decide::Targets),
+    /// Take what is there of a run that will not end, or of a sample whose mate will not come
+    Close(decide::Targets),
+    /// Upload a sample once more, or as its files are now; lists what must be retracted on Flow
+    Resend(decide::Resend),
     /// Ask for a token or a password, test it, and store the token
     Login(login::Arguments),
     /// What Flow has to choose from, as a manifest names it
@@ -133,7 +144,12 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Check(arguments) => check::execute(arguments, &globals).await,
         Command::Plan => plan::execute(&globals).await,
         Command::Status(arguments) => status::execute(arguments, &globals).await,
-        Command::Retry(arguments) => retry::execute(arguments, &globals).await,
+        Command::Retry(arguments) => decide::retry(arguments, &globals).await,
+        Command::Hold(targets) => decide::execute(Verb::Hold, targets, &globals).await,
+        Command::Release(targets) => decide::execute(Verb::Release, targets, &globals).await,
+        Command::Skip(targets) => decide::execute(Verb::Skip, targets, &globals).await,
+        Command::Close(targets) => decide::execute(Verb::Close, targets, &globals).await,
+        Command::Resend(arguments) => decide::resend(arguments, &globals).await,
         Command::Login(arguments) => login::execute(arguments, &globals).await,
         Command::List(arguments) => list::execute(arguments, &globals).await,
         Command::Upload(arguments) => upload::execute(*arguments, &globals).await,

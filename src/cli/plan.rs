@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::exit::{CommandError, Exit};
 use super::{Globals, output};
-use crate::assemble::assemble;
+use crate::assemble::{assemble, run_key};
 use crate::config::{Config, WatchConfig};
 use crate::journal::{Journal, JournalError, Record};
 use crate::observation::Moment;
-use crate::sample::path_to_text;
-use crate::status::{Board, LeftOut, SampleStatus, Snapshot, WatchStatus, ask, render};
+use crate::sample::{Finding, path_to_text};
+use crate::status::{LeftOut, SampleStatus, Snapshot, WatchStatus, ask, render};
 use crate::watch::{FileView, Remembered, RunView, look_once};
 
 pub(super) async fn execute(globals: &Globals) -> Result<Exit, CommandError> {
@@ -33,11 +33,15 @@ pub(super) async fn execute(globals: &Globals) -> Result<Exit, CommandError> {
                 .map(|left_out| LeftOut { path: path_to_text(&root.join(left_out.path)), reason: left_out.reason }),
         );
         for view in news.runs {
-            let assembly = assemble(&watched.watch.name, &watched.manifest, &as_if_settled(watched, view));
+            let view = as_if_settled(watched, view);
+            let name = &watched.watch.name;
+            let closed = known.journal.as_ref().map(|journal| journal.closed(name, &run_key(&view)));
+            let assembly = assemble(name, &watched.manifest, &view, &closed.unwrap_or_default());
             left_out.extend(
                 assembly.left_out.into_iter().map(|(path, reason)| LeftOut { path: path_to_text(&path), reason }),
             );
-            samples.extend(assembly.samples.into_iter().map(|assembled| known.status(assembled)));
+            let findings = assembly.samples.into_iter().map(|assembled| assembled.finding).collect();
+            samples.extend(known.states(findings, view.tells_its_end())?);
         }
         watches.push(WatchStatus {
             name: watched.watch.name.clone(),
@@ -58,10 +62,11 @@ pub(super) async fn execute(globals: &Globals) -> Result<Exit, CommandError> {
 /// What is known of samples and files already.
 #[derive(Default)]
 struct Known {
-    /// Whether a running service told it.
-    is_live: bool,
+    /// Of the state folder, when no service holds it.
+    journal: Option<Journal>,
     remembered: HashMap<String, Remembered>,
-    samples: HashMap<String, SampleStatus>,
+    /// What a running service told.
+    told: HashMap<String, SampleStatus>,
 }
 
 impl Known {
@@ -71,7 +76,7 @@ impl Known {
         if !config.state_dir.join("journal").exists() {
             return Ok(known);
         }
-        let snapshot = match Journal::open(&config.state_dir) {
+        match Journal::open(&config.state_dir) {
             Ok(journal) => {
                 for watched in &config.watches {
                     let name = &watched.watch.name;
@@ -79,29 +84,28 @@ impl Known {
                         Remembered { baseline: journal.baseline(name)?, observations: journal.observations(name)? };
                     known.remembered.insert(name.clone(), remembered);
                 }
-                Snapshot::take(&journal, &Board::default(), "offline")?
+                known.journal = Some(journal);
             }
             Err(JournalError::InUse { .. }) => {
-                known.is_live = true;
-                ask(&config.state_dir).await?
+                let told = ask(&config.state_dir).await?.samples.into_iter();
+                known.told = told.map(|sample| (sample.id.clone(), sample)).collect();
             }
             Err(error) => return Err(error.into()),
-        };
-        known.samples = snapshot.samples.into_iter().map(|sample| (sample.id.clone(), sample)).collect();
+        }
         Ok(known)
     }
 
-    /// The state that a sample would take: what it is already when it is on its way or settled, else what assembly says.
-    fn status(&self, assembled: crate::assemble::Assembled) -> SampleStatus {
-        let id = assembled.sample.id();
-        match self.samples.get(id.as_str()) {
-            // A running service has seen more than a single look can.
-            Some(known) if self.is_live || !matches!(known.state.as_str(), "waiting" | "queued") => known.clone(),
-            _ => {
-                let record = Record::new(assembled.sample, assembled.standing, jiff::Timestamp::now());
-                SampleStatus::of(&record, Moment::now())
-            }
-        }
+    /// The states that samples of a run would take. A running service has seen more than a single look can.
+    fn states(&self, findings: Vec<Finding>, run_ends: bool) -> Result<Vec<SampleStatus>, CommandError> {
+        let records = match &self.journal {
+            Some(journal) => journal.foresee(findings, run_ends)?,
+            None => findings.into_iter().map(Record::foreseen).collect(),
+        };
+        let status = |record: &Record| {
+            let told = self.told.get(record.sample.id().as_str());
+            told.cloned().unwrap_or_else(|| SampleStatus::of(record, Moment::now()))
+        };
+        Ok(records.iter().map(status).collect())
     }
 }
 

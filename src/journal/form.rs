@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::JournalError;
+use super::decision::{History, RunName};
 use super::record::{Record, State};
 use super::store::{Store, Walk};
 use crate::sample::{SampleId, path_to_text};
@@ -19,13 +20,15 @@ const VERSION: u8 = 1;
 #[derive(Serialize, Deserialize)]
 pub(super) struct StateValue {
     pub first_seen: Timestamp,
+    #[serde(default, skip_serializing_if = "History::is_empty")]
+    pub history: History,
     #[serde(flatten)]
     pub state: State,
 }
 
 impl StateValue {
     pub fn of(record: &Record) -> Self {
-        Self { first_seen: record.first_seen, state: record.state.clone() }
+        Self { first_seen: record.first_seen, history: record.history.clone(), state: record.state.clone() }
     }
 }
 
@@ -50,8 +53,8 @@ pub(super) fn records(store: &Store) -> impl Iterator<Item = Result<Record, Jour
 pub(super) fn join(id: &str, sample: &[u8], state: Option<&[u8]>) -> Result<Record, JournalError> {
     let missing = || JournalError::Record { key: id.to_owned(), reason: "it has no state".to_owned() };
     let sample = decode(id, sample)?;
-    let StateValue { first_seen, state } = decode(id, state.ok_or_else(missing)?)?;
-    Ok(Record { sample, first_seen, state })
+    let StateValue { first_seen, history, state } = decode(id, state.ok_or_else(missing)?)?;
+    Ok(Record { sample, first_seen, history, state })
 }
 
 pub(super) fn sample_key(id: &SampleId) -> Vec<u8> {
@@ -68,6 +71,16 @@ pub(super) fn watch_key(watch: &str) -> Vec<u8> {
 
 pub(super) fn left_out_key(watch: &str, run: &str) -> Vec<u8> {
     [b"l", watch.as_bytes(), b"\0", run.as_bytes()].concat()
+}
+
+pub(super) fn run_key(run: &RunName) -> Vec<u8> {
+    [b"r", run.watch.as_bytes(), b"\0", run.run.as_bytes()].concat()
+}
+
+/// The run of such a key.
+pub(super) fn run_of_key(key: &[u8]) -> Option<RunName> {
+    let (watch, run) = std::str::from_utf8(key.strip_prefix(b"r")?).ok()?.split_once('\0')?;
+    Some(RunName { watch: watch.to_owned(), run: run.to_owned() })
 }
 
 /// The zero byte keeps the files of `a` apart from those of `ab`.

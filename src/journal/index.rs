@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::decision::{RunName, RunOrders};
 use super::record::{Record, State};
 use crate::observation::Moment;
-use crate::sample::{Kind, Sample, SampleId};
+use crate::sample::{Closed, Kind, Sample, SampleId};
 
 /// When there is something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,29 +50,66 @@ pub(super) struct Index {
     places: HashMap<SampleId, (String, Place)>,
     /// The watches whose samples may have their turn; `None`: all.
     admitted: Option<BTreeSet<String>>,
-    /// When the first sample of each run was put down: the age of the run.
-    runs: HashMap<(String, String), Timestamp>,
+    runs: HashMap<RunName, Run>,
     in_flight: BTreeMap<SampleId, InFlight>,
     states: HashMap<SampleId, (&'static str, u64)>,
     tally: BTreeMap<&'static str, Tally>,
     /// The sample that each file belongs to for good, by a hash of kind and path: it is on Flow, or on its way there.
     owners: HashMap<u64, SampleId>,
     /// The other way round.
-    owned: HashMap<SampleId, Vec<u64>>,
+    owned: HashMap<SampleId, Owned>,
+    /// Samples on Flow, or on their way there, by a hash of their files' names and sizes.
+    alike: HashMap<u64, BTreeSet<SampleId>>,
+    /// Samples under way that a person wants halted.
+    wished: HashSet<SampleId>,
+}
+
+/// What a begun sample is found by.
+struct Owned {
+    places: Vec<u64>,
+    likeness: u64,
+}
+
+/// What is known of a run.
+struct Run {
+    /// When its first sample was put down: the age of the run.
+    first_seen: Timestamp,
+    /// Its samples that are on Flow.
+    delivered: BTreeSet<SampleId>,
+    /// Its samples, by name, that a person has closed.
+    closed: BTreeSet<String>,
+    orders: RunOrders,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        let (delivered, closed, orders) = Default::default();
+        Self { first_seen: Timestamp::MAX, delivered, closed, orders }
+    }
 }
 
 impl Index {
     /// Takes in what became of a sample.
     pub fn put(&mut self, record: &Record) {
         let key = &record.sample.key;
-        let run_seen = *self
-            .runs
-            .entry((key.watch.clone(), key.run.clone()))
-            .and_modify(|seen| *seen = (*seen).min(record.first_seen))
-            .or_insert(record.first_seen);
         let id = key.id();
         self.remove(&id);
         self.put_owner(record, &id);
+        let run = self.runs.entry(run_of(&record.sample)).or_default();
+        run.first_seen = run.first_seen.min(record.first_seen);
+        let run_seen = run.first_seen;
+        match record.state.sent() {
+            Some(_) => run.delivered.insert(id.clone()),
+            None => run.delivered.remove(&id),
+        };
+        match record.history.is_closed() {
+            true => run.closed.insert(key.name.clone()),
+            false => run.closed.remove(&key.name),
+        };
+        match (&record.state, &record.history.wish) {
+            (State::Uploading { .. }, Some(_)) => self.wished.insert(id.clone()),
+            _ => self.wished.remove(&id),
+        };
 
         let size = record.sample.size();
         let tally = self.tally.entry(record.state.name()).or_default();
@@ -99,8 +137,42 @@ impl Index {
             let places = record.sample.parts().map(|part| ownership(record.sample.key.kind, &part.path));
             let places: Vec<_> = places.collect();
             self.owners.extend(places.iter().map(|place| (*place, id.clone())));
-            self.owned.insert(id.clone(), places);
+            let likeness = likeness(&record.sample);
+            self.owned.insert(id.clone(), Owned { places, likeness });
+            self.alike.entry(likeness).or_default().insert(id.clone());
         }
+    }
+
+    /// The other samples, on Flow or on their way there, whose files have the same names and sizes.
+    pub fn alike(&self, sample: &Sample) -> Vec<SampleId> {
+        let id = sample.id();
+        self.alike.get(&likeness(sample)).into_iter().flatten().filter(|other| **other != id).cloned().collect()
+    }
+
+    /// How many samples of a run are on Flow.
+    pub fn delivered(&self, run: &RunName) -> usize {
+        self.runs.get(run).map_or(0, |run| run.delivered.len())
+    }
+
+    /// Takes in what a person said of a run as a whole.
+    pub fn put_orders(&mut self, run: RunName, orders: RunOrders) {
+        self.runs.entry(run).or_default().orders = orders;
+    }
+
+    pub fn orders(&self, run: &RunName) -> RunOrders {
+        self.runs.get(run).map(|run| run.orders.clone()).unwrap_or_default()
+    }
+
+    /// What people said of a run that does not end by itself.
+    pub fn closed(&self, run: &RunName) -> Closed {
+        self.runs.get(run).map_or_else(Closed::default, |run| Closed {
+            run: run.orders.closed.is_some(),
+            samples: run.closed.clone(),
+        })
+    }
+
+    pub fn is_wished(&self, id: &SampleId) -> bool {
+        self.wished.contains(id)
     }
 
     /// Another sample of the same kind that one of these files belongs to already.
@@ -111,9 +183,17 @@ impl Index {
     }
 
     pub fn remove(&mut self, id: &SampleId) {
-        for place in self.owned.remove(id).unwrap_or_default() {
-            if self.owners.get(&place) == Some(id) {
-                self.owners.remove(&place);
+        if let Some(owned) = self.owned.remove(id) {
+            for place in owned.places {
+                if self.owners.get(&place) == Some(id) {
+                    self.owners.remove(&place);
+                }
+            }
+            if let Some(alike) = self.alike.get_mut(&owned.likeness) {
+                alike.remove(id);
+                if alike.is_empty() {
+                    self.alike.remove(&owned.likeness);
+                }
             }
         }
         self.in_flight.remove(id);
@@ -186,6 +266,23 @@ fn ownership(kind: Kind, path: &Path) -> u64 {
     let mut hasher = std::hash::DefaultHasher::new();
     (kind, path).hash(&mut hasher);
     hasher.finish()
+}
+
+/// What samples of the same files have in common, wherever those lie: their kind, and the names and sizes of the files.
+fn likeness(sample: &Sample) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    sample.key.kind.hash(&mut hasher);
+    for slot in &sample.slots {
+        slot.key.hash(&mut hasher);
+        for part in &slot.parts {
+            (part.path.file_name(), part.fingerprint.size).hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}
+
+fn run_of(sample: &Sample) -> RunName {
+    RunName { watch: sample.key.watch.clone(), run: sample.key.run.clone() }
 }
 
 fn is_meant(place: &Place, only: Option<&HashSet<SampleId>>) -> bool {

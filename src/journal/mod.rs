@@ -5,9 +5,11 @@
 //! acknowledges it. So two who change one sample never overwrite each other, and what a caller was told is true after
 //! a power cut. No type of the store leaves this room, and nothing is known here of watching or uploading.
 
+mod decision;
 mod form;
 mod index;
 mod lock;
+mod people;
 mod record;
 mod store;
 mod writer;
@@ -22,10 +24,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::observation::{Moment, Observation};
-use crate::sample::{Sample, SampleId, Standing, path_from_text, path_text};
+use crate::sample::{Finding, Sample, SampleId, Standing, path_from_text, path_text};
 
+pub use decision::{Decision, History, Order, RunName, Verb};
 pub use index::{Due, InFlight, Tally};
-pub use record::{Blocker, FileUpload, Misstep, Record, Sent, SentFile, Stage, State, Upload};
+pub use record::{
+    Blocker, Change, FileUpload, Holder, Misstep, Record, Sent, SentFile, Skipper, Stage, State, Upload, changes,
+};
 
 use form::{StateValue, decode, encode, file_key, join, left_out_key, records, sample_key, state_key, watch_key};
 use index::Index;
@@ -71,6 +76,15 @@ pub struct LeftOut {
     pub reason: String,
 }
 
+/// What became of findings.
+#[derive(Debug, Default)]
+pub struct Assembled {
+    /// The records that changed.
+    pub changed: Vec<Record>,
+    /// Samples on Flow whose files look different now: their content must tell whether they are.
+    pub to_compare: Vec<Sample>,
+}
+
 /// A handle to the open journal; clones share it.
 #[derive(Clone)]
 pub struct Journal {
@@ -82,6 +96,8 @@ struct Shared {
     index: Arc<Mutex<Index>>,
     writer: Writer,
     changes: watch::Sender<u64>,
+    /// Counts what people decided.
+    orders: watch::Sender<u64>,
     _lock: Lock,
 }
 
@@ -94,7 +110,7 @@ impl Journal {
     pub fn open(state_dir: &Path) -> Result<Self, JournalError> {
         let lock = Lock::take(state_dir)?;
         let store = Arc::new(Store::open(&state_dir.join("journal"))?);
-        let (changes, _) = watch::channel(0);
+        let ((changes, _), (orders, _)) = (watch::channel(0), watch::channel(0));
         let index = Arc::new(Mutex::new(Index::default()));
         let mut interrupted = Writes::default();
         for record in records(&store) {
@@ -109,8 +125,9 @@ impl Journal {
         if !interrupted.is_empty() {
             store.commit(interrupted)?;
         }
+        people::read_orders(&store, &mut index.lock().expect(UNPOISONED))?;
         let writer = Writer::start(store.clone(), index.clone(), changes.clone());
-        Ok(Self { shared: Arc::new(Shared { store, index, writer, changes, _lock: lock }) })
+        Ok(Self { shared: Arc::new(Shared { store, index, writer, changes, orders, _lock: lock }) })
     }
 
     /// Wakes whenever something was committed.
@@ -225,37 +242,41 @@ impl Journal {
         .await
     }
 
-    /// Takes in what assembly says of samples; gives the records that changed. What is on its way is left alone.
+    /// Takes in what assembly found of a run. What is on its way is left alone. `run_ends` says whether the run tells of
+    /// its end: then what is found for the first time after something of it was sent is held.
     ///
     /// # Errors
     /// When it cannot be made durable.
-    pub async fn assembled(&self, assembled: Vec<(Sample, Standing)>) -> Result<Vec<Record>, JournalError> {
+    pub async fn assembled(&self, findings: Vec<Finding>, run_ends: bool) -> Result<Assembled, JournalError> {
         self.transact(move |transaction| {
-            let mut changed = Vec::new();
-            for (sample, standing) in assembled {
-                let old = transaction.record(&sample.id())?;
-                // A rule that was renamed, or names its samples anew, does not send again what is on Flow.
-                let standing = match transaction.owner(&sample)? {
-                    Some(owner) => Standing::Skipped(format!(
-                        "its files are sample {} ({}, {}) already, and files are not sent twice",
-                        owner.sample.key.name,
-                        owner.sample.id(),
-                        owner.state.name()
-                    )),
-                    None => standing,
-                };
-                let new = match old.clone() {
-                    Some(old) => old.assembled(sample, standing),
-                    None => Record::new(sample, standing, Timestamp::now()),
-                };
+            let mut assembled = Assembled::default();
+            for finding in findings {
+                let old = transaction.record(&finding.sample.id())?;
+                if old.as_ref().is_some_and(|old| old.must_be_compared(&finding)) {
+                    assembled.to_compare.push(finding.sample.clone());
+                }
+                let new = transaction.take_in(old.clone(), finding, run_ends)?;
                 if old.as_ref() != Some(&new) {
                     transaction.put(old.as_ref(), new.clone());
-                    changed.push(new);
+                    assembled.changed.push(new);
                 }
             }
-            Ok(changed)
+            Ok(assembled)
         })
         .await
+    }
+
+    /// What would become of findings; nothing is put down.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn foresee(&self, findings: Vec<Finding>, run_ends: bool) -> Result<Vec<Record>, JournalError> {
+        let transaction = Transaction::new(&self.shared.store, &self.shared.index);
+        let foresee = |finding: Finding| {
+            let old = transaction.record(&finding.sample.id())?;
+            transaction.take_in(old, finding, run_ends)
+        };
+        findings.into_iter().map(foresee).collect()
     }
 
     /// Queues samples that a person gives by hand; gives their records. One that was given before goes on from where it
@@ -277,26 +298,6 @@ impl Journal {
                 Ok(new)
             };
             samples.into_iter().map(submit).collect()
-        })
-        .await
-    }
-
-    /// Tries samples again that a person has looked at: all of them or, when one cannot be, none.
-    ///
-    /// # Errors
-    /// [`JournalError::Unknown`] and [`JournalError::Misstep`] for one that cannot be tried again.
-    pub async fn retry(&self, ids: Vec<SampleId>) -> Result<Vec<Record>, JournalError> {
-        self.transact(move |transaction| {
-            let mut retried = Vec::new();
-            for sample in ids {
-                let old = transaction.record(&sample)?.ok_or(JournalError::Unknown { sample: sample.clone() })?;
-                let new = old.clone().retried().map_err(|misstep| JournalError::Misstep { sample, misstep })?;
-                retried.push((old, new));
-            }
-            for (old, new) in &retried {
-                transaction.put(Some(old), new.clone());
-            }
-            Ok(retried.into_iter().map(|(_, new)| new).collect())
         })
         .await
     }

@@ -1,11 +1,16 @@
 //! A sample's record: what it is, and its state. Transitions consume the old state, so none is made twice or from
 //! where it cannot be made.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::decision::History;
 use crate::observation::Moment;
-use crate::sample::{Sample, Standing};
+use crate::sample::{Finding, Fingerprint, Sample, Standing, path_to_text};
 
 /// All that the journal knows of one sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +18,8 @@ pub struct Record {
     pub sample: Sample,
     /// When the sample was first put down.
     pub first_seen: Timestamp,
+    /// What people decided about it, and what was sent of it before.
+    pub history: History,
     pub state: State,
 }
 
@@ -23,7 +30,13 @@ pub enum State {
     /// Seen; something named is missing.
     Waiting { reason: String },
     /// A person must let it go.
-    Held { reason: String },
+    Held {
+        reason: String,
+        by: Holder,
+        /// What was sent before a person held it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        upload: Option<Upload>,
+    },
     /// Its turn will come.
     Queued {
         /// What an interrupted upload has got to.
@@ -38,7 +51,58 @@ pub enum State {
     /// On Flow.
     Done { sent: Sent },
     /// Deliberately not uploaded.
-    Skipped { reason: String },
+    Skipped {
+        reason: String,
+        #[serde(default, skip_serializing_if = "Skipper::is_assembly")]
+        by: Skipper,
+    },
+}
+
+/// Why a sample is held, which decides what lets it go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Holder {
+    /// A person said so.
+    Person,
+    /// It appeared in a run of which something had been sent already.
+    NewOutput,
+    /// It was sent, and its files are others now.
+    Changed {
+        /// What stands on Flow; the record's sample is what was sent.
+        sent: Sent,
+        /// What lies on disk now.
+        found: Box<Sample>,
+    },
+}
+
+/// Who skipped a sample, which decides what takes it up again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Skipper {
+    /// What lies on disk, and since when: looked at again whenever that changes.
+    #[default]
+    Assembly,
+    /// Its content, which is on Flow under another name: looked at again when the sample is another.
+    Same,
+    /// A person.
+    Person,
+}
+
+impl Skipper {
+    fn is_assembly(&self) -> bool {
+        *self == Self::Assembly
+    }
+}
+
+/// What stands around a sample in the journal when assembly finds it.
+#[derive(Debug, Default)]
+pub(super) struct Circumstances {
+    /// The sample on Flow, or on its way there, that its files belong to.
+    pub owner: Option<String>,
+    /// What a person said of its run: to hold it, or to skip it.
+    pub of_run: Option<State>,
+    /// What was sent of its run before it was found, when that run was at its end.
+    pub delivered: Option<String>,
 }
 
 /// Who blocked a sample, which decides what lets it go.
@@ -105,7 +169,7 @@ impl Upload {
 
     /// Whether Flow may have made something of it already, known here or not: its last chunk has left. Such an upload
     /// is not let go before Flow has been asked.
-    fn may_be_whole(&self) -> bool {
+    pub(super) fn may_be_whole(&self) -> bool {
         self.files.last().is_some_and(|last| !matches!(last.stage, Stage::Sending { .. }) || !last.abandoned.is_empty())
     }
 }
@@ -173,7 +237,25 @@ impl State {
             Standing::Ready => State::Queued { upload: None },
             Standing::Waiting(reason) => State::Waiting { reason },
             Standing::Blocked(reason) => State::Blocked { reason, by: Blocker::Assembly },
-            Standing::Skipped(reason) => State::Skipped { reason },
+            Standing::Skipped(reason) => State::Skipped { reason, by: Skipper::Assembly },
+        }
+    }
+
+    /// What a sample becomes that nothing was sent of.
+    fn found(standing: Standing, is_existing: bool, around: Circumstances, history: &History) -> Self {
+        if let Some(reason) = around.owner.filter(|_| !history.insists_on_sending()) {
+            return State::Skipped { reason, by: Skipper::Assembly };
+        }
+        if is_existing && !history.is_let_go() {
+            let reason = "it lay there at the watch's first start (existing)".to_owned();
+            return State::Skipped { reason, by: Skipper::Assembly };
+        }
+        if let Some(state) = around.of_run.filter(|_| !history.is_let_go()) {
+            return state;
+        }
+        match around.delivered {
+            Some(reason) if !history.is_let_go() => State::Held { reason, by: Holder::NewOutput, upload: None },
+            _ => State::of(standing),
         }
     }
 
@@ -182,8 +264,17 @@ impl State {
         match self {
             State::Uploading { .. } | State::Retrying { .. } | State::Done { .. } => true,
             State::Queued { upload } => upload.is_some(),
+            State::Held { by, upload, .. } => upload.is_some() || matches!(by, Holder::Changed { .. }),
             State::Blocked { by, .. } => *by == Blocker::Doubt,
-            State::Waiting { .. } | State::Held { .. } | State::Skipped { .. } => false,
+            State::Waiting { .. } | State::Skipped { .. } => false,
+        }
+    }
+
+    /// What stands on Flow of the sample.
+    pub fn sent(&self) -> Option<&Sent> {
+        match self {
+            State::Done { sent } | State::Held { by: Holder::Changed { sent, .. }, .. } => Some(sent),
+            _ => None,
         }
     }
 
@@ -191,7 +282,7 @@ impl State {
     pub fn upload(&self) -> Option<&Upload> {
         match self {
             State::Uploading { upload } | State::Retrying { upload, .. } => Some(upload),
-            State::Queued { upload } => upload.as_ref(),
+            State::Queued { upload } | State::Held { upload, .. } => upload.as_ref(),
             _ => None,
         }
     }
@@ -206,32 +297,98 @@ pub struct Misstep {
 }
 
 impl Record {
-    /// The first record of a sample.
+    /// The first record of a sample that a person gives, or that nothing else is known about.
     pub fn new(sample: Sample, standing: Standing, now: Timestamp) -> Self {
-        Self { sample, first_seen: now, state: State::of(standing) }
+        Self { sample, first_seen: now, history: History::default(), state: State::of(standing) }
+    }
+
+    /// What a sample would be that assembly found, if nothing else were known.
+    pub fn foreseen(finding: Finding) -> Self {
+        Self::found(finding, Circumstances::default(), Timestamp::now())
+    }
+
+    /// The first record of a sample that assembly found.
+    pub(super) fn found(finding: Finding, around: Circumstances, now: Timestamp) -> Self {
+        let Finding { sample, standing, is_existing } = finding;
+        let history = History::default();
+        let state = State::found(standing, is_existing, around, &history);
+        Self { sample, first_seen: now, history, state }
     }
 
     /// Takes in what assembly says now. What is on its way is left alone: the upload itself looks at the files again
     /// before it is too late. So is what waits for its turn again after a restart, unless it is another sample now and
-    /// Flow cannot have made anything of the old one.
+    /// Flow cannot have made anything of the old one. What is on Flow stays as it is until its content has been
+    /// [compared](Self::must_be_compared).
     #[must_use]
-    pub fn assembled(self, sample: Sample, standing: Standing) -> Self {
+    pub(super) fn assembled(self, finding: Finding, around: Circumstances) -> Self {
+        let Finding { sample, standing, is_existing } = finding;
+        let sample = self.history.named_as_told(sample);
         let is_same = self.sample == sample;
         match self.state {
-            State::Done { sent } => {
-                let changed = self.sample.slots != sample.slots;
-                Self { state: State::Done { sent: Sent { changed, ..sent } }, ..self }
+            State::Done { .. } | State::Uploading { .. } => self,
+            State::Held { by: Holder::Changed { ref sent, .. }, .. } if !self.sample.differs_on_disk(&sample) => {
+                let sent = sent.clone();
+                Self { state: State::Done { sent }, ..self }
             }
-            State::Held { .. } | State::Uploading { .. } => self,
+            // What lies on disk is kept up to date for when a person lets it go.
+            State::Held { by: Holder::Person | Holder::NewOutput, upload: None, .. }
+            | State::Skipped { by: Skipper::Person, .. } => Self { sample, ..self },
+            State::Held { .. } => self,
             State::Queued { upload: Some(ref upload) } | State::Retrying { ref upload, .. }
                 if is_same || upload.may_be_whole() =>
             {
                 self
             }
+            State::Skipped { by: Skipper::Same, .. } if is_same => self,
             State::Blocked { by: Blocker::Upload | Blocker::Refusal | Blocker::NotFound, .. } if is_same => self,
             State::Blocked { by: Blocker::Doubt, .. } => self,
-            _ => Self { sample, state: State::of(standing), ..self },
+            _ => {
+                // It was known before its run was delivered.
+                let around = Circumstances { delivered: None, ..around };
+                let state = State::found(standing, is_existing, around, &self.history);
+                Self { sample, state, ..self }
+            }
         }
+    }
+
+    /// Whether the content of what lies there must be compared with what was sent: something is new or looks different,
+    /// and has settled. What is gone is no difference: runs are cleaned up once they are on Flow.
+    pub(super) fn must_be_compared(&self, finding: &Finding) -> bool {
+        let is_known = match &self.state {
+            State::Done { .. } => false,
+            State::Held { by: Holder::Changed { found, .. }, .. } => found.slots == finding.sample.slots,
+            _ => return false,
+        };
+        !is_known && !matches!(finding.standing, Standing::Waiting(_)) && self.sample.differs_on_disk(&finding.sample)
+    }
+
+    /// What is on Flow was compared with what lies there: `hashes` are those of its slots now, in hexadecimal.
+    pub fn compared(self, found: Sample, hashes: &[String]) -> Result<Self, Misstep> {
+        let (State::Done { sent } | State::Held { by: Holder::Changed { sent, .. }, .. }) = self.state else {
+            return Err(Misstep { from: self.state.name(), to: "held" });
+        };
+        let was = self.sample.slots.iter().zip(&sent.files).map(|(slot, file)| (&slot.key, file.sha256.as_ref()));
+        let is = found.slots.iter().zip(hashes).map(|(slot, hash)| (&slot.key, Some(hash)));
+        if was.eq(is) {
+            // The same bytes under another time, or at another place.
+            let mut sample = self.sample;
+            for (slot, found) in sample.slots.iter_mut().zip(found.slots) {
+                slot.parts = found.parts;
+            }
+            return Ok(Self { sample, state: State::Done { sent }, ..self });
+        }
+        let reason = format!(
+            "its files changed after it was sent: {}; what was sent stands on Flow. Send what lies there now with \
+             flow-ingest resend, or leave it with flow-ingest skip",
+            changes(&self.sample, &found).iter().map(Change::to_string).collect::<Vec<_>>().join("; ")
+        );
+        let by = Holder::Changed { sent, found: Box::new(found) };
+        Ok(Self { state: State::Held { reason, by, upload: None }, ..self })
+    }
+
+    /// Its bytes are on Flow already, as another sample.
+    pub fn is_the_same_as_another(self, reason: String) -> Result<Self, Misstep> {
+        self.leave_uploading("skipped", |_| State::Skipped { reason, by: Skipper::Same })
     }
 
     /// A person gives the sample once more, by hand. What is under way goes on, what is done stays so; what was blocked
@@ -247,18 +404,6 @@ impl Record {
             State::Blocked { by: Blocker::Doubt, .. } => self,
             _ => Self { sample, state: State::Queued { upload: None }, ..self },
         }
-    }
-
-    /// A person has looked, and wants another try: of what Flow refused or could not finish, from its beginning; of what
-    /// is retried anyway, now. What is blocked by what lies on disk is not a matter of trying.
-    pub fn retried(self) -> Result<Self, Misstep> {
-        let upload = match self.state {
-            State::Retrying { upload, .. } => Some(upload),
-            State::Blocked { by, .. } if by != Blocker::Assembly => None,
-            State::Blocked { .. } => return Err(Misstep { from: "blocked by what lies on disk", to: "queued" }),
-            other => return Err(Misstep { from: other.name(), to: "queued" }),
-        };
-        Ok(Self { state: State::Queued { upload }, ..self })
     }
 
     /// Its files are no longer on disk. What is on its way finds that out by itself, and what is settled stays so.
@@ -297,7 +442,10 @@ impl Record {
 
     /// The upload got further.
     pub fn advanced(self, upload: Upload) -> Result<Self, Misstep> {
-        self.leave_uploading("uploading", |_| State::Uploading { upload })
+        match self.state {
+            State::Uploading { .. } => Ok(Self { state: State::Uploading { upload }, ..self }),
+            other => Err(Misstep { from: other.name(), to: "uploading" }),
+        }
     }
 
     /// The upload is interrupted and goes on when its turn comes again.
@@ -333,8 +481,48 @@ impl Record {
 
     fn leave_uploading(self, to: &'static str, next: impl FnOnce(Upload) -> State) -> Result<Self, Misstep> {
         match self.state {
-            State::Uploading { upload } => Ok(Self { state: next(upload), ..self }),
+            State::Uploading { upload } => Ok(Self { state: next(upload), ..self }.obeyed()),
             other => Err(Misstep { from: other.name(), to }),
+        }
+    }
+}
+
+/// What one file of a sample was when it was sent, and what it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// `None`: nothing of it was sent.
+    pub was: Option<Fingerprint>,
+    /// `None`: it is gone.
+    pub is: Option<Fingerprint>,
+}
+
+/// What was sent and what lies there, side by side, where they differ.
+pub fn changes(sent: &Sample, found: &Sample) -> Vec<Change> {
+    let mut files: BTreeMap<&PathBuf, (Option<Fingerprint>, Option<Fingerprint>)> = BTreeMap::new();
+    for part in sent.parts() {
+        files.entry(&part.path).or_default().0 = Some(part.fingerprint);
+    }
+    for part in found.parts() {
+        files.entry(&part.path).or_default().1 = Some(part.fingerprint);
+    }
+    let differing = files.into_iter().filter(|(_, (was, is))| was != is);
+    differing.map(|(path, (was, is))| Change { path: path.clone(), was, is }).collect()
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let look = |look: &Fingerprint| match Timestamp::from_nanosecond(look.modified_ns.into()) {
+            Ok(time) => format!("{} bytes of {time:.0}", look.size),
+            Err(_) => format!("{} bytes", look.size),
+        };
+        let path = path_to_text(&self.path);
+        match (&self.was, &self.is) {
+            (Some(was), Some(is)) => write!(f, "{path} was {} and is {}", look(was), look(is)),
+            (None, Some(is)) => write!(f, "{path} is new, {}", look(is)),
+            (Some(was), None) => write!(f, "{path} was {} and is gone", look(was)),
+            (None, None) => write!(f, "{path}"),
         }
     }
 }

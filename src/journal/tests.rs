@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::record::Circumstances;
 use super::*;
 use crate::sample::{Fingerprint, Kind, Part, SampleKey, Slot, Target};
 use crate::watch::{Baseline, PathText};
@@ -86,7 +87,24 @@ fn state(journal: &Journal, sample: &Sample) -> State {
 }
 
 async fn put(journal: &Journal, sample: &Sample, standing: Standing) -> Vec<Record> {
-    journal.assembled(vec![(sample.clone(), standing)]).await.unwrap()
+    journal.assembled(vec![found(sample.clone(), standing)], false).await.unwrap().changed
+}
+
+fn found(sample: Sample, standing: Standing) -> Finding {
+    Finding { sample, standing, is_existing: false }
+}
+
+fn record(state: State) -> Record {
+    let first_seen = "2026-11-24T08:00:00Z".parse().unwrap();
+    Record { sample: sample("a"), first_seen, history: History::default(), state }
+}
+
+fn held() -> State {
+    State::Held { reason: "x".into(), by: Holder::Person, upload: None }
+}
+
+fn skipped() -> State {
+    State::Skipped { reason: "x".into(), by: Skipper::Assembly }
 }
 
 /// Takes a sample as far as uploading.
@@ -131,7 +149,8 @@ mod golden {
 
     #[track_caller]
     fn state_is_stored_as(state: State, golden: &str) {
-        let value = StateValue { first_seen: "2026-11-24T08:00:00.123456789Z".parse().unwrap(), state };
+        let history = History::default();
+        let value = StateValue { first_seen: "2026-11-24T08:00:00.123456789Z".parse().unwrap(), history, state };
         assert_eq!(text(&value), golden);
         let read = decode::<StateValue>("golden", &bytes(golden)).unwrap();
         assert_eq!((read.first_seen, read.state), (value.first_seen, value.state));
@@ -170,11 +189,11 @@ mod golden {
             r#"1 {"first_seen":"2026-11-24T08:00:00.123456789Z","state":"waiting","reason":"for \"what\""}"#,
         );
         state_is_stored_as(
-            State::Held { reason: reason() },
-            r#"1 {"first_seen":"2026-11-24T08:00:00.123456789Z","state":"held","reason":"for \"what\""}"#,
+            State::Held { reason: reason(), by: Holder::Person, upload: None },
+            r#"1 {"first_seen":"2026-11-24T08:00:00.123456789Z","state":"held","reason":"for \"what\"","by":"person"}"#,
         );
         state_is_stored_as(
-            State::Skipped { reason: reason() },
+            State::Skipped { reason: reason(), by: Skipper::Assembly },
             r#"1 {"first_seen":"2026-11-24T08:00:00.123456789Z","state":"skipped","reason":"for \"what\""}"#,
         );
     }
@@ -333,8 +352,7 @@ async fn a_record_of_another_version_is_refused_by_name() {
         overwrite(dir.path(), key, bytes);
         Journal::open(dir.path()).err().expect("refused").to_string()
     };
-    let newer =
-        [&[2], &encode(&StateValue { first_seen: Timestamp::now(), state: State::Queued { upload: None } })[1..]];
+    let newer = [&[2], &encode(&StateValue::of(&record(State::Queued { upload: None })))[1..]];
     assert_eq!(
         refusal(state_key(&id), &newer.concat()),
         format!(
@@ -540,9 +558,9 @@ async fn no_sample_is_given_to_two_and_none_is_withheld() {
     let ready = (0..SAMPLES).map(|n| {
         let mut sample = sample(&format!("s{n}"));
         sample.key.watch = format!("watch{}", n % 3);
-        (sample, Standing::Ready)
+        found(sample, Standing::Ready)
     });
-    journal.assembled(ready.collect()).await.unwrap();
+    journal.assembled(ready.collect(), false).await.unwrap();
     let mut takers = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let journal = journal.clone();
@@ -568,7 +586,8 @@ async fn no_sample_is_given_to_two_and_none_is_withheld() {
 async fn one_that_asks_while_another_takes_gets_the_next_sample() {
     let dir = state_dir();
     let journal = open(&dir);
-    journal.assembled(["a", "b"].map(|name| (sample(name), Standing::Ready)).into()).await.unwrap();
+    let both = ["a", "b"].map(|name| found(sample(name), Standing::Ready));
+    journal.assembled(both.into(), false).await.unwrap();
     let (one, two) = tokio::join!(journal.take_next(None, None), journal.take_next(None, None));
     let name = |taken: Result<Option<Record>, JournalError>| taken.unwrap().unwrap().sample.key.name;
     assert_eq!([name(one), name(two)], ["a", "b"]);
@@ -604,8 +623,7 @@ mod assembled {
     }
 
     fn after(state: State, sample: Sample, standing: Standing) -> Record {
-        let record = Record { sample: super::sample("a"), first_seen: Timestamp::UNIX_EPOCH, state };
-        record.assembled(sample, standing)
+        record(state).assembled(found(sample, standing), Circumstances::default())
     }
 
     #[test]
@@ -615,7 +633,7 @@ mod assembled {
             State::Waiting { reason: "x".into() },
             State::Queued { upload: None },
             State::Blocked { reason: "x".into(), by: Blocker::Assembly },
-            State::Skipped { reason: "x".into() },
+            skipped(),
         ];
         for state in states {
             let ready = after(state.clone(), another(&a), Standing::Ready);
@@ -632,7 +650,7 @@ mod assembled {
         let a = sample("a");
         let next_try = Moment { boot: 1, at: Duration::ZERO };
         let states = [
-            State::Held { reason: "x".into() },
+            State::Held { reason: "x".into(), by: Holder::Person, upload: Some(upload(sending())) },
             State::Uploading { upload: upload(sending()) },
             State::Retrying { upload: upload(asking()), next_try, error: "x".into() },
         ];
@@ -684,29 +702,17 @@ mod assembled {
         }
     }
 
-    #[test]
-    fn what_changes_after_it_was_sent_is_marked_until_it_is_as_it_was() {
-        let a = sample("a");
-        let state = State::Done { sent: sent() };
-        let changed = after(state.clone(), another(&a), Standing::Ready);
-        let State::Done { sent: receipt } = &changed.state else { panic!("{:?}", changed.state) };
-        assert_eq!((&changed.sample, receipt), (&a, &Sent { changed: true, ..sent() }), "the receipt stands");
-        assert_eq!(changed.clone().assembled(a.clone(), waiting("x")).state, state);
-        assert_eq!(after(state.clone(), retold(&a), Standing::Ready).state, state, "its files are the same");
-        assert_eq!(changed.clone().vanished(), changed);
-    }
-
     #[tokio::test]
     async fn only_what_became_another_is_written() {
         let dir = state_dir();
         let journal = open(&dir);
         let [a, b] = ["a", "b"].map(sample);
-        let both = |standing: Standing| vec![(a.clone(), standing), (b.clone(), Standing::Ready)];
+        let both = |standing: Standing| vec![found(a.clone(), standing), found(b.clone(), Standing::Ready)];
         let names = |records: Vec<Record>| records.into_iter().map(|r| r.sample.key.name).collect::<Vec<_>>();
-        assert_eq!(names(journal.assembled(both(Standing::Ready)).await.unwrap()), ["a", "b"]);
+        assert_eq!(names(journal.assembled(both(Standing::Ready), false).await.unwrap().changed), ["a", "b"]);
         let first_seen = journal.record(&a.id()).unwrap().unwrap().first_seen;
-        assert_eq!(names(journal.assembled(both(waiting("x"))).await.unwrap()), ["a"]);
-        assert!(names(journal.assembled(both(waiting("x"))).await.unwrap()).is_empty());
+        assert_eq!(names(journal.assembled(both(waiting("x")), false).await.unwrap().changed), ["a"]);
+        assert!(names(journal.assembled(both(waiting("x")), false).await.unwrap().changed).is_empty());
         assert_eq!(journal.record(&a.id()).unwrap().unwrap().first_seen, first_seen);
         assert_eq!(journal.take_next(None, None).await.unwrap().unwrap().sample, b);
         assert_eq!(journal.take_next(None, None).await.unwrap(), None);
@@ -758,18 +764,20 @@ mod unmade {
     fn what_is_on_its_way_or_settled_finds_out_by_itself() {
         let next_try = Moment { boot: 1, at: Duration::ZERO };
         let states = [
-            State::Held { reason: "x".into() },
+            held(),
             State::Queued { upload: Some(upload(asking())) },
             State::Uploading { upload: upload(sending()) },
             State::Retrying { upload: upload(asking()), next_try, error: "x".into() },
             State::Blocked { reason: "x".into(), by: Blocker::Upload },
             State::Done { sent: sent() },
-            State::Skipped { reason: "x".into() },
+            skipped(),
         ];
         for state in states {
-            let record = Record { sample: sample("a"), first_seen: Timestamp::UNIX_EPOCH, state };
+            let record = record(state);
             assert!(!record.is_untouched());
             assert_eq!(record.clone().vanished(), record);
         }
     }
 }
+
+mod decisions;

@@ -4,17 +4,21 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
-use super::form::{StateValue, encode, join, sample_key, state_key};
+use super::decision::{RunName, RunOrders};
+use super::form::{StateValue, encode, join, run_key, sample_key, state_key};
 use super::index::Index;
-use super::record::Record;
+use super::record::{Circumstances, Record};
 use super::store::{Store, Writes};
 use super::{JournalError, UNPOISONED};
-use crate::sample::{Sample, SampleId};
+use crate::sample::{Finding, SampleId, path_to_text};
 
 /// So many changes share one commit at most.
 const GROUP: usize = 256;
+/// So many files of new output are named.
+const NAMED: usize = 3;
 
 /// Does its work in a transaction, and hands back what to do when that is durable, or has failed.
 type Job = Box<dyn FnOnce(&mut Transaction<'_>) -> Acknowledge + Send>;
@@ -66,7 +70,7 @@ impl Drop for Writer {
 
 fn write(store: &Store, index: &Mutex<Index>, changes: &watch::Sender<u64>, jobs: &mpsc::Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
-        let mut transaction = Transaction { store, index, writes: Writes::default(), touched: Vec::new() };
+        let mut transaction = Transaction::new(store, index);
         let mut acknowledge = vec![first(&mut transaction)];
         while acknowledge.len() < GROUP
             && let Ok(job) = jobs.try_recv()
@@ -82,6 +86,7 @@ fn write(store: &Store, index: &Mutex<Index>, changes: &watch::Sender<u64>, jobs
                 match touched {
                     Touched::Put(record) => index.put(&record),
                     Touched::Forgot(id) => index.remove(&id),
+                    Touched::Ordered(run, orders) => index.put_orders(run, *orders),
                 }
             }
         }
@@ -109,9 +114,14 @@ pub(super) struct Transaction<'a> {
 enum Touched {
     Put(Box<Record>),
     Forgot(SampleId),
+    Ordered(RunName, Box<RunOrders>),
 }
 
-impl Transaction<'_> {
+impl<'a> Transaction<'a> {
+    pub fn new(store: &'a Store, index: &'a Mutex<Index>) -> Self {
+        Self { store, index, writes: Writes::default(), touched: Vec::new() }
+    }
+
     pub fn record(&self, id: &SampleId) -> Result<Option<Record>, JournalError> {
         let get = |key: Vec<u8>| match self.writes.get(&key) {
             Some(written) => Ok(written.map(<[u8]>::to_vec)),
@@ -121,11 +131,56 @@ impl Transaction<'_> {
         join(id.as_str(), &sample, get(state_key(id))?.as_deref()).map(Some)
     }
 
-    /// Another sample, on Flow or on its way there, that files of this one belong to already. (One that was begun in this
-    /// very transaction is not seen; assembly gives each file to one sample.)
-    pub fn owner(&self, sample: &Sample) -> Result<Option<Record>, JournalError> {
-        let owner = self.index.lock().expect(UNPOISONED).owner(sample);
-        owner.map_or(Ok(None), |owner| self.record(&owner))
+    /// What a record becomes by what assembly found.
+    pub fn take_in(&self, old: Option<Record>, finding: Finding, run_ends: bool) -> Result<Record, JournalError> {
+        let around = self.around(&finding, run_ends && old.is_none())?;
+        Ok(match old {
+            Some(old) => old.assembled(finding, around),
+            None => Record::found(finding, around, Timestamp::now()),
+        })
+    }
+
+    /// What stands around a sample that assembly found. (An owner that was begun in this very transaction is not seen;
+    /// assembly gives each file to one sample.) `is_late` asks whether something of its run was sent before it.
+    fn around(&self, finding: &Finding, is_late: bool) -> Result<Circumstances, JournalError> {
+        let key = &finding.sample.key;
+        let run = RunName { watch: key.watch.clone(), run: key.run.clone() };
+        let (owner, orders, delivered) = {
+            let index = self.index.lock().expect(UNPOISONED);
+            (index.owner(&finding.sample), index.orders(&run), index.delivered(&run))
+        };
+        let owner = owner.map_or(Ok(None), |owner| self.record(&owner))?;
+        // A rule that was renamed, or names its samples anew, does not send again what is on Flow.
+        let owner = owner.map(|owner| {
+            format!(
+                "its files are sample {} ({}, {}) already, and files are not sent twice",
+                owner.sample.key.name,
+                owner.sample.id(),
+                owner.state.name()
+            )
+        });
+        let delivered = (is_late && delivered > 0).then(|| {
+            let files: Vec<_> = finding.sample.parts().take(NAMED).map(|part| path_to_text(&part.path)).collect();
+            let samples = if delivered == 1 { "sample" } else { "samples" };
+            format!(
+                "it is new in a run of which {delivered} {samples} had been sent before ({}{}); look at it, then: \
+                 flow-ingest release or skip",
+                files.join(", "),
+                if finding.sample.parts().count() > NAMED { ", …" } else { "" }
+            )
+        });
+        Ok(Circumstances { owner, of_run: orders.state(), delivered })
+    }
+
+    /// Puts down what a person said of a run as a whole, for what is yet to come of it.
+    pub fn put_orders(&mut self, run: RunName, orders: RunOrders) {
+        self.writes.put(run_key(&run), encode(&orders));
+        self.touched.push(Touched::Ordered(run, Box::new(orders)));
+    }
+
+    /// What people said of a run before this transaction.
+    pub fn orders(&self, run: &RunName) -> RunOrders {
+        self.index.lock().expect(UNPOISONED).orders(run)
     }
 
     pub fn put(&mut self, old: Option<&Record>, new: Record) {

@@ -1,4 +1,4 @@
-//! What a person tells the process that holds the state folder, uploads by hand and tries again: over the socket alone,
+//! What a person tells the process that holds the state folder, uploads by hand and decisions: over the socket alone,
 //! which only the owner of the folder can open. What is asked here is put into the journal like everything else.
 
 use axum::extract::State;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::serve::Source;
 use super::snapshot::SampleStatus;
 use super::socket::{Socket, SocketError};
-use crate::journal::{JournalError, Record};
+use crate::journal::{JournalError, Order, Record};
 use crate::observation::Moment;
 use crate::sample::{BY_HAND, Fingerprint, Sample, SampleId, path_to_text};
 
@@ -38,7 +38,7 @@ pub(super) fn routes() -> Router<Source> {
         .route("/identity", get(identity))
         .route("/uploads", post(submit))
         .route("/uploads/look", post(look))
-        .route("/retry", post(retry))
+        .route("/orders", post(decide))
 }
 
 async fn identity(State(source): State<Source>) -> Json<Identity> {
@@ -75,8 +75,8 @@ async fn look(State(source): State<Source>, Json(ids): Json<Vec<SampleId>>) -> R
     }
 }
 
-async fn retry(State(source): State<Source>, Json(ids): Json<Vec<SampleId>>) -> Response {
-    match source.journal.retry(ids).await {
+async fn decide(State(source): State<Source>, Json(order): Json<Order>) -> Response {
+    match source.journal.decide(order).await {
         Ok(records) => Json(handed_over(&source, &records)).into_response(),
         Err(error @ JournalError::Unknown { .. }) => (StatusCode::NOT_FOUND, error.to_string()).into_response(),
         Err(error @ JournalError::Misstep { .. }) => {
@@ -124,12 +124,12 @@ impl Socket {
         self.post("/uploads", &samples).await
     }
 
-    /// Asks for another try of samples.
+    /// Hands over what a person decided.
     ///
     /// # Errors
-    /// When nobody answers there, or one of them cannot be tried again; then none is.
-    pub async fn retry(&self, ids: &[SampleId]) -> Result<HandedOver, SocketError> {
-        self.post("/retry", &ids).await
+    /// When nobody answers there, or one of the samples that are named cannot be what is wanted; then nothing is done.
+    pub async fn decide(&self, order: &Order) -> Result<HandedOver, SocketError> {
+        self.post("/orders", order).await
     }
 
     /// Asks what became of uploads; those that are not known are left out.

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::board::Board;
-use crate::journal::{self, Blocker, Journal, JournalError, Record, State};
+use crate::journal::{self, Blocker, Change, Decision, Holder, Journal, JournalError, Record, Sent, State, changes};
 use crate::observation::Moment;
-use crate::sample::{Kind, path_to_text};
+use crate::sample::{Fingerprint, Kind, path_to_text};
 
 /// The version of the document.
 pub const VERSION: u32 = 1;
@@ -62,13 +62,68 @@ pub struct SampleStatus {
     pub error: Option<String>,
     pub next_try: Option<Timestamp>,
     pub sample_id: Option<String>,
-    /// Marks a done sample whose files are no longer what was sent.
+    /// Marks a sample on Flow whose files are no longer what was sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub changed: bool,
+    /// What was sent and what lies there now, side by side, where they differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeStatus>,
+    /// The name on Flow that a person gave it in place of the rule's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_as: Option<String>,
+    /// What people decided about it, the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<Decision>,
+    /// What is on Flow of it from before it was sent again: a person must retract it there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to_retract: Vec<Retract>,
     /// Warnings about an annotation sheet that were ignored, as Flow sent them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warnings: Option<serde_json::Value>,
     pub files: Vec<FileStatus>,
+}
+
+/// A file that is not what was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeStatus {
+    pub path: String,
+    /// `null`: nothing of it was sent.
+    pub was: Option<Look>,
+    /// `null`: it is gone.
+    pub is: Option<Look>,
+}
+
+/// What a file looks like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    pub bytes: u64,
+    /// When it was modified, as the file system tells it.
+    pub modified: Option<Timestamp>,
+}
+
+/// Objects on Flow that are no longer what the sample is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retract {
+    pub sample_id: Option<String>,
+    pub data_ids: Vec<String>,
+    pub finished: Timestamp,
+}
+
+impl ChangeStatus {
+    fn of(change: &Change) -> Self {
+        let look = |look: Fingerprint| Look {
+            bytes: look.size,
+            modified: Timestamp::from_nanosecond(look.modified_ns.into()).ok(),
+        };
+        Self { path: path_to_text(&change.path), was: change.was.map(look), is: change.is.map(look) }
+    }
+}
+
+impl Retract {
+    fn of(sent: &Sent) -> Self {
+        let data_ids = sent.files.iter().map(|file| file.data_id.clone()).collect();
+        Self { sample_id: sent.sample_id.clone(), data_ids, finished: sent.finished }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,6 +220,10 @@ impl SampleStatus {
             next_try: None,
             sample_id: upload.and_then(|upload| upload.sample_id.clone()),
             changed: false,
+            changes: Vec::new(),
+            sent_as: record.history.sent_as.clone(),
+            decisions: record.history.decisions.clone(),
+            to_retract: record.history.earlier.iter().map(Retract::of).collect(),
             warnings: upload.and_then(|upload| upload.warnings.clone()),
             files: Vec::new(),
         };
@@ -177,7 +236,7 @@ impl SampleStatus {
             upload.iter().flat_map(|upload| &upload.files).map(journal::FileUpload::sent).collect();
         sent.resize(sample.slots.len(), 0);
         match &record.state {
-            State::Waiting { reason } | State::Held { reason } | State::Skipped { reason } => {
+            State::Waiting { reason, .. } | State::Held { reason, .. } | State::Skipped { reason, .. } => {
                 status.reason = Some(reason.clone());
             }
             State::Blocked { reason, by } => {
@@ -188,18 +247,22 @@ impl SampleStatus {
                 status.error = Some(error.clone());
                 status.next_try = Some(as_timestamp(*next_try, now));
             }
-            State::Done { sent } => {
-                status.sent = status.bytes;
-                status.attempts = sent.attempts;
-                status.sample_id.clone_from(&sent.sample_id);
-                status.changed = sent.changed;
-                status.warnings.clone_from(&sent.warnings);
-                files = sent.files.iter().map(|file| (Some(file.data_id.clone()), file.sha256.clone())).collect();
-            }
-            State::Queued { .. } | State::Uploading { .. } => {}
+            State::Done { .. } | State::Queued { .. } | State::Uploading { .. } => {}
+        }
+        if let State::Held { by: Holder::Changed { found, .. }, .. } = &record.state {
+            status.changed = true;
+            status.changes = changes(sample, found).iter().map(ChangeStatus::of).collect();
+        }
+        if let Some(sent) = record.state.sent() {
+            status.sent = status.bytes;
+            status.attempts = sent.attempts;
+            status.sample_id.clone_from(&sent.sample_id);
+            status.changed |= sent.changed;
+            status.warnings.clone_from(&sent.warnings);
+            files = sent.files.iter().map(|file| (Some(file.data_id.clone()), file.sha256.clone())).collect();
         }
         files.resize(sample.slots.len(), (None, None));
-        let is_done = matches!(record.state, State::Done { .. });
+        let is_done = record.state.sent().is_some();
         status.files = sample
             .slots
             .iter()

@@ -52,7 +52,10 @@ fn samples(samples: &[SampleStatus]) -> String {
     let rows = samples.iter().map(|sample| {
         [
             sample.id.clone(),
-            if sample.changed { "done (changed)".to_owned() } else { sample.state.clone() },
+            match (sample.state.as_str(), sample.changed) {
+                ("done", true) => "done (changed)".to_owned(),
+                (state, _) => state.to_owned(),
+            },
             ByteSize(sample.bytes).to_string(),
             sample.run.clone(),
             sample.name.clone(),

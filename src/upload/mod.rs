@@ -6,9 +6,11 @@ mod disposition;
 mod gate;
 mod parts;
 mod pool;
+mod same;
 mod settings;
 mod transfer;
 
 pub use gate::{Closed, Gate, is_refusal};
+pub use parts::{PartError, hashes};
 pub use pool::Pool;
 pub use settings::Settings;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use crate::sample::{Fingerprint, Part, Slot};
+use crate::sample::{Fingerprint, Part, Sample, Slot};
 
 /// Bytes that are read at once where nobody waits for them as a chunk.
 const PIECE: u64 = 1024 * 1024;
@@ -146,6 +146,18 @@ impl Inner {
         }
         read.map_err(|error| cannot_read(part, error))
     }
+}
+
+/// The hashes of a sample's slots as they lie there now, in hexadecimal.
+///
+/// # Errors
+/// The first part that cannot be read as what it was.
+pub async fn hashes(sample: &Sample) -> Result<Vec<String>, PartError> {
+    let mut hashes = Vec::with_capacity(sample.slots.len());
+    for slot in &sample.slots {
+        hashes.push(SlotReader::new(slot).sha256().await?);
+    }
+    Ok(hashes)
 }
 
 /// Looks at every part once more, by its name: a file that was replaced under its old name shows here.

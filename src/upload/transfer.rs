@@ -9,17 +9,21 @@ use tokio_util::sync::CancellationToken;
 use super::checkpoint;
 use super::disposition::{Disposition, HostError};
 use super::parts::{SlotReader, look_again};
+use super::same::{self, SameError, Sameness};
 use super::settings::Settings;
 use crate::flow::{Client, Finished, Host, Outcome, Progress, UploadError, advance};
 use crate::journal::{Journal, JournalError, Record, Sent, SentFile, Stage, State, Upload};
 use crate::observation::Moment;
-use crate::sample::{Sample, SampleId};
+use crate::sample::{BY_HAND, Sample, SampleId};
 
 /// The first pause after a passing fault; it doubles with each one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// The longest pause that a server's word is taken for.
 const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);
+
+/// How soon a sample is looked at again whose like is under way.
+const SAME_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the pool must know of a transfer that ended.
 pub(super) enum End {
@@ -41,6 +45,12 @@ pub(super) async fn transfer(
 ) -> Result<End, JournalError> {
     let sample = record.sample;
     let State::Uploading { upload } = record.state else { return Ok(End::Recorded) };
+    let is_fresh = upload.files.is_empty() && sample.key.watch != BY_HAND;
+    if is_fresh && !record.history.insists_on_sending() {
+        if let Some(end) = keep_back_what_is_known(journal, &sample, &upload).await? {
+            return Ok(end);
+        }
+    }
     let submission = checkpoint::submission(&sample, settings.final_wait);
     let recorded = checkpoint::recorded(&upload);
     let mut host = SampleHost::new(journal, &sample, upload, stopping);
@@ -75,6 +85,36 @@ pub(super) async fn transfer(
             }
         }
         Err(error) => host.dispose(Disposition::of(error)).await,
+    }
+}
+
+/// Takes a sample out of the way whose content is on Flow already under another name, or on its way there.
+async fn keep_back_what_is_known(
+    journal: &Journal,
+    sample: &Sample,
+    upload: &Upload,
+) -> Result<Option<End>, JournalError> {
+    let (id, upload) = (sample.id(), upload.clone());
+    let (name, run) = (&sample.key.name, &sample.key.run);
+    match same::look_for(journal, sample).await {
+        Ok(Sameness::New) => Ok(None),
+        Ok(Sameness::Same { reason }) => {
+            tracing::warn!(sample = name, run, reason, "skipped");
+            journal.change(&id, |record| record.is_the_same_as_another(reason)).await?;
+            Ok(Some(End::Recorded))
+        }
+        Ok(Sameness::UnderWay { other }) => {
+            let error = format!("files of the same names and sizes are on their way as {other}; that is awaited");
+            let next_try = Moment::now() + SAME_PAUSE;
+            journal.change(&id, move |record| record.retrying(upload, next_try, error)).await?;
+            Ok(Some(End::Recorded))
+        }
+        Err(SameError::Journal(error)) => Err(error),
+        // The upload itself finds the same trouble, and knows what to do about it.
+        Err(SameError::Part(error)) => {
+            tracing::debug!(sample = name, run, %error, "cannot be compared with what was sent");
+            Ok(None)
+        }
     }
 }
 
@@ -193,7 +233,7 @@ impl Host for SampleHost<'_> {
     }
 
     fn is_stopping(&self) -> bool {
-        self.stopping.is_cancelled()
+        self.stopping.is_cancelled() || self.journal.is_wished(&self.id)
     }
 }
 

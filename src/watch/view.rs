@@ -107,6 +107,11 @@ impl RunView {
         self.is_drop_folder() && !self.check.tells_an_end()
     }
 
+    /// Whether something tells when the run is over, so that what comes later is new.
+    pub fn tells_its_end(&self) -> bool {
+        !self.is_drop_folder() && self.check.tells_an_end()
+    }
+
     /// Whether a sample made of `group`, files of this view, may be taken.
     ///
     /// A run folder's verdict is the run's, whatever the group. In a drop folder, which is never quiet as a whole,

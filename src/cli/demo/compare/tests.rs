@@ -92,6 +92,10 @@ fn status(name: &str, state: &str, reason: Option<&str>) -> SampleStatus {
         next_try: None,
         sample_id: None,
         changed: false,
+        changes: Vec::new(),
+        sent_as: None,
+        decisions: Vec::new(),
+        to_retract: Vec::new(),
         warnings: None,
         files: Vec::new(),
     }

@@ -1,0 +1,200 @@
+//! What people decide: `hold`, `release`, `skip`, `close`, `resend` and `retry`. Who, when and why stays with the sample.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::exit::{CommandError, Exit};
+use super::{Globals, output, status};
+use crate::config::Config;
+use crate::journal::{Journal, JournalError, Order, RunName, Verb};
+use crate::observation::Moment;
+use crate::sample::{SampleId, acceptable_name};
+use crate::status::{SampleStatus, Snapshot, Socket};
+
+#[derive(Debug, Args)]
+pub(super) struct Targets {
+    /// Samples, by the ids that status shows, or runs by their names
+    #[arg(value_name = "RUN|ID", required = true)]
+    targets: Vec<String>,
+    /// Why, for those who ask later
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true)]
+pub(super) struct Retry {
+    /// Samples, by the ids that status shows
+    #[arg(value_name = "ID", conflicts_with = "run")]
+    ids: Vec<String>,
+    /// All of a run that can be tried again
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Resend {
+    /// The sample, by the id that status shows
+    id: String,
+    /// The name that it gets on Flow in place of the rule's
+    #[arg(long = "as", value_name = "NAME")]
+    name: Option<String>,
+    /// Why, for those who ask later
+    #[arg(long, value_name = "TEXT", required = true)]
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct Document {
+    version: u32,
+    samples: Vec<SampleStatus>,
+}
+
+pub(super) async fn execute(verb: Verb, arguments: Targets, globals: &Globals) -> Result<Exit, CommandError> {
+    let config = globals.load_config()?;
+    let known = status::current(&config).await?;
+    let (mut samples, mut runs) = (Vec::new(), Vec::new());
+    for target in &arguments.targets {
+        match known.samples.iter().find(|sample| sample.id == *target) {
+            Some(sample) => samples.push(SampleId::typed(&sample.id)),
+            None => runs.extend(runs_called(&known, target, verb)?),
+        }
+    }
+    if verb == Verb::Close
+        && let Some(drop_folder) = runs.iter().find(|run| run.run == run.watch)
+    {
+        return Err(CommandError::Input(format!(
+            "cannot close {}: a drop folder never ends; close its samples by their ids",
+            drop_folder.run
+        )));
+    }
+    let order = Order { verb, samples, runs, who: who(), reason: arguments.reason, name: None };
+    let samples = hand_in(&config, &order).await?;
+    show(verb, &order.runs, samples, globals)
+}
+
+pub(super) async fn retry(arguments: Retry, globals: &Globals) -> Result<Exit, CommandError> {
+    let config = globals.load_config()?;
+    let known = status::current(&config).await?;
+    let verb = Verb::Retry;
+    let (samples, runs) = match &arguments.run {
+        Some(run) => (Vec::new(), runs_called(&known, run, verb)?),
+        None => (arguments.ids.iter().map(|id| find(&known, id, verb)).collect::<Result<_, _>>()?, Vec::new()),
+    };
+    let order = Order { verb, samples, runs, who: who(), reason: None, name: None };
+    let samples = hand_in(&config, &order).await?;
+    show(verb, &[], samples, globals)
+}
+
+pub(super) async fn resend(arguments: Resend, globals: &Globals) -> Result<Exit, CommandError> {
+    let config = globals.load_config()?;
+    let known = status::current(&config).await?;
+    let verb = Verb::Resend;
+    if let Some(name) = &arguments.name
+        && acceptable_name(name).as_ref() != Ok(name)
+    {
+        return Err(CommandError::Input(format!(
+            "cannot send it as {name:?}: Flow would not take that name; use no spaces, slashes or control characters, \
+             and at most 255 bytes"
+        )));
+    }
+    let samples = vec![find(&known, &arguments.id, verb)?];
+    let order =
+        Order { verb, samples, runs: Vec::new(), who: who(), reason: Some(arguments.reason), name: arguments.name };
+    let samples = hand_in(&config, &order).await?;
+    show(verb, &[], samples, globals)
+}
+
+/// Gives the order to the process that holds the state folder, or to the journal itself.
+async fn hand_in(config: &Config, order: &Order) -> Result<Vec<SampleStatus>, CommandError> {
+    match Journal::open(&config.state_dir) {
+        Ok(journal) => {
+            let records = journal.decide(order.clone()).await.map_err(refused)?;
+            Ok(records.iter().map(|record| SampleStatus::of(record, Moment::now())).collect())
+        }
+        Err(JournalError::InUse { .. }) => Ok(Socket::open(&config.state_dir)?.decide(order).await?.uploads),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn show(verb: Verb, runs: &[RunName], samples: Vec<SampleStatus>, globals: &Globals) -> Result<Exit, CommandError> {
+    if globals.json {
+        output::json(&Document { version: 1, samples });
+        return Ok(Exit::Success);
+    }
+    for run in runs.iter().filter(|_| verb != Verb::Retry) {
+        output::line(&format!(
+            "run {} of watch {}: {}, and so is what is yet to come of it",
+            run.run,
+            run.watch,
+            done(verb)
+        ));
+    }
+    if samples.is_empty() && (runs.is_empty() || verb == Verb::Retry) {
+        output::line(&format!("nothing there is to be {}", done(verb)));
+    }
+    for sample in &samples {
+        output::line(&format!("{}  {}  is {} now", sample.id, sample.name, sample.state));
+        for old in &sample.to_retract {
+            let what = match &old.sample_id {
+                Some(id) => format!("sample {id} with data {}", old.data_ids.join(", ")),
+                None => format!("data {}", old.data_ids.join(", ")),
+            };
+            output::line(&format!("  retract on Flow: {what} (sent {:.0})", old.finished));
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn done(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Hold => "held",
+        Verb::Release => "released",
+        Verb::Skip => "skipped",
+        Verb::Close => "closed",
+        Verb::Resend => "sent again",
+        Verb::Retry => "tried again",
+    }
+}
+
+fn find(known: &Snapshot, id: &str, verb: Verb) -> Result<SampleId, CommandError> {
+    let sample = known.samples.iter().find(|sample| sample.id == id);
+    let sample = sample.ok_or_else(|| {
+        CommandError::Missing(format!(
+            "cannot {} {id}: there is no such sample; flow-ingest status lists them",
+            verb.name()
+        ))
+    })?;
+    Ok(SampleId::typed(&sample.id))
+}
+
+/// The runs of this name, in whatever watch.
+fn runs_called(known: &Snapshot, name: &str, verb: Verb) -> Result<Vec<RunName>, CommandError> {
+    let of_name = known.samples.iter().filter(|sample| sample.run == name);
+    let mut runs: Vec<_> =
+        of_name.map(|sample| RunName { watch: sample.watch.clone(), run: sample.run.clone() }).collect();
+    runs.sort();
+    runs.dedup();
+    if runs.is_empty() {
+        return Err(CommandError::Missing(format!(
+            "cannot {} {name}: there is no such run or sample; flow-ingest status lists them",
+            verb.name()
+        )));
+    }
+    Ok(runs)
+}
+
+/// Who gives the command: behind sudo, the person who called it.
+fn who() -> String {
+    let named = ["SUDO_USER", "USER", "LOGNAME"].iter().filter_map(|name| std::env::var(name).ok());
+    let named = named.into_iter().find(|name| !name.is_empty());
+    named.unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
+}
+
+/// A sample that cannot be what is wanted is a mistake of the call.
+fn refused(error: JournalError) -> CommandError {
+    match error {
+        JournalError::Misstep { .. } => CommandError::Input(error.to_string()),
+        error => error.into(),
+    }
+}

@@ -1,0 +1,63 @@
+//! The same data under another path, run or rule: a copied or renamed run, a moved share. Files are bound to what they
+//! were sent as by their content and their own names, never by where they lie.
+
+use super::parts::{PartError, hashes};
+use crate::journal::{Blocker, Journal, JournalError, Record, State};
+use crate::sample::Sample;
+
+/// What is known of a sample's content before anything of it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Sameness {
+    /// Nothing like it was sent.
+    New,
+    /// Another sample with the same files, by their names and sizes, is under way: its end must be awaited.
+    UnderWay { other: String },
+    /// Another sample has the same bytes under the same file names. `reason` names it.
+    Same { reason: String },
+}
+
+/// Why sameness cannot be told.
+#[derive(Debug)]
+pub(super) enum SameError {
+    Journal(JournalError),
+    Part(PartError),
+}
+
+/// Compares a sample with all that was sent of the same file names and sizes. Only where there is such a one, the files
+/// are read, and then to their ends: a likeness is no proof.
+pub(super) async fn look_for(journal: &Journal, sample: &Sample) -> Result<Sameness, SameError> {
+    let alike = journal.alike(sample).map_err(SameError::Journal)?;
+    if alike.is_empty() {
+        return Ok(Sameness::New);
+    }
+    let own = hashes(sample).await.map_err(SameError::Part)?;
+    for other in &alike {
+        let Some(sent) = other.state.sent() else { continue };
+        if sent.files.iter().map(|file| file.sha256.as_ref()).eq(own.iter().map(Some)) {
+            let on_flow = match (&sent.sample_id, sent.files.first()) {
+                (Some(id), _) => format!("sample {id}"),
+                (None, Some(file)) => format!("data {}", file.data_id),
+                (None, None) => "itself".to_owned(),
+            };
+            let key = &other.sample.key;
+            return Ok(Sameness::Same {
+                reason: format!(
+                    "its files are, byte for byte, those of {} ({}, run {}), which is on Flow as {on_flow}; to send them \
+                     all the same: flow-ingest resend",
+                    key.name,
+                    other.sample.id(),
+                    key.run
+                ),
+            });
+        }
+    }
+    // Of two that were taken at once, the one with the smaller id goes first.
+    let has_begun = |other: &&Record| match &other.state {
+        State::Blocked { by: Blocker::Doubt, .. } => true,
+        state => state.upload().is_some_and(|upload| !upload.files.is_empty() || other.sample.id() < sample.id()),
+    };
+    Ok(match alike.iter().find(has_begun) {
+        Some(other) => Sameness::UnderWay { other: format!("{} ({})", other.sample.key.name, other.sample.id()) },
+        None => Sameness::New,
+    })
+}

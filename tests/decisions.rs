@@ -1,0 +1,283 @@
+//! What is found twice, changes after it was sent, or comes late is never sent by itself; and what people decide is done.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use flow_ingest::sandbox::{Fault, On};
+use serde_json::Value;
+use support::{CHUNK, Facility, Process, bytes, until};
+
+/// A facility whose watch has run folders with a marker.
+async fn facility() -> Facility {
+    let facility = Facility::new().await;
+    fs::create_dir(facility.path("runs")).unwrap();
+    watch_runs_at(&facility, "runs");
+    facility
+}
+
+fn watch_runs_at(facility: &Facility, folder: &str) {
+    facility.write_config();
+    let config = fs::read_to_string(facility.path("flow-ingest.yaml")).unwrap();
+    let before = config.split("watch:").next().unwrap();
+    let watch = format!(
+        "watch:
+  - name: miseq
+    path: {folder}
+    manifest: manifest.yaml
+    existing: upload
+    run_folder: \"{{name}}\"
+    complete_when: {{ marker: done }}
+    settle: 200ms
+    mode: poll
+    poll: 100ms
+status: {{ listen: none }}
+"
+    );
+    fs::write(facility.path("flow-ingest.yaml"), format!("{before}{watch}")).unwrap();
+    let manifest = r#"version: 1
+rules:
+  - name: reads
+    match: "**/{sample}_R{read}.fastq.gz"
+    paired: required
+    sample: { name: "{run}_{sample}", type: RNA-Seq }
+"#;
+    fs::write(facility.path("manifest.yaml"), manifest).unwrap();
+}
+
+fn write_pair(run: &Path, sample: &str, sizes: [u64; 2]) {
+    fs::create_dir_all(run).unwrap();
+    for (read, size) in sizes.iter().enumerate() {
+        fs::write(run.join(support::read_name(sample, read + 1)), bytes(*size)).unwrap();
+    }
+}
+
+async fn ask(facility: &Facility, arguments: &[&str]) -> (Option<i32>, Value, String) {
+    let output = facility.output(&[arguments, &["--json"]].concat()).await;
+    let document = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    (output.status.code(), document, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+async fn once(facility: &Facility) -> Value {
+    let (exit, document, words) = ask(facility, &["run", "--once"]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    document
+}
+
+fn sample<'a>(document: &'a Value, name: &str) -> &'a Value {
+    let samples = document["samples"].as_array().unwrap();
+    samples.iter().find(|sample| sample["name"] == name).unwrap_or_else(|| panic!("no {name} in {document:#}"))
+}
+
+/// Waits until the service says so of a sample.
+async fn becomes(facility: &Facility, name: &str, state: &str) -> Value {
+    let begun = std::time::Instant::now();
+    loop {
+        let (_, document, words) = ask(facility, &["status"]).await;
+        let found = document["samples"].as_array().into_iter().flatten().find(|sample| sample["name"] == name);
+        match found {
+            Some(sample) if sample["state"] == state => return sample.clone(),
+            _ => assert!(begun.elapsed() < support::DEADLINE, "{name} is not {state}: {document:#} {words}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn serve(facility: &Facility) -> Process {
+    let process = facility.start(&["run"]);
+    let socket = facility.path("state/agent.sock");
+    until("the service listens", || socket.exists()).await;
+    process
+}
+
+async fn stop(mut process: Process) {
+    process.terminate();
+    assert_eq!(process.ended().await.code(), Some(0));
+}
+
+fn names_on_flow(facility: &Facility) -> Vec<String> {
+    let mut names: Vec<_> = facility.sandbox.samples().into_iter().map(|sample| sample.name).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_run_a_renamed_run_and_a_moved_share_send_nothing_twice() {
+    let facility = facility().await;
+    let runs = facility.path("runs");
+    write_pair(&runs.join("run1"), "S1", [25_000, 24_000]);
+    fs::write(runs.join("run1/done"), "").unwrap();
+    let document = once(&facility).await;
+    let id = sample(&document, "run1_S1")["id"].as_str().unwrap().to_owned();
+    let on_flow = sample(&document, "run1_S1")["sample_id"].as_str().unwrap().to_owned();
+    let sent = facility.chunks().len();
+
+    let copied = std::process::Command::new("cp").arg("-a").args([runs.join("run1"), runs.join("run1_bak")]).status();
+    assert!(copied.unwrap().success());
+    let document = once(&facility).await;
+    let copy = sample(&document, "run1_bak_S1");
+    let reason = copy["reason"].as_str().unwrap();
+    assert_eq!(copy["state"], "skipped", "{copy:#}");
+    assert!(reason.contains(&id) && reason.contains(&on_flow), "{reason}");
+
+    fs::rename(runs.join("run1"), runs.join("run2")).unwrap();
+    let document = once(&facility).await;
+    assert_eq!(sample(&document, "run2_S1")["state"], "skipped", "{document:#}");
+    assert_eq!(sample(&document, "run1_S1")["state"], "done");
+    fs::rename(runs.join("run2"), runs.join("run1")).unwrap();
+
+    fs::rename(&runs, facility.path("moved")).unwrap();
+    watch_runs_at(&facility, "moved");
+    let document = once(&facility).await;
+    assert_eq!(sample(&document, "run1_S1")["state"], "done", "{document:#}");
+    assert_eq!((facility.chunks().len(), names_on_flow(&facility)), (sent, vec!["run1_S1".to_owned()]));
+
+    // The same names and sizes with other bytes are another sample.
+    let run3 = facility.path("moved/run3");
+    write_pair(&run3, "S1", [25_000, 24_000]);
+    let mut other = bytes(24_000);
+    other[12_000] ^= 1;
+    fs::write(run3.join("S1_R2.fastq.gz"), other).unwrap();
+    fs::write(run3.join("done"), "").unwrap();
+    let document = once(&facility).await;
+    assert_eq!(sample(&document, "run3_S1")["state"], "done", "{document:#}");
+    assert_eq!(names_on_flow(&facility), ["run1_S1", "run3_S1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_after_it_was_sent_is_held_side_by_side_and_sent_again_only_as_told() {
+    let facility = facility().await;
+    let run = facility.path("runs/run1");
+    write_pair(&run, "S1", [25_000, 24_000]);
+    fs::write(run.join("done"), "").unwrap();
+    let service = serve(&facility).await;
+    let first = becomes(&facility, "run1_S1", "done").await;
+    let sent = facility.chunks().len();
+    let id = first["id"].as_str().unwrap();
+
+    // Another inode, another time, the same bytes.
+    let reads2 = run.join("S1_R2.fastq.gz");
+    fs::write(run.join(".new"), bytes(24_000)).unwrap();
+    fs::rename(run.join(".new"), &reads2).unwrap();
+    until("the content is compared", || facility.log().contains("are what was sent")).await;
+    let touched = becomes(&facility, "run1_S1", "done").await;
+    assert_eq!(touched["changed"], Value::Null, "{touched:#}");
+
+    fs::write(&reads2, bytes(30_000)).unwrap();
+    let held = becomes(&facility, "run1_S1", "held").await;
+    assert_eq!((&held["changed"], &held["sample_id"]), (&true.into(), &first["sample_id"]), "{held:#}");
+    let change = &held["changes"][0];
+    assert_eq!(change["path"], reads2.to_str().unwrap());
+    assert_eq!((&change["was"]["bytes"], &change["is"]["bytes"]), (&24_000.into(), &30_000.into()));
+    assert_eq!(facility.chunks().len(), sent, "never by itself");
+
+    let (exit, _, words) = ask(&facility, &["release", id]).await;
+    assert_eq!(exit, Some(2), "{words}");
+    let (exit, _, words) = ask(&facility, &["resend", id, "--as", "a b", "--reason", "x"]).await;
+    assert!(exit == Some(2) && words.contains("a b"), "{words}");
+    let (exit, _, _) = ask(&facility, &["resend", id]).await;
+    assert_eq!(exit, Some(2), "no reason was given");
+    let (exit, resent, words) =
+        ask(&facility, &["resend", id, "--as", "run1_S1_v2", "--reason", "demultiplexed again"]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    assert_eq!(resent["samples"][0]["to_retract"][0]["sample_id"], first["sample_id"], "{resent:#}");
+    let again = becomes(&facility, "run1_S1", "done").await;
+    assert_ne!(again["sample_id"], first["sample_id"]);
+    assert_eq!(again["sent_as"], "run1_S1_v2");
+    assert_eq!(again["decisions"][0]["reason"], "demultiplexed again");
+    assert_eq!(names_on_flow(&facility), ["run1_S1", "run1_S1_v2"]);
+    let stored = facility.sandbox.samples().into_iter().find(|sample| sample.name == "run1_S1_v2").unwrap();
+    assert!(fs::read(&stored.files[1].path).unwrap() == bytes(30_000));
+    stop(service).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_output_in_a_delivered_run_is_held() {
+    let facility = facility().await;
+    let run = facility.path("runs/run1");
+    write_pair(&run, "S1", [25_000, 24_000]);
+    fs::write(run.join("done"), "").unwrap();
+    let service = serve(&facility).await;
+    becomes(&facility, "run1_S1", "done").await;
+
+    write_pair(&run.join("second"), "S2", [5_000, 4_000]);
+    let held = becomes(&facility, "run1_S2", "held").await;
+    assert!(held["reason"].as_str().unwrap().contains("new in a run"), "{held:#}");
+    write_pair(&run.join("second"), "S3", [6_000, 7_000]);
+    let unwanted = becomes(&facility, "run1_S3", "held").await;
+    assert_eq!(names_on_flow(&facility), ["run1_S1"]);
+
+    let (exit, _, words) = ask(&facility, &["release", held["id"].as_str().unwrap(), "--reason", "expected"]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    becomes(&facility, "run1_S2", "done").await;
+    let (exit, _, words) = ask(&facility, &["skip", unwanted["id"].as_str().unwrap()]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    becomes(&facility, "run1_S3", "skipped").await;
+    assert_eq!(names_on_flow(&facility), ["run1_S1", "run1_S2"]);
+    stop(service).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_run_waits_with_all_that_is_yet_to_come_and_a_dead_one_is_closed() {
+    let facility = facility().await;
+    let run = facility.path("runs/run1");
+    write_pair(&run, "S1", [25_000, 24_000]);
+    let service = serve(&facility).await;
+    becomes(&facility, "run1_S1", "waiting").await;
+    let (exit, _, words) = ask(&facility, &["hold", "run1", "--reason", "wrong flow cell"]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    write_pair(&run, "S2", [5_000, 4_000]);
+    let held = becomes(&facility, "run1_S2", "held").await;
+    assert!(held["reason"].as_str().unwrap().ends_with(": wrong flow cell"), "{held:#}");
+    let (exit, _, words) = ask(&facility, &["hold", "nosuchrun"]).await;
+    assert_eq!(exit, Some(4), "{words}");
+
+    // No marker ever comes.
+    for command in ["release", "close"] {
+        let (exit, _, words) = ask(&facility, &[command, "run1"]).await;
+        assert_eq!(exit, Some(0), "{words}");
+    }
+    becomes(&facility, "run1_S1", "done").await;
+    becomes(&facility, "run1_S2", "done").await;
+    stop(service).await;
+
+    // Without a service, too.
+    write_pair(&facility.path("runs/run2"), "S1", [3_000, 2_000]);
+    fs::write(facility.path("runs/run2/S2_R1.fastq.gz"), bytes(2_500)).unwrap();
+    once(&facility).await;
+    let (exit, _, words) = ask(&facility, &["close", "run2"]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    let (exit, document, _) = ask(&facility, &["run", "--once"]).await;
+    assert_eq!((exit, &sample(&document, "run2_S1")["state"]), (Some(1), &"done".into()), "{document:#}");
+    let single = sample(&document, "run2_S2");
+    assert_eq!(single["state"], "blocked", "{single:#}");
+    let (exit, _, words) = ask(&facility, &["close", single["id"].as_str().unwrap(), "--reason", "single"]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    assert_eq!(sample(&once(&facility).await, "run2_S2")["state"], "done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_held_stops_between_two_chunks_and_goes_on_from_there() {
+    let facility = facility().await;
+    let run = facility.path("runs/run1");
+    write_pair(&run, "S1", [5 * CHUNK, 2 * CHUNK]);
+    fs::write(run.join("done"), "").unwrap();
+    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay_after(Duration::from_millis(700)));
+    let service = serve(&facility).await;
+    until("a chunk is on its way", || facility.sandbox.faults().fired() == 1).await;
+    let (_, document, _) = ask(&facility, &["status"]).await;
+    let id = sample(&document, "run1_S1")["id"].as_str().unwrap().to_owned();
+    let (exit, _, words) = ask(&facility, &["hold", &id]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    let held = becomes(&facility, "run1_S1", "held").await;
+    assert!(held["sent"].as_u64().unwrap() > CHUNK, "{held:#}");
+    let sent: u64 = facility.chunks().iter().filter_map(|chunk| chunk.blob_len).sum();
+    let (exit, _, words) = ask(&facility, &["release", &id]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    becomes(&facility, "run1_S1", "done").await;
+    let all: u64 = facility.chunks().iter().filter_map(|chunk| chunk.blob_len).sum();
+    assert!(sent < all && all == 7 * CHUNK, "nothing twice: {sent} of {all}");
+    stop(service).await;
+}
