@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use flow_ingest::sandbox::{Fault, On};
 use serde_json::Value;
-use support::{CHUNK, Facility, Process, bytes, until};
+use support::{CHUNK, Facility, Process, Setup, bytes, until};
 
 /// A facility whose watch has run folders with a marker.
 async fn facility() -> Facility {
-    let facility = Facility::new().await;
+    let facility = Facility::with(Setup { request_timeout: "30s", ..Setup::default() }, |_| {}).await;
     fs::create_dir(facility.path("runs")).unwrap();
     watch_runs_at(&facility, "runs");
     facility
@@ -264,7 +264,7 @@ async fn an_upload_that_is_held_stops_between_two_chunks_and_goes_on_from_there(
     let run = facility.path("runs/run1");
     write_pair(&run, "S1", [5 * CHUNK, 2 * CHUNK]);
     fs::write(run.join("done"), "").unwrap();
-    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay_after(Duration::from_millis(700)));
+    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay_after(Duration::from_secs(6)));
     let service = serve(&facility).await;
     until("a chunk is on its way", || facility.sandbox.faults().fired() == 1).await;
     let (_, document, _) = ask(&facility, &["status"]).await;
