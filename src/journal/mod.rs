@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use crate::observation::{Moment, Observation};
 use crate::sample::{Sample, SampleId, Standing, path_from_text, path_text};
 
-pub use index::{Due, InFlight, Tally};
+pub use index::{Due, FlowId, InFlight, Tally};
 pub use record::{Blocker, FileUpload, Misstep, Record, Sent, SentFile, Stage, State, Upload};
 
 use form::{StateValue, decode, encode, file_key, join, left_out_key, records, sample_key, state_key, watch_key};
@@ -344,6 +344,31 @@ impl Journal {
             let new = transition(old.clone()).map_err(|misstep| JournalError::Misstep { sample: id, misstep })?;
             transaction.put(Some(&old), new.clone());
             Ok(new)
+        })
+        .await
+    }
+
+    /// The sample that a thing on Flow was made for, or is being made for, as far as the journal knows.
+    pub fn bound(&self, flow_id: &FlowId) -> Option<SampleId> {
+        self.index(|index| index.bound(flow_id))
+    }
+
+    /// Takes what `sent` names for a sample that is uploading, unless it is another one's by now; tells whether it was
+    /// taken.
+    ///
+    /// # Errors
+    /// As for [`Journal::change`].
+    pub async fn adopt(&self, id: &SampleId, sent: Sent) -> Result<bool, JournalError> {
+        let id = id.clone();
+        self.transact(move |transaction| {
+            let old = transaction.record(&id)?.ok_or(JournalError::Unknown { sample: id.clone() })?;
+            let misstep = |misstep| JournalError::Misstep { sample: id.clone(), misstep };
+            let new = old.clone().done(sent).map_err(misstep)?;
+            if transaction.binder(&index::flow_ids(&new.state), &id).is_some() {
+                return Ok(false);
+            }
+            transaction.put(Some(&old), new);
+            Ok(true)
         })
         .await
     }

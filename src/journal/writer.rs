@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{oneshot, watch};
 
 use super::form::{StateValue, encode, join, sample_key, state_key};
-use super::index::Index;
+use super::index::{self, FlowId, Index};
 use super::record::Record;
 use super::store::{Store, Writes};
 use super::{JournalError, UNPOISONED};
@@ -126,6 +126,18 @@ impl Transaction<'_> {
     pub fn owner(&self, sample: &Sample) -> Result<Option<Record>, JournalError> {
         let owner = self.index.lock().expect(UNPOISONED).owner(sample);
         owner.map_or(Ok(None), |owner| self.record(&owner))
+    }
+
+    /// Another sample that one of these things on Flow was made for, one that took it in this very transaction included.
+    pub fn binder(&self, flow_ids: &[FlowId], of: &SampleId) -> Option<SampleId> {
+        let touched = self.touched.iter().filter_map(|touched| match touched {
+            Touched::Put(record) => Some(record),
+            Touched::Forgot(_) => None,
+        });
+        let binds = |record: &Record| index::flow_ids(&record.state).iter().any(|id| flow_ids.contains(id));
+        let now = touched.filter(|record| binds(record)).map(|record| record.sample.id());
+        let index = self.index.lock().expect(UNPOISONED);
+        now.chain(flow_ids.iter().filter_map(|id| index.bound(id))).find(|binder| binder != of)
     }
 
     pub fn put(&mut self, old: Option<&Record>, new: Record) {
