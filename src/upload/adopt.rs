@@ -4,8 +4,8 @@
 //! It asks and compares, and decides nothing: what becomes of a finding is the transfer's affair. What any sample of the
 //! journal is bound to, this one included, is left out of sight: that was sent from here, and its own upload settles it.
 //!
-//! The comparison is of names, sizes, and both ends of each file. Two files that differ in their middle alone are taken
-//! for the same; a gzip file's end holds the checksum of its whole content, so that no two reads files do.
+//! The comparison is of names, sizes, and both ends of each file: of a gzip file, the header with the first reads, and
+//! the checksum of what it ends with. Two files of one size that differ in their middle alone are taken for the same.
 
 use std::ops::Range;
 
