@@ -8,10 +8,15 @@ use std::fs;
 use std::time::Duration;
 
 use flow_ingest::agent::Mode;
+use flow_ingest::journal::{Journal, Record, State};
+use flow_ingest::sample::{Fingerprint, Kind, Sample, SampleKey, Slot, Target};
 use flow_ingest::sandbox::{Fault, On, Reply};
 use flow_ingest::status::{SampleStatus, Snapshot};
+use flow_ingest::upload::{Gate, Pool};
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
 use support::{Facility, PAIR, Setup, bytes, each_at_once, only, read_name, until};
 
 /// A project of the sandbox's account.
@@ -430,4 +435,63 @@ async fn what_a_person_uploads_by_hand_is_uploaded() {
     let ended = facility.output(&["upload", "data", report.to_str().unwrap(), "--json"]).await;
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     assert_eq!(facility.sandbox.data().len(), 2);
+}
+
+/// A multiplexed set of two files, put down in the drop folder.
+fn multiplexed(facility: &Facility, name: &str, reads: &[u8]) -> Sample {
+    let slot = |key: &str, filename: String, bytes: &[u8]| {
+        let path = facility.path("drop").join(&filename);
+        fs::write(&path, bytes).unwrap();
+        let fingerprint = Fingerprint::of(&fs::metadata(&path).unwrap());
+        let parts = vec![flow_ingest::sample::Part { path, fingerprint }];
+        Slot { key: key.into(), filename, parts }
+    };
+    Sample {
+        key: SampleKey { kind: Kind::Multiplexed, watch: "drop".into(), run: "run".into(), name: name.into() },
+        rule: "pooled".into(),
+        target: Target::Multiplexed { ignore_warnings: false },
+        slots: vec![
+            slot("annotation", format!("{name}.csv"), b"Sample Name,Sample Type,Organism\nA,RNA-Seq,Hs\n"),
+            slot("reads1", format!("{name}_R1.fastq.gz"), reads),
+        ],
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_multiplexed_set_is_adopted_by_its_reads() {
+    let facility = Facility::new().await;
+    let samples = [multiplexed(&facility, "same", &bytes(5000)), multiplexed(&facility, "other", &bytes(6000))];
+    let colleague = Colleague(&facility);
+    let id = colleague.upload("/upload/multiplexed", "same_R1.fastq.gz", &bytes(5000), Form::new()).await;
+    colleague.upload("/upload/multiplexed", "other_R1.fastq.gz", &bytes(6001), Form::new()).await;
+
+    let config = facility.config();
+    let (journal, gate) = (Journal::open(&config.state_dir).unwrap(), Gate::default());
+    let (client, stop) = (config.flow.client().unwrap(), CancellationToken::new());
+    let (look_again, _) = tokio::sync::mpsc::unbounded_channel();
+    let ids = samples.each_ref().map(Sample::id);
+    journal.submit(samples.into()).await.unwrap();
+    let pool = Pool {
+        client: client.clone(),
+        journal: journal.clone(),
+        settings: config.uploads.clone(),
+        gate: gate.clone(),
+        only: None,
+        look_again,
+    };
+    let record = |n: usize| -> Record { journal.record(&ids[n]).unwrap().unwrap() };
+    let done = async {
+        let is_done = |n| matches!(record(n).state, State::Done { .. });
+        until("both are done", || is_done(0) && is_done(1)).await;
+        stop.cancel();
+    };
+    let (ended, (), ()) =
+        tokio::join!(pool.run(stop.clone()), gate.keep(&client, &config.flow.credentials, &stop), done);
+    ended.unwrap();
+    let status = |n| SampleStatus::of(&record(n), flow_ingest::observation::Moment::now());
+    let (same, other) = (status(0), status(1));
+    assert_eq!((same.adopted, same.files[0].data_id.as_deref()), (true, None), "the sheet is not looked for");
+    assert_eq!(same.files[1].data_id.as_deref(), id["data_id"].as_str().or(id["id"].as_str()));
+    assert!(!other.adopted && other.files.iter().all(|file| file.data_id.is_some()), "{other:?}");
+    assert_eq!((facility.sandbox.annotations().len(), facility.sandbox.multiplexed().len()), (1, 3));
 }
