@@ -18,6 +18,7 @@ use jiff::tz::TimeZone;
 
 use crate::flow::{ClientConfig, CredentialSource};
 use crate::manifest::Manifest;
+use crate::upload::IfExists;
 use crate::yaml::{Document, Problems, Value};
 use crate::{status, upload};
 
@@ -224,9 +225,12 @@ fn uploads(value: &Value) -> Option<upload::Settings> {
         Some("auto") => Some(None),
         _ => value.duration().map(Some),
     });
-    map.not_yet(&["rate_limit", "verify", "if_exists"]);
+    let if_exists = map.get("if_exists").map_or(Some(defaults.if_exists), |value| {
+        value.choice(&[("adopt", IfExists::Adopt), ("block", IfExists::Block)])
+    });
+    map.not_yet(&["rate_limit", "verify"]);
     map.finish();
-    Some(upload::Settings { concurrency: concurrency?, final_wait: final_wait? })
+    Some(upload::Settings { concurrency: concurrency?, final_wait: final_wait?, if_exists: if_exists? })
 }
 
 fn status(value: &Value) -> Option<status::Settings> {

@@ -43,7 +43,7 @@ flow:
   proxy: http://bob:secret@proxy:3128
   retries: 3
 timezone: Europe/Londn
-uploads: { concurrency: 0, rate_limit: 50MB/s, final_wait: 0s }
+uploads: { concurrency: 0, rate_limit: 50MB/s, final_wait: 0s, if_exists: skip }
 watch:
   - path: /data/a
     manifest: manifest.yaml

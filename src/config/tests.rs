@@ -58,7 +58,7 @@ flow:
   proxy: http://proxy.example.org:3128
 state_dir: /var/lib/flow-ingest
 timezone: Europe/London
-uploads: { concurrency: 64, final_wait: 5m }
+uploads: { concurrency: 64, final_wait: 5m, if_exists: block }
 watch:
   - name: nextseq
     path: /data/fastq
@@ -87,7 +87,8 @@ status: { listen: none }
         upload_retries: 7,
     };
     assert_eq!(config.flow.client, client);
-    assert_eq!(config.uploads, upload::Settings { concurrency: 64, final_wait: Some(Duration::from_secs(300)) });
+    let final_wait = Some(Duration::from_secs(300));
+    assert_eq!(config.uploads, upload::Settings { concurrency: 64, final_wait, if_exists: IfExists::Block });
     assert_eq!(config.status.listen, None);
     let since = |i: usize| match &config.watches[i].watch.existing {
         Existing::Since(time) => time.to_string(),

@@ -109,9 +109,40 @@ impl DataResource<'_> {
     /// The account's own uploaded files whose names contain this text, a page at a time as they are read. `GET /me` is
     /// asked before the first page, since the search itself treats a bad token as nobody's and finds nothing.
     pub fn search(&self, filename: &str) -> Pages<FoundData> {
+        self.search_as_anybody(filename, true)
+    }
+
+    fn search_as_anybody(&self, filename: &str, hides_bad_token: bool) -> Pages<FoundData> {
         let yes = || "true".to_owned();
         let query = vec![("owned", yes()), ("uploaded", yes()), ("filename", filename.to_owned())];
-        Pages::new(self.0, List { path: "/data/search", key: "data", query, hides_bad_token: true })
+        Pages::new(self.0, List { path: "/data/search", key: "data", query, hides_bad_token })
+    }
+
+    /// Our own uploaded files with exactly this name that are in no sample, as far as `is_wanted` lets them be looked
+    /// at. An empty list means that there is none: it was given between two answers of `GET /me` under one token, the
+    /// first of them no older than a minute.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Lost`] or [`Error::Refused`].
+    pub async fn own_by_filename(
+        &self,
+        filename: &str,
+        is_wanted: impl Fn(&FoundData) -> bool,
+    ) -> Result<Vec<Data>, Error> {
+        loop {
+            let before = self.0.caller().await?;
+            let mut found = self.search_as_anybody(filename, false).collect_all().await?;
+            found.retain(|file| file.filename == filename && file.sample_name.is_none() && is_wanted(file));
+            let mut own = Vec::new();
+            for candidate in found {
+                // One that is not there is gone since, or the token has expired: the second question tells.
+                let data = self.get_data(&candidate.id).await?;
+                own.extend(data.filter(|data| data.sample.is_none() && before.me.may_own(data.owner.as_ref())));
+            }
+            if self.0.caller_still().await?.token == before.token {
+                return Ok(own);
+            }
+        }
     }
 }
 

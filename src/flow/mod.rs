@@ -138,8 +138,8 @@ pub use pages::Pages;
 pub use sample_upload::{NewSample, Sample};
 pub use samples::{FileEntry, Fileset, FoundSample, MetadataValue, Named, Owner, SampleDetails, SampleResource};
 pub use upload::{
-    FileProgress, Finished, Host, Making, Outcome, Progress, Spoiled, Stage, Submission, SubmissionFile, UploadError,
-    advance,
+    FileProgress, Finished, FoundWithoutId, Host, Making, Outcome, Progress, Spoiled, Stage, Submission,
+    SubmissionFile, UploadError, advance,
 };
 
 /// An address, as the client takes it.

@@ -162,30 +162,42 @@ impl SampleResource<'_> {
         Ok(found)
     }
 
+    /// Our own samples with exactly this name, with their files, as far as `is_wanted` lets them be looked at. An empty
+    /// list means that there is none: it was given between two answers of `GET /me` under one token, the first of them
+    /// no older than a minute.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Lost`] or [`Error::Refused`].
+    pub async fn own_by_name(
+        &self,
+        name: &str,
+        is_wanted: impl Fn(&FoundSample) -> bool,
+    ) -> Result<Vec<SampleDetails>, Error> {
+        loop {
+            let before = self.0.caller().await?;
+            let mut own = Vec::new();
+            for candidate in self.owned_by_name(name).await?.iter().filter(|candidate| is_wanted(candidate)) {
+                match self.get_sample(&candidate.id).await {
+                    Ok(details) if before.me.may_own(details.owner.as_ref()) => own.push(details),
+                    Ok(_) => {}
+                    // Gone since, or the token has expired: the second question tells.
+                    Err(error) if error.status() == Some(404) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if self.0.caller_still().await?.token == before.token {
+                return Ok(own);
+            }
+        }
+    }
+
     /// The sample of ours that holds one of these files, if there is one. `GET /me` is asked before and after, since
     /// a search with a bad token finds nothing and says nothing.
     ///
     /// # Errors
     /// [`Error::Unreachable`], [`Error::Lost`] or [`Error::Refused`].
     pub async fn holding_any_of(&self, name: &str, data_ids: &[String]) -> Result<Option<SampleDetails>, Error> {
-        loop {
-            self.0.me().await?;
-            let token = self.0.token_generation().await;
-            for candidate in self.owned_by_name(name).await? {
-                let details = match self.get_sample(&candidate.id).await {
-                    Ok(details) => details,
-                    // Gone since, or the token has expired: the second question tells.
-                    Err(error) if error.status() == Some(404) => continue,
-                    Err(error) => return Err(error),
-                };
-                if details.files().any(|file| data_ids.contains(&file.id)) {
-                    return Ok(Some(details));
-                }
-            }
-            self.0.me().await?;
-            if self.0.token_generation().await == token {
-                return Ok(None);
-            }
-        }
+        let own = self.own_by_name(name, |_| true).await?;
+        Ok(own.into_iter().find(|sample| sample.files().any(|file| data_ids.contains(&file.id))))
     }
 }

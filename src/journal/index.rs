@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::decision::{RunName, RunOrders};
-use super::record::{Record, State};
+use super::record::{FileUpload, Record, State};
 use crate::observation::Moment;
 use crate::sample::{Closed, Kind, Sample, SampleId};
 
@@ -31,6 +31,13 @@ pub struct InFlight {
     pub sent: u64,
     /// Bytes in all.
     pub size: u64,
+}
+
+/// A thing on Flow, by the id that it has there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum FlowId {
+    Sample(String),
+    Data(String),
 }
 
 /// How many samples are in each state, by the state's name, and their bytes.
@@ -62,6 +69,10 @@ pub(super) struct Index {
     alike: HashMap<u64, BTreeSet<SampleId>>,
     /// Samples under way that a person wants halted.
     wished: HashSet<SampleId>,
+    /// Whose each thing on Flow is that was made for a sample, or is being made.
+    bound: HashMap<FlowId, SampleId>,
+    /// The other way round.
+    bindings: HashMap<SampleId, Vec<FlowId>>,
 }
 
 /// What a begun sample is found by.
@@ -110,6 +121,7 @@ impl Index {
             (State::Uploading { .. }, Some(_)) => self.wished.insert(id.clone()),
             _ => self.wished.remove(&id),
         };
+        self.bind(record, &id);
 
         let size = record.sample.size();
         let tally = self.tally.entry(record.state.name()).or_default();
@@ -175,6 +187,19 @@ impl Index {
         self.wished.contains(id)
     }
 
+    fn bind(&mut self, record: &Record, id: &SampleId) {
+        let ids = flow_ids(record);
+        if !ids.is_empty() {
+            self.bound.extend(ids.iter().map(|flow_id| (flow_id.clone(), id.clone())));
+            self.bindings.insert(id.clone(), ids);
+        }
+    }
+
+    /// The sample that a thing on Flow was made for, or is being made for.
+    pub fn bound(&self, flow_id: &FlowId) -> Option<SampleId> {
+        self.bound.get(flow_id).cloned()
+    }
+
     /// Another sample of the same kind that one of these files belongs to already.
     pub fn owner(&self, sample: &Sample) -> Option<SampleId> {
         let id = sample.id();
@@ -194,6 +219,11 @@ impl Index {
                 if alike.is_empty() {
                     self.alike.remove(&owned.likeness);
                 }
+            }
+        }
+        for flow_id in self.bindings.remove(id).unwrap_or_default() {
+            if self.bound.get(&flow_id) == Some(id) {
+                self.bound.remove(&flow_id);
             }
         }
         self.in_flight.remove(id);
@@ -260,6 +290,24 @@ impl Index {
     pub fn tally(&self) -> BTreeMap<&'static str, Tally> {
         self.tally.clone()
     }
+}
+
+/// All that Flow made for a sample, or began to make, as far as its ids are known.
+pub(super) fn flow_ids(record: &Record) -> Vec<FlowId> {
+    // What was sent before it was sent again is still its own.
+    let sent = record.state.sent().into_iter().chain(&record.history.earlier);
+    let sent = sent.map(|sent| (&sent.sample_id, sent.files.iter().map(|file| &*file.data_id).collect::<Vec<_>>()));
+    let under_way = record.state.upload().into_iter();
+    let under_way = under_way.map(|upload| (&upload.sample_id, upload.files.iter().flat_map(ids_of_file).collect()));
+    let ids = |(sample_id, data_ids): (&Option<String>, Vec<&str>)| {
+        let data_ids = data_ids.into_iter().filter(|id| !id.is_empty()).map(|id| FlowId::Data(id.to_owned()));
+        sample_id.clone().map(FlowId::Sample).into_iter().chain(data_ids).collect::<Vec<_>>()
+    };
+    sent.chain(under_way).flat_map(ids).collect()
+}
+
+fn ids_of_file(file: &FileUpload) -> impl Iterator<Item = &str> {
+    file.abandoned.iter().map(String::as_str).chain(file.data_id())
 }
 
 fn ownership(kind: Kind, path: &Path) -> u64 {
@@ -341,6 +389,39 @@ mod tests {
         assert_eq!(index.next_due(None, Moment::now()), Due::Never);
         assert_eq!(index.in_flight().len(), 5);
         assert_eq!(index.tally()["uploading"].samples, 5);
+    }
+
+    #[test]
+    fn what_is_on_flow_belongs_to_the_sample_that_it_was_made_for_until_that_lets_go_of_it() {
+        use super::super::record::{Stage, Upload};
+        let file = |abandoned: &[&str], stage| FileUpload {
+            base: 1,
+            size: 1,
+            begun_anew: 0,
+            abandoned: abandoned.iter().map(|id| (*id).to_owned()).collect(),
+            sha256: None,
+            stage,
+        };
+        let files = vec![
+            file(&["0"], Stage::Ready { data_id: "1".into() }),
+            file(&[], Stage::Sending { data_id: Some("2".into()), chunks: 1, strikes: 0 }),
+        ];
+        let upload = Upload { files, sample_id: Some("1".into()), ..Default::default() };
+        let taken = queued("a", "r", "s", 1).taken().unwrap();
+        let id = taken.sample.id();
+        let mut index = Index::default();
+        let data = |index: &Index, id: &str| index.bound(&FlowId::Data(id.into()));
+
+        index.put(&taken.clone().advanced(upload).unwrap());
+        for data_id in ["0", "1", "2"] {
+            assert_eq!(data(&index, data_id), Some(id.clone()), "{data_id}");
+        }
+        assert_eq!(index.bound(&FlowId::Sample("1".into())), Some(id.clone()));
+        assert_eq!((data(&index, "3"), index.bound(&FlowId::Sample("2".into()))), (None, None));
+
+        index.put(&taken.must_wait("changed".into()).unwrap());
+        assert_eq!((data(&index, "1"), index.bound(&FlowId::Sample("1".into()))), (None, None));
+        assert!(index.bound.is_empty() && index.bindings.is_empty());
     }
 
     #[test]

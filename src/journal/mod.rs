@@ -27,7 +27,7 @@ use crate::observation::{Moment, Observation};
 use crate::sample::{Finding, Sample, SampleId, Standing, path_from_text, path_text};
 
 pub use decision::{Decision, History, Order, RunName, Verb};
-pub use index::{Due, InFlight, Tally};
+pub use index::{Due, FlowId, InFlight, Tally};
 pub use record::{
     Blocker, Change, FileUpload, Holder, Misstep, Record, Sent, SentFile, Skipper, Stage, State, Upload, changes,
 };
@@ -345,6 +345,31 @@ impl Journal {
             let new = transition(old.clone()).map_err(|misstep| JournalError::Misstep { sample: id, misstep })?;
             transaction.put(Some(&old), new.clone());
             Ok(new)
+        })
+        .await
+    }
+
+    /// The sample that a thing on Flow was made for, or is being made for, as far as the journal knows.
+    pub fn bound(&self, flow_id: &FlowId) -> Option<SampleId> {
+        self.index(|index| index.bound(flow_id))
+    }
+
+    /// Takes what `sent` names for a sample that is uploading, unless it is another one's by now; tells whether it was
+    /// taken.
+    ///
+    /// # Errors
+    /// As for [`Journal::change`].
+    pub async fn adopt(&self, id: &SampleId, sent: Sent) -> Result<bool, JournalError> {
+        let id = id.clone();
+        self.transact(move |transaction| {
+            let old = transaction.record(&id)?.ok_or(JournalError::Unknown { sample: id.clone() })?;
+            let misstep = |misstep| JournalError::Misstep { sample: id.clone(), misstep };
+            let new = old.clone().done(sent).map_err(misstep)?;
+            if transaction.binder(&index::flow_ids(&new), &id).is_some() {
+                return Ok(false);
+            }
+            transaction.put(Some(&old), new);
+            Ok(true)
         })
         .await
     }

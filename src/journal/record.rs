@@ -208,12 +208,16 @@ pub struct Sent {
     pub finished: Timestamp,
     /// Whether the files on disk are no longer what was sent.
     pub changed: bool,
+    /// Whether it was on Flow already, and nothing was sent for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SentFile {
+    /// Empty only for the annotation sheet of an adopted multiplexed set: that one is not found by its reads.
     pub data_id: String,
-    /// Of the bytes that were sent, in hexadecimal; `None` when the file was gone before it could be taken.
+    /// Of the bytes on disk, which were sent or adopted, in hexadecimal; `None` when the file was gone before it could be taken.
     pub sha256: Option<String>,
 }
 

@@ -65,6 +65,7 @@ fn sent() -> Sent {
         ],
         finished: "2026-11-24T09:00:00.5Z".parse().unwrap(),
         changed: false,
+        adopted: false,
     }
 }
 

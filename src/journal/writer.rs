@@ -9,7 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::decision::{RunName, RunOrders};
 use super::form::{StateValue, encode, join, run_key, sample_key, state_key};
-use super::index::Index;
+use super::index::{self, FlowId, Index};
 use super::record::{Circumstances, Record};
 use super::store::{Store, Writes};
 use super::{JournalError, UNPOISONED};
@@ -181,6 +181,18 @@ impl<'a> Transaction<'a> {
     /// What people said of a run before this transaction.
     pub fn orders(&self, run: &RunName) -> RunOrders {
         self.index.lock().expect(UNPOISONED).orders(run)
+    }
+
+    /// Another sample that one of these things on Flow was made for, one that took it in this very transaction included.
+    pub fn binder(&self, flow_ids: &[FlowId], of: &SampleId) -> Option<SampleId> {
+        let touched = self.touched.iter().filter_map(|touched| match touched {
+            Touched::Put(record) => Some(record),
+            Touched::Forgot(_) | Touched::Ordered(..) => None,
+        });
+        let binds = |record: &Record| index::flow_ids(record).iter().any(|id| flow_ids.contains(id));
+        let now = touched.filter(|record| binds(record)).map(|record| record.sample.id());
+        let index = self.index.lock().expect(UNPOISONED);
+        now.chain(flow_ids.iter().filter_map(|id| index.bound(id))).find(|binder| binder != of)
     }
 
     pub fn put(&mut self, old: Option<&Record>, new: Record) {

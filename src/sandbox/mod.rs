@@ -84,6 +84,9 @@ pub struct Settings {
     pub missing_chunk_status: u16,
     /// The largest chunk in bytes; a larger one is answered with 413. `None`: any.
     pub max_chunk: Option<u64>,
+    /// Whether a download gives a part of a file to whoever asks for one; else it gives all of it. Which of the two the
+    /// platform does is not known.
+    pub ranges: bool,
     /// How long it takes to hash a file whose last chunk has come, before it is ready.
     pub hashing: Duration,
 }
@@ -99,6 +102,7 @@ impl Settings {
             token: DEFAULT_TOKEN.to_owned(),
             missing_chunk_status: 400,
             max_chunk: None,
+            ranges: true,
             hashing: Duration::ZERO,
         }
     }

@@ -155,7 +155,8 @@ pub(super) async fn download(
     let file = ready(&shared, &headers, &id).filter(|file| file.filename == filename).ok_or(Refusal::BareNotFound)?;
     let mut content = fs::File::open(&file.path).await.map_err(|_| Refusal::BareNotFound)?;
     let size = content.metadata().await.map_err(Refusal::internal)?.len();
-    let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok()).and_then(|text| range(text, size));
+    let wanted = headers.get(header::RANGE).filter(|_| shared.settings.ranges).and_then(|value| value.to_str().ok());
+    let range = wanted.and_then(|text| range(text, size));
     let (status, start, length) = match range {
         None => (StatusCode::OK, 0, size),
         Some(Ok((start, length))) => (StatusCode::PARTIAL_CONTENT, start, length),
@@ -353,6 +354,11 @@ mod tests {
         );
         let odd = bench.get(&path).header("range", "lines=1-2").send().await.unwrap();
         assert_eq!(odd.status(), 200);
+
+        let without = Bench::with(|settings| settings.ranges = false).await;
+        let id = without.chunk().bytes(content.clone()).id().await;
+        let all = without.get(&format!("/downloads/{id}/f.fastq")).header("range", "bytes=0-3").send().await.unwrap();
+        assert_eq!((all.status().as_u16(), all.bytes().await.unwrap().to_vec()), (200, content));
     }
 
     #[tokio::test]

@@ -53,6 +53,7 @@ pub struct SampleStatus {
     /// Who blocked it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<Blocker>,
+    /// Marks a done sample that was on Flow already, so that nothing was sent for it.
     pub adopted: bool,
     pub bytes: u64,
     /// Bytes that Flow acknowledged.
@@ -259,7 +260,9 @@ impl SampleStatus {
             status.sample_id.clone_from(&sent.sample_id);
             status.changed |= sent.changed;
             status.warnings.clone_from(&sent.warnings);
-            files = sent.files.iter().map(|file| (Some(file.data_id.clone()), file.sha256.clone())).collect();
+            status.adopted = sent.adopted;
+            let data_id = |id: &String| Some(id.clone()).filter(|id| !id.is_empty());
+            files = sent.files.iter().map(|file| (data_id(&file.data_id), file.sha256.clone())).collect();
         }
         files.resize(sample.slots.len(), (None, None));
         let is_done = record.state.sent().is_some();

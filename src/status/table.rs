@@ -77,8 +77,8 @@ fn remark(sample: &SampleStatus) -> String {
             }
         }
         "done" => match (&sample.sample_id, sample.files.first().and_then(|file| file.data_id.as_ref())) {
-            (Some(id), _) => format!("sample {id}"),
-            (None, Some(id)) => format!("data {id}"),
+            (Some(id), _) => format!("sample {id}{}", was_there(sample)),
+            (None, Some(id)) => format!("data {id}{}", was_there(sample)),
             (None, None) => String::new(),
         },
         "blocked" if sample.blocked_by.is_some_and(|by| by != Blocker::Assembly) => {
@@ -86,6 +86,10 @@ fn remark(sample: &SampleStatus) -> String {
         }
         _ => sample.reason.clone().unwrap_or_default(),
     }
+}
+
+fn was_there(sample: &SampleStatus) -> &'static str {
+    if sample.adopted { ", was there already" } else { "" }
 }
 
 /// Rows of cells as aligned columns; the last is as long as it is.

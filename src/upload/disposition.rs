@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::flow::{Error, UploadError};
 use crate::journal::{Blocker, JournalError};
 
+use super::adopt::OnFlow;
 use super::parts::PartError;
 
 /// What the pool does with a sample whose upload could not go on.
@@ -12,6 +13,8 @@ use super::parts::PartError;
 pub(super) enum Disposition {
     /// A passing fault: later, and not before `after` if the server asked for that.
     Retry { after: Option<Duration>, error: String },
+    /// Nothing is left to do: it is there.
+    Adopt(OnFlow),
     /// Only a person can help.
     Block { reason: String, by: Blocker },
     /// The files on disk are not what they were.
@@ -29,6 +32,30 @@ pub(super) enum Disposition {
 pub(super) enum HostError {
     Journal(JournalError),
     Part(PartError),
+    /// Flow could not be asked whether the sample is there already.
+    Look(Error),
+    /// The sample is on Flow already: nothing more is to be sent.
+    OnFlow(OnFlow),
+    /// Another one is there in its place: which, why, and what to do.
+    Taken(String),
+}
+
+impl From<JournalError> for HostError {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+impl From<PartError> for HostError {
+    fn from(error: PartError) -> Self {
+        Self::Part(error)
+    }
+}
+
+impl From<Error> for HostError {
+    fn from(error: Error) -> Self {
+        Self::Look(error)
+    }
 }
 
 impl Disposition {
@@ -40,8 +67,27 @@ impl Disposition {
             }
             UploadError::Host(HostError::Part(error @ PartError::Gone { .. })) => Self::Missing(error.to_string()),
             UploadError::Host(HostError::Part(error)) => Self::Wait(error.to_string()),
+            UploadError::Host(HostError::OnFlow(found)) => Self::Adopt(found),
+            UploadError::Host(HostError::Taken(reason)) => Self::Block { reason, by: Blocker::Upload },
+            UploadError::Host(HostError::Look(error)) => Self::of_look(&error),
             UploadError::Spoiled(spoiled) => Self::Block { reason: spoiled.to_string(), by: Blocker::Upload },
             UploadError::Request(error) => Self::of_request(&error),
+        }
+    }
+
+    /// A look at Flow that went wrong: nothing is sent before it went well.
+    fn of_look(error: &Error) -> Self {
+        let tell = |text| format!("Flow cannot be asked whether the sample is there already: {text}");
+        match Self::of_request(error) {
+            Self::Retry { after, error } => Self::Retry { after, error: tell(error) },
+            // Not something that the sample names is unknown, but the question itself.
+            Self::Block { .. } => Self::Block {
+                reason: tell(format!(
+                    "{error}; nothing is sent before it can: check flow.base_url, or ask its operators"
+                )),
+                by: Blocker::Upload,
+            },
+            other => other,
         }
     }
 

@@ -56,6 +56,11 @@ impl SlotReader {
         self.blocking(move |inner| inner.read_hashed(offset, length)).await
     }
 
+    /// Like [`SlotReader::read`], for bytes that are not on their way up: the hash is left as it is.
+    pub async fn peek(&mut self, offset: u64, length: u64) -> Result<Bytes, PartError> {
+        self.blocking(move |inner| inner.read(offset, length).map(Bytes::from)).await
+    }
+
     /// The hash of the whole slot, in hexadecimal; what was not yet read for it is read now.
     pub async fn sha256(&mut self) -> Result<String, PartError> {
         self.blocking(|inner| {
@@ -221,6 +226,11 @@ mod tests {
         }
         let mut reader = SlotReader::new(&slot);
         reader.read(0, 7).await.unwrap();
+        // Bytes that are looked at beside the upload do not count, behind what was read, before it, or next to it.
+        for (offset, length) in [(12, 5), (0, 3), (7, 8)] {
+            let seen = reader.peek(offset, length).await.unwrap();
+            assert_eq!(seen, &whole[offset as usize..(offset + length) as usize]);
+        }
         assert_eq!(reader.sha256_if_read(), None);
         assert_eq!(reader.sha256().await.unwrap(), HEXLOWER.encode(&Sha256::digest(whole)));
     }

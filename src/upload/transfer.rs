@@ -6,13 +6,14 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::adopt::{Finding, Look, OnFlow};
 use super::checkpoint;
 use super::disposition::{Disposition, HostError};
 use super::parts::{SlotReader, look_again};
 use super::same::{self, SameError, Sameness};
 use super::settings::Settings;
-use crate::flow::{Client, Finished, Host, Outcome, Progress, UploadError, advance};
-use crate::journal::{Journal, JournalError, Record, Sent, SentFile, Stage, State, Upload};
+use crate::flow::{Client, Finished, FoundWithoutId, Host, Outcome, Progress, UploadError, advance};
+use crate::journal::{FileUpload, Journal, JournalError, Record, Sent, SentFile, Stage, State, Upload};
 use crate::observation::Moment;
 use crate::sample::{BY_HAND, Sample, SampleId};
 
@@ -53,14 +54,17 @@ pub(super) async fn transfer(
     }
     let submission = checkpoint::submission(&sample, settings.final_wait);
     let recorded = checkpoint::recorded(&upload);
-    let mut host = SampleHost::new(journal, &sample, upload, stopping);
+    let mut host = SampleHost::new(client, journal, settings, &sample, upload, stopping);
     if !host.is_asking() {
         host.upload.attempts += 1;
         host.counted = 1;
         tracing::info!(sample = sample.key.name, run = sample.key.run, attempt = host.upload.attempts, "uploading");
     }
     let progress = recorded.unwrap_or_else(|| Progress::new(&submission, client));
-    let outcome = advance(client, &submission, progress, &mut host).await;
+    let outcome = match host.look_before_anything_is_sent().await {
+        Ok(()) => advance(client, &submission, progress, &mut host).await,
+        Err(error) => Err(UploadError::Host(error)),
+    };
     let sent = match outcome {
         Ok(Outcome::Done(finished)) => host.sent(finished).await.map_err(UploadError::Host),
         Ok(Outcome::AskLater(pause)) => {
@@ -78,11 +82,7 @@ pub(super) async fn transfer(
         Ok(sent) => {
             tracing::info!(sample = sample.key.name, run = sample.key.run, id = sent.sample_id, "on Flow");
             journal.change(&host.id, |record| record.done(sent)).await?;
-            // What changed meanwhile nobody has taken in: assembly leaves alone what is on its way.
-            match look_again(sample.parts().cloned().collect()).await {
-                Ok(()) => Ok(End::Recorded),
-                Err(_) => Ok(End::LookAgain { watch: sample.key.watch.clone() }),
-            }
+            Ok(host.done().await)
         }
         Err(error) => host.dispose(Disposition::of(error)).await,
     }
@@ -120,7 +120,9 @@ async fn keep_back_what_is_known(
 
 /// A sample as the state machine's host: its bytes from disk, its checkpoints into the journal.
 struct SampleHost<'a> {
+    client: &'a Client,
     journal: &'a Journal,
+    settings: &'a Settings,
     sample: &'a Sample,
     id: SampleId,
     upload: Upload,
@@ -131,9 +133,73 @@ struct SampleHost<'a> {
 }
 
 impl<'a> SampleHost<'a> {
-    fn new(journal: &'a Journal, sample: &'a Sample, upload: Upload, stopping: &'a CancellationToken) -> Self {
+    fn new(
+        client: &'a Client,
+        journal: &'a Journal,
+        settings: &'a Settings,
+        sample: &'a Sample,
+        upload: Upload,
+        stopping: &'a CancellationToken,
+    ) -> Self {
         let readers = sample.slots.iter().map(SlotReader::new).collect();
-        Self { journal, sample, id: sample.id(), upload, counted: 0, readers, stopping }
+        Self { client, journal, settings, sample, id: sample.id(), upload, counted: 0, readers, stopping }
+    }
+
+    /// Whether Flow is known to have anything of it, or may have.
+    fn is_begun(&self) -> bool {
+        let is_begun = |file: &FileUpload| file.data_id().is_some() || !file.abandoned.is_empty();
+        self.is_asking() || self.upload.files.iter().any(is_begun)
+    }
+
+    fn look(&mut self) -> Look<'_> {
+        Look { client: self.client, journal: self.journal, sample: self.sample, readers: &mut self.readers }
+    }
+
+    async fn look_before_anything_is_sent(&mut self) -> Result<(), HostError> {
+        if self.is_begun() || self.is_stopping() { Ok(()) } else { self.look_on_flow().await }
+    }
+
+    /// An error where the sample is on Flow already, or another in its place. What a person uploads by hand is not
+    /// looked for: they ask for it to be uploaded, as the platform's own client would.
+    async fn look_on_flow(&mut self) -> Result<(), HostError> {
+        if self.sample.key.watch == BY_HAND {
+            return Ok(());
+        }
+        let if_exists = self.settings.if_exists;
+        match self.look().look(if_exists).await? {
+            Finding::Nothing => Ok(()),
+            Finding::Same(found) => Err(HostError::OnFlow(found)),
+            Finding::Other(reason) => Err(HostError::Taken(reason)),
+        }
+    }
+
+    /// Records what is on Flow as the sample, unless another sample of ours was quicker: then it has another turn.
+    async fn adopt(&mut self, found: OnFlow) -> Result<End, HostError> {
+        let mut files = Vec::new();
+        for (n, data_id) in found.data_ids.into_iter().enumerate() {
+            files.push(SentFile { data_id, sha256: Some(self.readers[n].sha256().await?) });
+        }
+        look_again(self.sample.parts().cloned().collect()).await?;
+        // A try in which nothing was sent is none.
+        let attempts = self.upload.attempts - if self.is_begun() { 0 } else { self.counted };
+        let (sample_id, finished) = (found.sample_id, Timestamp::now());
+        let sent = Sent { attempts, sample_id, files, warnings: None, finished, changed: false, adopted: true };
+        let (sample, run) = (&self.sample.key.name, &self.sample.key.run);
+        let what = sent.sample_id.clone().or_else(|| Some(sent.files.last()?.data_id.clone()));
+        if !self.journal.adopt(&self.id, sent).await? {
+            self.journal.change(&self.id, Record::put_back).await?;
+            return Ok(End::Recorded);
+        }
+        tracing::info!(sample, run, id = what, "on Flow already, and the same");
+        Ok(self.done().await)
+    }
+
+    /// What changed meanwhile nobody has taken in: assembly leaves alone what is on its way.
+    async fn done(&self) -> End {
+        match look_again(self.sample.parts().cloned().collect()).await {
+            Ok(()) => End::Recorded,
+            Err(_) => End::LookAgain { watch: self.sample.key.watch.clone() },
+        }
     }
 
     /// Whether it was interrupted with nothing left to do but to ask.
@@ -155,7 +221,7 @@ impl<'a> SampleHost<'a> {
             files.push(SentFile { data_id, sha256 });
         }
         let (attempts, sample_id, warnings) = (self.upload.attempts, finished.sample_id, finished.warnings);
-        Ok(Sent { attempts, sample_id, files, warnings, finished: Timestamp::now(), changed: false })
+        Ok(Sent { attempts, sample_id, files, warnings, finished: Timestamp::now(), changed: false, adopted: false })
     }
 
     async fn retry(&self, pause: Duration, error: String) -> Result<(), JournalError> {
@@ -174,6 +240,10 @@ impl<'a> SampleHost<'a> {
                 self.retry(pause, error).await?;
                 Ok(End::Recorded)
             }
+            Disposition::Adopt(found) => match self.adopt(found).await {
+                Ok(end) => Ok(end),
+                Err(error) => Box::pin(self.dispose(Disposition::of(UploadError::Host(error)))).await,
+            },
             Disposition::Block { reason, by } => {
                 tracing::error!(sample, run, reason, "blocked");
                 self.journal.change(&self.id, move |record| record.blocked(reason, by)).await?;
@@ -229,7 +299,16 @@ impl Host for SampleHost<'_> {
     }
 
     async fn before_final_chunk(&mut self) -> Result<(), HostError> {
+        self.look_on_flow().await?;
         look_again(self.sample.parts().cloned().collect()).await.map_err(HostError::Part)
+    }
+
+    async fn before_beginning_anew(&mut self) -> Result<(), HostError> {
+        self.look_on_flow().await
+    }
+
+    async fn find_without_id(&mut self) -> Result<Option<FoundWithoutId>, HostError> {
+        self.look().look_for_lost().await
     }
 
     fn is_stopping(&self) -> bool {

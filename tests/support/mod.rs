@@ -36,6 +36,7 @@ pub struct Setup {
     pub upload_retries: u32,
     pub concurrency: usize,
     pub final_wait: &'static str,
+    pub if_exists: &'static str,
     pub credentials: String,
     /// Below the facility's folder.
     pub state_dir: String,
@@ -53,6 +54,7 @@ impl Default for Setup {
             upload_retries: 1,
             concurrency: 4,
             final_wait: "2s",
+            if_exists: "adopt",
             credentials: "{ token_file: token }".to_owned(),
             state_dir: "state".to_owned(),
             sample_type: "RNA-Seq",
@@ -126,6 +128,7 @@ impl Facility {
             upload_retries,
             concurrency,
             final_wait,
+            if_exists,
             credentials,
             state_dir,
             sample_type,
@@ -142,7 +145,7 @@ impl Facility {
   upload_retries: {upload_retries}
   show_progress: false
 state_dir: {state_dir}
-uploads: {{ concurrency: {concurrency}, final_wait: {final_wait} }}
+uploads: {{ concurrency: {concurrency}, final_wait: {final_wait}, if_exists: {if_exists} }}
 watch:
   - name: drop
     path: drop

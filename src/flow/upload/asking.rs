@@ -25,7 +25,7 @@ impl<R: Remote, H: Host> Upload<'_, R, H> {
         asks: u32,
         sent_again: bool,
     ) -> Result<Step, UploadError<H::Error>> {
-        let Some(id) = data_id else { return self.ask_without_id(file).await };
+        let Some(id) = data_id else { return self.ask_without_id(file, asks).await };
         let found = self.remote.find_file(&id).await.map_err(UploadError::Request)?;
         let is_ready = match found {
             Some(data) => {
@@ -86,13 +86,27 @@ impl<R: Remote, H: Host> Upload<'_, R, H> {
     }
 
     /// A file of one byte whose answer was lost: there is no id to ask about. As the first of a sample's files it can
-    /// be sent again, since a file that no sample names harms nobody; as the last it cannot.
-    async fn ask_without_id(&mut self, file: usize) -> Result<Step, UploadError<H::Error>> {
-        let filename = self.name(file).to_owned();
+    /// be sent again, since a file that no sample names harms nobody. As the last it cannot: it is looked for by the
+    /// files before it, or as the host knows how.
+    async fn ask_without_id(&mut self, file: usize, asks: u32) -> Result<Step, UploadError<H::Error>> {
         if !self.is_final(file) {
             return self.begin_anew(file, &Error::lost("the only chunk", "no id to ask about")).await;
         }
-        Err(UploadError::Spoiled(Spoiled::NoIdToAskAbout { filename }))
+        if self.is_settled_elsewhere(file).await? {
+            return Ok(Step::GoOn);
+        }
+        if let Some(found) = self.host.find_without_id().await.map_err(UploadError::Host)? {
+            self.progress.sample_id = found.sample_id;
+            self.set(file, Stage::Ready { data_id: found.data_id }).await?;
+            return Ok(Step::GoOn);
+        }
+        match AskSchedule::new(self.final_wait(file)).pause_after(asks) {
+            Some(pause) => {
+                self.set(file, Stage::Asking { data_id: None, asks: asks + 1, sent_again: false }).await?;
+                Ok(Step::Return(Outcome::AskLater(pause)))
+            }
+            None => Err(UploadError::Spoiled(Spoiled::NoIdToAskAbout { filename: self.name(file).to_owned() })),
+        }
     }
 
     /// Tells the server once more to close a file that is ready but became no sample. The bytes it ignores: they lie
@@ -131,6 +145,9 @@ impl<R: Remote, H: Host> Upload<'_, R, H> {
         if let Some(name) = self.sample_closed_by(file) {
             let earlier = self.progress.files[..file].iter().filter_map(|f| f.data_id().map(str::to_owned));
             let ours: Vec<_> = ids.iter().cloned().chain(earlier).collect();
+            if ours.is_empty() {
+                return Ok(false);
+            }
             let found = self.remote.find_sample(name, &ours).await.map_err(UploadError::Request)?;
             let Some(sample) = found else { return Ok(false) };
             let by_id = sample.files().find(|entry| ids.contains(&entry.id));

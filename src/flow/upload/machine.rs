@@ -181,13 +181,13 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
     /// Begins a file anew under a new id; what the server has of it stays there, unfinished, and becomes nothing.
     pub(super) async fn begin_anew(&mut self, file: usize, why: &Error) -> Result<Step, UploadError<H::Error>> {
         let filename = self.name(file).to_owned();
-        let progress = &mut self.progress.files[file];
-        if progress.begun_anew == MOST_BEGINNINGS_ANEW {
+        if self.progress.files[file].begun_anew == MOST_BEGINNINGS_ANEW {
             let last = why.to_string();
             return Err(UploadError::Spoiled(Spoiled::NeverReady { filename, last }));
         }
+        self.host.before_beginning_anew().await.map_err(UploadError::Host)?;
         tracing::warn!(file = filename, why = %why, "the file is begun anew");
-        progress.begun_anew += 1;
+        self.progress.files[file].begun_anew += 1;
         self.set(file, Stage::FIRST).await?;
         Ok(Step::GoOn)
     }
@@ -217,6 +217,7 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
         if smaller < SMALLEST_CHUNK {
             return Err(UploadError::Request(error));
         }
+        self.host.before_beginning_anew().await.map_err(UploadError::Host)?;
         self.remote.learn_chunk_size(smaller);
         for progress in &mut self.progress.files[file..] {
             progress.boundaries = Boundaries::new(progress.boundaries.size, smaller);

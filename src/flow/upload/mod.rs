@@ -182,8 +182,29 @@ pub trait Host: Send {
     /// error keeps the chunk back.
     fn before_final_chunk(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
+    /// Before a file is begun anew, be it under a new id or with other cuts. An error keeps it from that; the call can
+    /// be repeated.
+    fn before_beginning_anew(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// What became of the last of the files, whose only chunk left and whose answer, with the id in it, was lost: a host
+    /// may know other ways of finding it than the machine, which knows it by its id or by the files before it.
+    fn find_without_id(&mut self) -> impl Future<Output = Result<Option<FoundWithoutId>, Self::Error>> + Send {
+        std::future::ready(Ok(None))
+    }
+
     /// Whether no further chunk shall leave.
     fn is_stopping(&self) -> bool;
+}
+
+/// A file that was found although nobody had told its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundWithoutId {
+    /// The sample that it closed; `None` for a file that closes none.
+    pub sample_id: Option<String>,
+    /// Its own id.
+    pub data_id: String,
 }
 
 /// How a call of [`advance`] ended well.
