@@ -12,7 +12,7 @@ use flow_ingest::journal::{Journal, Record, State};
 use flow_ingest::sample::{Fingerprint, Kind, Sample, SampleKey, Slot, Target};
 use flow_ingest::sandbox::{Fault, On, Reply};
 use flow_ingest::status::{SampleStatus, Snapshot};
-use flow_ingest::upload::{Gate, Pool};
+use flow_ingest::upload::{Account, Gate, Keeper, Pool};
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -485,8 +485,9 @@ async fn a_multiplexed_set_is_adopted_by_its_reads() {
         until("both are done", || is_done(0) && is_done(1)).await;
         stop.cancel();
     };
-    let (ended, (), ()) =
-        tokio::join!(pool.run(stop.clone()), gate.keep(&client, &config.flow.credentials, &stop), done);
+    let account = Account::new(journal.clone(), &config.flow.base_url, config.state_dir.clone(), false);
+    let keeper = Keeper { gate, client, source: config.flow.credentials.clone(), account };
+    let (ended, (), ()) = tokio::join!(pool.run(stop.clone()), keeper.run(stop.clone()), done);
     ended.unwrap();
     let status = |n| SampleStatus::of(&record(n), flow_ingest::observation::Moment::now());
     let (same, other) = (status(0), status(1));

@@ -73,8 +73,13 @@ const ROOMS: [(&str, &[&str]); 16] = [
 ];
 
 /// Crates that are kept behind one door, so that they can be replaced there, and the rooms that have it.
-const DOORS: [(&str, &[&str]); 4] =
-    [("sled", &["journal"]), ("serde_yaml", &["yaml"]), ("notify", &["watch"]), ("reqwest", &["flow", "status"])];
+const DOORS: [(&str, &[&str]); 5] = [
+    ("sled", &["journal"]),
+    ("serde_yaml", &["yaml"]),
+    ("notify", &["watch"]),
+    ("reqwest", &["flow", "status"]),
+    ("rustls", &["flow"]),
+];
 
 /// A file of `src`.
 struct Source {

@@ -2,9 +2,12 @@
 
 mod support;
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use flow_ingest::sandbox::{Fault, On};
+use flow_ingest::agent::{Agent, Mode};
+use flow_ingest::sandbox::{Fault, On, Reply, RetryAfter};
+use flow_ingest::status::Snapshot;
 use support::{Facility, PAIR, each_at_once, until};
 
 /// How long Flow is away.
@@ -53,8 +56,158 @@ async fn an_outage_at_any_time_costs_nothing_but_time() {
         };
         facility.check_all_done(&ended).await;
         facility.check_wire(&[]);
+        assert!(ended.snapshot.samples.iter().all(|sample| sample.attempts == 1), "{:#?}", ended.snapshot.samples);
     })
     .await;
+}
+
+fn snapshot(agent: &Agent) -> Snapshot {
+    agent.snapshot("running").unwrap()
+}
+
+async fn until_stopped(agent: &Agent) -> Snapshot {
+    until("all is stopped", || {
+        let now = snapshot(agent);
+        now.agent.state == "stopped" && now.count("uploading") == 0
+    })
+    .await;
+    snapshot(agent)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_flow_is_away_one_question_at_a_time_is_asked_and_nothing_counts() {
+    let facility = facility().await;
+    let agent = facility.agent().await;
+    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(2).delay(Duration::from_millis(200)));
+    let script = async {
+        until("some has arrived", || facility.sandbox.faults().fired() == 1).await;
+        facility.sandbox.faults().add(Fault::on(On::Any).status(503));
+        let stopped = until_stopped(&agent).await;
+        let condition = stopped.agent.condition.clone().unwrap();
+        assert!(condition.contains("503") && condition.contains("(since "), "{condition}");
+        assert_eq!((stopped.samples.len(), stopped.count("blocked")), (6, 0), "{:?}", stopped.counts);
+
+        let (before, begun) = (facility.sandbox.requests().len(), Instant::now());
+        until("it is asked", || facility.sandbox.requests().len() >= before + 2).await;
+        assert!(begun.elapsed() > Duration::from_secs(1), "the pauses grow: {:?}", begun.elapsed());
+        let questions = facility.sandbox.requests().split_off(before);
+        assert!(questions.iter().all(|request| request.path == "/me"), "{questions:?}");
+        assert_eq!(since(&snapshot(&agent).agent.condition.unwrap()), since(&condition));
+
+        facility.sandbox.faults().clear();
+        // Credentials that are written anew are tried at once.
+        facility.write_token(facility.sandbox.token());
+        until("all is done", || snapshot(&agent).count("done") == 6).await;
+    };
+    agent.run(Mode::Service, script).await.unwrap();
+    let done = snapshot(&agent);
+    assert_eq!(done.agent.condition, None);
+    assert!(done.samples.iter().all(|sample| sample.attempts == 1), "{:#?}", done.samples);
+    facility.check_samples(&[]).await;
+    facility.check_wire(&[]);
+}
+
+fn since(condition: &str) -> &str {
+    condition.split_once("(since").unwrap().1
+}
+
+/// Samples that failed before anybody knew that Flow is away, and were to be tried much later, do not wait longer than
+/// the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn when_flow_is_back_everybody_goes_on_at_once() {
+    let facility = facility().await;
+    let agent = facility.agent().await;
+    // So often that the next try of this sample is far away.
+    facility.sandbox.faults().add(Fault::on(On::FirstChunk).of_file("S0_R1.fastq.gz").status(500));
+    let script = async {
+        until("one is left", || snapshot(&agent).count("done") == 5 && facility.sandbox.faults().fired() >= 5).await;
+        facility.sandbox.faults().clear();
+        facility.sandbox.pause().await;
+        facility.add("S6", &PAIR);
+        until_stopped(&agent).await;
+        let begun = Instant::now();
+        facility.sandbox.resume().await.unwrap();
+        until("all is done", || snapshot(&agent).count("done") == 7).await;
+        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    };
+    agent.run(Mode::Service, script).await.unwrap();
+    facility.check_samples(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asks_for_a_pause_is_left_alone_by_all() {
+    let asked: [RetryAfter; 2] = [RetryAfter::Seconds(3), RetryAfter::DateIn(Duration::from_secs(4))];
+    each_at_once(2, asked.map(|asked| (format!("{asked:?}"), asked)).to_vec(), |asked| async move {
+        let facility = facility().await;
+        let agent = facility.agent().await;
+        let busy = Reply::empty(503).retry_after(asked);
+        facility.sandbox.faults().add(Fault::on(On::FirstChunk).answer(busy).times(1));
+        let script = async {
+            until("it was asked", || facility.sandbox.faults().fired() == 1).await;
+            let begun = Instant::now();
+            // What is under way ends by itself.
+            let stopped = until_stopped(&agent).await;
+            assert!(stopped.count("done") <= 3, "{:?}", stopped.counts);
+            let before = facility.sandbox.requests().len();
+            until("somebody comes again", || facility.sandbox.requests().len() > before).await;
+            assert!(begun.elapsed() > Duration::from_millis(2500), "{:?}", begun.elapsed());
+            assert_eq!(facility.sandbox.requests()[before].path, "/me");
+            until("all is done", || snapshot(&agent).count("done") == 6).await;
+        };
+        agent.run(Mode::Service, script).await.unwrap();
+        assert!(snapshot(&agent).samples.iter().all(|sample| sample.attempts == 1));
+        facility.check_samples(&[]).await;
+        facility.check_wire(&[]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_file_that_always_fails_does_not_stop_the_others() {
+    let facility = facility().await;
+    let agent = facility.agent().await;
+    facility.sandbox.faults().add(Fault::on(On::Chunk).of_file("S0_R1.fastq.gz").status(500));
+    let was_stopped = AtomicBool::new(false);
+    let look = || {
+        let now = snapshot(&agent);
+        was_stopped.fetch_or(now.agent.state == "stopped", Ordering::Relaxed);
+        now
+    };
+    let script = async {
+        until("the others are done", || look().count("done") == 5).await;
+        // More often than what would stop all, and nobody else's success in between.
+        until("it has failed again", || look().count("retrying") == 1 && facility.sandbox.faults().fired() >= 4).await;
+        facility.add("S6", &PAIR);
+        until("a newcomer is done", || look().count("done") == 6).await;
+        facility.sandbox.faults().clear();
+        until("all is done", || look().count("done") == 7).await;
+    };
+    agent.run(Mode::Service, script).await.unwrap();
+    assert!(!was_stopped.into_inner());
+    facility.check_samples(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_answers_well_and_takes_nothing_is_tried_ever_more_rarely() {
+    let facility = facility().await;
+    let agent = facility.agent().await;
+    facility.sandbox.faults().add(Fault::on(On::Chunk).answer(Reply::html(502)));
+    let script = async {
+        until_stopped(&agent).await;
+        let begun = Instant::now();
+        // The log-in, and two questions since.
+        until("it was let in twice", || facility.asked("/me") == 3).await;
+        assert!(begun.elapsed() >= Duration::from_millis(2500), "{:?}", begun.elapsed());
+        until_stopped(&agent).await;
+        // All six before it is known, and twice four at once; each chunk is sent twice.
+        assert!(facility.chunks().len() <= 28, "{}", facility.chunks().len());
+        assert_eq!(snapshot(&agent).count("blocked"), 0);
+        facility.sandbox.faults().clear();
+        until("all is done", || snapshot(&agent).count("done") == 6).await;
+    };
+    agent.run(Mode::Service, script).await.unwrap();
+    assert!(snapshot(&agent).samples.iter().all(|sample| sample.attempts == 1));
+    facility.check_samples(&[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

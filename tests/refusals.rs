@@ -14,29 +14,33 @@ type Harm = fn(Fault) -> Fault;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_flow_refuses_is_blocked_with_its_own_words_and_nothing_else_is_held_up() {
-    let cases: Vec<(&str, On, Harm, &str)> = vec![
+    let cases: Vec<(&str, On, Harm, &str, usize)> = vec![
         (
             "400 to a first chunk",
             On::FirstChunk,
             |fault| fault.answer(Reply::json(400, &json!({"error": {"sample_name": ["Taken already"]}}))),
             "sample_name: Taken already",
+            1,
         ),
         (
             "422 to a middle chunk",
             On::MiddleChunk,
             |fault| fault.answer(Reply::json(422, &json!({"detail": "Not like this"}))),
             "Not like this",
+            1,
         ),
         (
             "400 to a last chunk",
             On::LastChunk,
             |fault| fault.answer(Reply::json(400, &json!({"error": "Quota exceeded"}))),
             "Quota exceeded",
+            1,
         ),
-        ("403", On::Chunk, |fault| fault.answer(Reply::json(403, &json!({"error": "Not yours"}))), "Not yours"),
+        // Whether it is about the sample, or about all, the others show.
+        ("403", On::Chunk, |fault| fault.answer(Reply::json(403, &json!({"error": "Not yours"}))), "Not yours", 3),
     ];
-    let cases = cases.into_iter().map(|(name, on, harm, words)| (name.to_owned(), (on, harm, words))).collect();
-    each_at_once(8, cases, |(on, harm, words)| async move {
+    let cases = cases.into_iter().map(|(name, on, harm, words, tries)| (name.to_owned(), (on, harm, words, tries)));
+    each_at_once(8, cases.collect(), |(on, harm, words, tries)| async move {
         let facility = Facility::with_a_pair().await;
         facility.add("S2", &PAIR);
         let ofs1 = Fault::on(on.clone()).of_file("S1_R1.fastq.gz");
@@ -46,7 +50,7 @@ async fn what_flow_refuses_is_blocked_with_its_own_words_and_nothing_else_is_hel
         let sample = &ended.snapshot.samples[0];
         assert_eq!((sample.name.as_str(), sample.state.as_str()), ("S1", "blocked"), "{sample:?}");
         assert!(sample.reason.as_deref().unwrap().contains(words), "{sample:?}");
-        assert_eq!(facility.sandbox.faults().fired(), 1, "it was not tried again");
+        assert_eq!(facility.sandbox.faults().fired(), tries, "it was not tried again");
         facility.check_samples(&["S1"]).await;
     })
     .await;
@@ -120,7 +124,7 @@ async fn the_pause_that_flow_asked_for_survives_a_restart() {
     let ended = facility.once().await;
     assert!(begun.elapsed() >= Duration::from_secs(5), "{:?}", begun.elapsed());
     facility.check_all_done(&ended).await;
-    assert_eq!(only(&ended.snapshot).attempts, 2);
+    assert_eq!(only(&ended.snapshot).attempts, 1, "a try that the server put off does not count");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,6 +228,97 @@ async fn a_single_run_that_flow_does_not_know_exits_with_3() {
         assert!(!words.contains("a-bad-token") && !words.contains("a-wrong-password"), "{words}");
         facility.check_samples(&["S1"]).await;
         assert!(facility.asked("/me") + facility.asked("/login") < 10, "it does not hammer at the door");
+    })
+    .await;
+}
+
+/// An account that may not upload: no sample is at fault, whatever the order in which they meet it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_403_to_everything_stops_all_and_blocks_nobody() {
+    let cases = [1, 4].map(|concurrency| (format!("{concurrency} at once"), concurrency)).to_vec();
+    each_at_once(2, cases, |concurrency| async move {
+        let facility = Facility::with(Setup { concurrency, ..Setup::default() }, |_| {}).await;
+        for n in 0..5 {
+            facility.add(&format!("S{n}"), &PAIR);
+        }
+        let forbidden = Fault::on(On::Chunk).answer(Reply::json(403, &json!({ "error": "May not upload" })));
+        facility.sandbox.faults().add(forbidden);
+        let ended = facility.once().await;
+        let Ending::Refused { reason } = &ended.ending else { panic!("{ended:#?}") };
+        assert!(reason.contains("May not upload") && reason.contains("403"), "{reason}");
+        assert_eq!(ended.snapshot.count("blocked"), 0, "{ended:#?}");
+        assert!(facility.chunks().len() < 20, "it does not hammer at the door: {}", facility.chunks().len());
+
+        let agent = facility.agent().await;
+        let snapshot = || agent.snapshot("running").unwrap();
+        let script = async {
+            until("all is stopped", || snapshot().agent.state == "stopped").await;
+            facility.sandbox.faults().clear();
+            until("all is done", || snapshot().count("done") == 5).await;
+        };
+        agent.run(Mode::Service, script).await.unwrap();
+        facility.check_samples(&[]).await;
+        facility.check_wire(&[]);
+    })
+    .await;
+}
+
+fn somebody(username: &str) -> Fault {
+    Fault::on(On::Me).answer(Reply::json(200, &json!({ "username": username, "id": "700" })))
+}
+
+/// What one account has begun is not gone on with under another, whose samples it would become.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_account_is_refused_until_a_person_accepts_it() {
+    let facility = Facility::with_a_pair().await;
+    facility.check_all_done(&facility.once().await).await;
+    facility.add("S2", &PAIR);
+    facility.sandbox.faults().add(somebody("bob"));
+
+    let ended = facility.once().await;
+    let Ending::Refused { reason } = &ended.ending else { panic!("{ended:#?}") };
+    let state = facility.path("state").display().to_string();
+    for word in ["bob", "sandbox", "--accept-account", &state] {
+        assert!(reason.contains(word), "{word}: {reason}");
+    }
+    assert_eq!((ended.snapshot.count("done"), ended.snapshot.count("queued")), (1, 1), "{ended:#?}");
+    facility.check_samples(&["S2"]).await;
+    drop(ended);
+    let refused = facility.output(&["run", "--once"]).await;
+    let words = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(3) && words.contains("belongs to sandbox"), "{words}");
+
+    let accepted = facility.output(&["run", "--once", "--accept-account"]).await;
+    assert_eq!(accepted.status.code(), Some(0), "{}", String::from_utf8_lossy(&accepted.stderr));
+    facility.check_samples(&[]).await;
+    facility.add("S3", &PAIR);
+    facility.check_all_done(&facility.once().await).await;
+
+    // From now on it is the other one that is not taken, until its own credentials are there again.
+    facility.add("S4", &PAIR);
+    facility.sandbox.faults().clear();
+    let agent = facility.agent().await;
+    let snapshot = || agent.snapshot("running").unwrap();
+    let script = async {
+        until("all is stopped", || snapshot().agent.state == "stopped").await;
+        let condition = snapshot().agent.condition.unwrap();
+        assert!(condition.contains("belongs to bob") && condition.contains("since"), "{condition}");
+        facility.sandbox.faults().add(somebody("bob"));
+        until("all is done", || snapshot().count("done") == 4).await;
+    };
+    agent.run(Mode::Service, script).await.unwrap();
+    facility.check_samples(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_names_no_account_is_uploaded_to() {
+    let nobodies = [("no such question", Reply::empty(404)), ("a record without a name", Reply::json(200, &json!({})))];
+    each_at_once(2, nobodies.map(|(name, reply)| (name.to_owned(), reply)).to_vec(), |reply| async move {
+        let facility = Facility::with_a_pair().await;
+        facility.sandbox.faults().add(Fault::on(On::Me).answer(reply));
+        facility.check_all_done(&facility.once().await).await;
+        facility.add("S2", &PAIR);
+        facility.check_all_done(&facility.once().await).await;
     })
     .await;
 }

@@ -19,7 +19,7 @@ use crate::flow::{self, Client};
 use crate::journal::{Journal, JournalError};
 use crate::sample::BY_HAND;
 use crate::status::{self, Board, Identity, Snapshot, SocketError};
-use crate::upload::{Gate, Pool};
+use crate::upload::{Account, Gate, Keeper, Pool};
 use crate::watch;
 
 use assembler::{Assembler, Report};
@@ -61,9 +61,9 @@ pub enum Ending {
     Stopped,
     /// Everything that is complete is done, blocked, held or skipped. Watches that could not be looked at are named.
     Finished { unseen: Vec<String> },
-    /// Nothing got further for too long.
-    GaveUp,
-    /// There is something to upload, and Flow does not know us.
+    /// Nothing got further for too long; why nobody can upload, where that is so.
+    GaveUp { reason: Option<String> },
+    /// There is something to upload, and Flow refuses us, or the state folder is another account's.
     Refused { reason: String },
 }
 
@@ -74,6 +74,7 @@ pub struct Agent {
     board: Board,
     gate: Gate,
     client: Client,
+    accepts_another_account: bool,
 }
 
 impl Agent {
@@ -84,7 +85,14 @@ impl Agent {
     pub fn open(config: Config) -> Result<Self, AgentError> {
         let journal = Journal::open(&config.state_dir)?;
         let client = Self::client(&config)?;
-        Ok(Self { config, journal, board: Board::default(), gate: Gate::default(), client })
+        let (board, gate) = (Board::default(), Gate::default());
+        Ok(Self { config, journal, board, gate, client, accepts_another_account: false })
+    }
+
+    /// Lets the account of the first log-in go on with the state folder, whoever's it was.
+    #[must_use]
+    pub fn accept_account(self) -> Self {
+        Self { accepts_another_account: true, ..self }
     }
 
     /// The client that a config asks for, not yet logged in.
@@ -198,10 +206,17 @@ impl Agent {
         };
         let shutdown = stop.clone();
         tasks.spawn("uploads".to_owned(), stop, async move { Ok(pool.run(shutdown).await?) });
-        let (gate, client) = (self.gate.clone(), self.client.clone());
-        let (source, shutdown) = (self.config.flow.credentials.clone(), stop.clone());
+        let Config { flow, state_dir, .. } = &self.config;
+        let (journal, accepts_another) = (self.journal.clone(), self.accepts_another_account);
+        let keeper = Keeper {
+            gate: self.gate.clone(),
+            client: self.client.clone(),
+            source: flow.credentials.clone(),
+            account: Account::new(journal, &flow.base_url, state_dir.clone(), accepts_another),
+        };
+        let shutdown = stop.clone();
         tasks.spawn("log-in".to_owned(), stop, async move {
-            gate.keep(&client, &source, &shutdown).await;
+            keeper.run(shutdown).await;
             Ok(())
         });
         tasks.spawn("gate".to_owned(), stop, show_gate(self.gate.clone(), self.board.clone(), stop.clone()));

@@ -70,7 +70,7 @@ impl<'a> Once<'a> {
                 before = now;
                 got_further = Instant::now();
             } else if got_further.elapsed() >= self.give_up_after {
-                return Ending::GaveUp;
+                return Ending::GaveUp { reason: self.gate.closed().map(|closed| closed.reason) };
             }
             tokio::time::sleep(LOOK).await;
         }

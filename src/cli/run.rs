@@ -18,6 +18,9 @@ pub(super) struct Arguments {
     /// With --once: give up when nothing has got further for this long
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = humantime::parse_duration, requires = "once")]
     give_up_after: Duration,
+    /// Go on under another account than the state folder's
+    #[arg(long)]
+    accept_account: bool,
 }
 
 pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<Exit, CommandError> {
@@ -28,7 +31,10 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
         true => Mode::Once { give_up_after: arguments.give_up_after },
         false => Mode::Service,
     };
-    let agent = Agent::open(config)?;
+    let mut agent = Agent::open(config)?;
+    if arguments.accept_account {
+        agent = agent.accept_account();
+    }
     let ending = {
         let drawing = bars::draw(canvas, agent.journal().clone());
         tokio::select! {
@@ -54,8 +60,9 @@ fn exit(ending: &Ending, snapshot: &Snapshot) -> Exit {
             eprintln!("flow-ingest: nothing can be uploaded: {reason}");
             Exit::Authentication
         }
-        Ending::GaveUp => {
-            eprintln!("flow-ingest: gave up, since nothing got further; what is left goes on with the next run");
+        Ending::GaveUp { reason } => {
+            let why = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            eprintln!("flow-ingest: gave up, since nothing got further{why}; what is left goes on with the next run");
             Exit::Failure
         }
         Ending::Finished { unseen } if !unseen.is_empty() => Exit::Failure,

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::auth::Credentials;
 use super::config::ClientConfig;
 use super::data::DataResource;
-use super::error::{ApiError, Error, TIME_RAN_OUT};
+use super::error::{ApiError, Error, Obstacle, TIME_RAN_OUT};
 use super::samples::{Owner, SampleResource};
 
 /// Fixed, as in the reference client: how long an API takes to answer says nothing about a connection.
@@ -328,7 +328,13 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     let error = Error::from_reqwest(&format!("{method} {path}"), &error);
-                    if !matches!(error, Error::Unreachable { .. }) || tries == self.inner.config.connection_retries {
+                    let is_passing = match error {
+                        Error::Unreachable { obstacle, .. } => {
+                            !matches!(obstacle, Obstacle::Certificate | Obstacle::Tls)
+                        }
+                        _ => false,
+                    };
+                    if !is_passing || tries == self.inner.config.connection_retries {
                         return Err(error);
                     }
                     tokio::time::sleep(super::pause(Duration::from_millis(500), tries)).await;

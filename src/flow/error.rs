@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,8 +16,8 @@ pub(super) const TIME_RAN_OUT: &str = "the time for it ran out";
 #[allow(missing_docs, reason = "the variants are documented, and their fields say what they are")]
 pub enum Error {
     /// No connection was made, so nothing was sent: the request may be repeated, whatever it was.
-    #[error("cannot reach Flow for {request}: {reason}; check the network, the proxy and flow.base_url")]
-    Unreachable { request: String, reason: String },
+    #[error("cannot reach Flow for {request}: {reason}; {}", obstacle.remedy())]
+    Unreachable { request: String, reason: String, obstacle: Obstacle },
     /// The request left, or may have left, and no readable answer came. The server may have done its work.
     #[error("no answer to {request}: {reason}")]
     Lost { request: String, reason: String },
@@ -93,11 +93,70 @@ impl Error {
         let request = request.to_owned();
         let reason = root_cause(error);
         if error.is_connect() || error.is_builder() {
-            Error::Unreachable { request, reason }
+            let obstacle = Obstacle::among(error);
+            let reason = match (obstacle, error.url().and_then(reqwest::Url::host_str)) {
+                (Obstacle::Name, Some(host)) => format!("the name {host} does not resolve ({reason})"),
+                (Obstacle::Certificate, Some(host)) => format!("the certificate of {host} is not taken ({reason})"),
+                (Obstacle::Tls, Some(host)) => format!("{host} does not speak TLS as it should ({reason})"),
+                _ => reason,
+            };
+            Error::Unreachable { request, reason, obstacle }
         } else if error.is_timeout() {
             Error::Lost { request, reason: TIME_RAN_OUT.to_owned() }
         } else {
             Error::Lost { request, reason }
+        }
+    }
+}
+
+/// What kept a connection from being made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The network, or nobody listens there.
+    Connection,
+    /// The server's name, or the proxy's, does not resolve.
+    Name,
+    /// The server shows a certificate that this host does not trust, or that is not for this name or this time.
+    Certificate,
+    /// What answers there does not speak TLS, or not as it should.
+    Tls,
+}
+
+impl Obstacle {
+    /// What an error says of it, or one of its causes.
+    fn among(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            match error.downcast_ref::<rustls::Error>() {
+                Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
+                    return Self::Certificate;
+                }
+                Some(_) => return Self::Tls,
+                None => {}
+            }
+            // Its type cannot be named.
+            if error.to_string() == "dns error" {
+                return Self::Name;
+            }
+            // An I/O error passes over what it wraps.
+            let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            cause = match wrapped {
+                Some(wrapped) => Some(wrapped),
+                None => error.source(),
+            };
+        }
+        Self::Connection
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Connection => "check the network, the proxy and flow.base_url",
+            Self::Name => "check flow.base_url, the proxy's name, and the name server of this host (/etc/resolv.conf)",
+            Self::Certificate => {
+                "check this host's clock and flow.base_url, and install the certificate of the authority that signed \
+                 it (package ca-certificates; one of your own: update-ca-certificates)"
+            }
+            Self::Tls => "check flow.base_url (https or http, and the port) and the proxy",
         }
     }
 }
@@ -235,7 +294,7 @@ impl ApiError {
             code: None,
             body: serde_json::from_slice(body).ok(),
             is_problem: header(headers, CONTENT_TYPE).is_some_and(|v| v.starts_with("application/problem+json")),
-            retry_after: header(headers, RETRY_AFTER).and_then(|value| retry_after(value, jiff::Timestamp::now())),
+            retry_after: header(headers, RETRY_AFTER).and_then(|value| retry_after(value, header(headers, DATE))),
         };
         match error.body.take() {
             Some(body) => {
@@ -384,13 +443,15 @@ fn excerpt(status: StatusCode, body: &[u8]) -> String {
     }
 }
 
-/// `Retry-After` in either of its forms: seconds, or an HTTP date.
-fn retry_after(value: &str, now: jiff::Timestamp) -> Option<Duration> {
+/// `Retry-After` in either of its forms: seconds, or an HTTP date. What that date is held against is the answer's own
+/// date where it has one: this host's clock may be wrong.
+fn retry_after(value: &str, answered: Option<&str>) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
-    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
+    let date = |text| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+    let now = answered.and_then(date).unwrap_or_else(jiff::Timestamp::now);
+    Some(Duration::try_from(date(value)?.duration_since(now)).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -447,10 +508,67 @@ mod tests {
 
     #[test]
     fn retry_after_comes_as_seconds_or_as_a_date() {
-        let now: jiff::Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
+        // Far from what any clock says.
+        let now = Some("Sat, 24 Nov 2001 10:00:00 GMT");
         assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
-        assert_eq!(retry_after("Tue, 24 Nov 2026 10:01:00 GMT", now), Some(Duration::from_secs(60)));
-        assert_eq!(retry_after("Tue, 24 Nov 2026 09:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("Sat, 24 Nov 2001 10:01:00 GMT", now), Some(Duration::from_secs(60)));
+        assert_eq!(retry_after("Sat, 24 Nov 2001 09:00:00 GMT", now), Some(Duration::ZERO));
         assert_eq!(retry_after("soon", now), None);
+        // Without a date of the answer, this host's clock must do.
+        assert_eq!(retry_after("Sat, 24 Nov 2001 10:01:00 GMT", None), Some(Duration::ZERO));
+        assert_eq!(retry_after("Sat, 24 Nov 2001 10:01:00 GMT", Some("noon")), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_wrong_clock_does_not_change_when_to_come_back() {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, "Sat, 24 Nov 2001 10:00:07 GMT".parse().unwrap());
+        headers.insert(DATE, "Sat, 24 Nov 2001 10:00:00 GMT".parse().unwrap());
+        let error = ApiError::new("POST /upload", StatusCode::SERVICE_UNAVAILABLE, &headers, b"");
+        assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
+    }
+
+    /// A listener that answers in the plain, to whatever it is told.
+    async fn plain() -> std::net::SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                use tokio::io::{AsyncReadExt, AsyncWriteExt};
+                let _ = stream.read(&mut [0; 1024]).await;
+                let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            }
+        });
+        address
+    }
+
+    async fn obstacle(url: &str) -> (Obstacle, String) {
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        match Error::from_reqwest("GET /me", &http.get(url).send().await.unwrap_err()) {
+            ref error @ Error::Unreachable { obstacle, .. } => (obstacle, error.to_string()),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_keeps_a_connection_from_being_made_is_told_apart() {
+        let (tls, text) = obstacle(&format!("https://{}/api/me", plain().await)).await;
+        assert!(tls == Obstacle::Tls && text.contains("127.0.0.1 does not speak TLS"), "{text}");
+        // No name server is asked for a label of more than 63 letters.
+        let (name, text) = obstacle(&format!("http://{}.invalid/api/me", "a".repeat(64))).await;
+        assert!(name == Obstacle::Name && text.contains(".invalid does not resolve"), "{text}");
+        let (connection, text) = obstacle("http://127.0.0.1:1/api/me").await;
+        assert!(connection == Obstacle::Connection && text.contains("check the network"), "{text}");
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_taken_is_found_however_deep_it_lies() {
+        use rustls::{CertificateError, Error as Tls};
+        let deep = |error| io::Error::other(io::Error::new(io::ErrorKind::InvalidData, error));
+        let expired = deep(Tls::InvalidCertificate(CertificateError::Expired));
+        assert_eq!(Obstacle::among(&expired), Obstacle::Certificate);
+        assert_eq!(Obstacle::among(&deep(Tls::DecryptError)), Obstacle::Tls);
+        assert_eq!(Obstacle::among(&io::Error::other("no route")), Obstacle::Connection);
+        assert!(Obstacle::Certificate.remedy().contains("clock"));
     }
 }

@@ -205,13 +205,13 @@ pub(super) async fn upload(
 }
 
 /// Whether the same call is worth another try. A chunk that met no answer or a proxy's was repeated already, as often
-/// as the client is set to; a question was not.
+/// as the client is set to, unless the server asked for a pause; a question was not.
 fn is_passing(error: &Error, is_asking: bool) -> bool {
     match error {
         Error::Unreachable { .. } | Error::Lost { .. } => is_asking,
         Error::Refused(api) => match api.status {
             408 | 425 | 429 | 500 => true,
-            status => status > 500 && is_asking,
+            status => status > 500 && (is_asking || api.retry_after.is_some()),
         },
         _ => false,
     }

@@ -69,6 +69,10 @@ pub(super) fn watch_key(watch: &str) -> Vec<u8> {
     [b"w", watch.as_bytes()].concat()
 }
 
+pub(super) fn account_key(server: &str) -> Vec<u8> {
+    [b"a", server.as_bytes()].concat()
+}
+
 pub(super) fn left_out_key(watch: &str, run: &str) -> Vec<u8> {
     [b"l", watch.as_bytes(), b"\0", run.as_bytes()].concat()
 }

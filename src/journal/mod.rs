@@ -32,7 +32,9 @@ pub use record::{
     Blocker, Change, FileUpload, Holder, Misstep, Record, Sent, SentFile, Skipper, Stage, State, Upload, changes,
 };
 
-use form::{StateValue, decode, encode, file_key, join, left_out_key, records, sample_key, state_key, watch_key};
+use form::{
+    StateValue, account_key, decode, encode, file_key, join, left_out_key, records, sample_key, state_key, watch_key,
+};
 use index::Index;
 use lock::Lock;
 use store::{Store, Walk, Writes};
@@ -204,6 +206,28 @@ impl Journal {
         .await
     }
 
+    /// The account that uploads to a server from this state folder, once one has logged in.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn account(&self, server: &str) -> Result<Option<String>, JournalError> {
+        self.shared.store.get(&account_key(server))?.map(|value| decode(server, &value)).transpose()
+    }
+
+    /// Remembers whose account it is.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    pub async fn set_account(&self, server: &str, account: &str) -> Result<(), JournalError> {
+        let mut writes = Writes::default();
+        writes.put(account_key(server), encode(&account));
+        self.transact(move |transaction| {
+            transaction.write(writes);
+            Ok(())
+        })
+        .await
+    }
+
     /// What is left out of all watches.
     ///
     /// # Errors
@@ -298,6 +322,24 @@ impl Journal {
                 Ok(new)
             };
             samples.into_iter().map(submit).collect()
+        })
+        .await
+    }
+
+    /// Lets those of these samples that are retried later have their turn now.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    pub async fn hasten(&self, ids: Vec<SampleId>) -> Result<(), JournalError> {
+        self.transact(move |transaction| {
+            for id in ids {
+                if let Some(old) = transaction.record(&id)?
+                    && let Ok(new) = old.clone().hastened()
+                {
+                    transaction.put(Some(&old), new);
+                }
+            }
+            Ok(())
         })
         .await
     }

@@ -410,6 +410,14 @@ impl Record {
         }
     }
 
+    /// What it waited for before it is tried again is over.
+    pub fn hastened(self) -> Result<Self, Misstep> {
+        match self.state {
+            State::Retrying { upload, .. } => Ok(Self { state: State::Queued { upload: Some(upload) }, ..self }),
+            other => Err(Misstep { from: other.name(), to: "queued" }),
+        }
+    }
+
     /// Its files are no longer on disk. What is on its way finds that out by itself, and what is settled stays so.
     #[must_use]
     pub fn vanished(self) -> Self {

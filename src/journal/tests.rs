@@ -344,6 +344,41 @@ async fn what_was_seen_of_a_watch_is_remembered_under_its_own_name() {
 }
 
 #[tokio::test]
+async fn whose_account_it_is_is_remembered_for_each_server() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    assert_eq!(journal.account("https://a/api").unwrap(), None);
+    journal.set_account("https://a/api", "alice").await.unwrap();
+    journal.set_account("https://b/api", "bob").await.unwrap();
+    drop(journal);
+    let journal = open(&dir);
+    let accounts = ["https://a/api", "https://b/api", "https://c/api"].map(|server| journal.account(server).unwrap());
+    assert_eq!(accounts, [Some("alice".to_owned()), Some("bob".to_owned()), None]);
+    journal.set_account("https://a/api", "carol").await.unwrap();
+    assert_eq!(journal.account("https://a/api").unwrap().as_deref(), Some("carol"));
+}
+
+#[tokio::test]
+async fn only_what_is_retried_is_hastened() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    let [retrying, blocked, unknown] = ["retrying", "blocked", "unknown"].map(sample);
+    begin(&journal, &retrying).await;
+    let later = Moment::now() + Duration::from_secs(300);
+    let put_off = move |record: Record| record.retrying(upload(sending()), later, "away".to_owned());
+    journal.change(&retrying.id(), put_off).await.unwrap();
+    begin(&journal, &blocked).await;
+    let block = |record: Record| record.blocked("refused".to_owned(), Blocker::Refusal);
+    journal.change(&blocked.id(), block).await.unwrap();
+    let before = state(&journal, &blocked);
+    assert_ne!(journal.next_due(None), Due::Now);
+
+    journal.hasten(vec![blocked.id(), unknown.id(), retrying.id()]).await.unwrap();
+    assert_eq!(state(&journal, &retrying), State::Queued { upload: Some(upload(sending())) });
+    assert_eq!((state(&journal, &blocked), journal.next_due(None)), (before, Due::Now));
+}
+
+#[tokio::test]
 async fn a_record_of_another_version_is_refused_by_name() {
     let dir = state_dir();
     let sample = sample("a");

@@ -11,20 +11,44 @@ use super::parts::PartError;
 /// What the pool does with a sample whose upload could not go on.
 #[derive(Debug)]
 pub(super) enum Disposition {
-    /// A passing fault: later, and not before `after` if the server asked for that.
-    Retry { after: Option<Duration>, error: String },
     /// Nothing is left to do: it is there.
     Adopt(OnFlow),
+    /// A passing fault on this side: later.
+    Retry(String),
+    /// A fault of the server or the network: later, and the sample loses no try.
+    Fault(Fault),
+    /// Flow forbids it. Whether to this sample or to everybody, the others show.
+    Forbidden(String),
     /// Only a person can help.
     Block { reason: String, by: Blocker },
     /// The files on disk are not what they were.
     Wait(String),
     /// A file is not there: gone with its share, it may be back in a moment; gone for good, the next scan says so.
     Missing(String),
-    /// Nothing can be uploaded by anybody until this is mended; the sample loses no try.
+    /// Nothing can be uploaded by anybody before a new log-in; the sample loses no try.
     Stop(String),
     /// The journal cannot be written: nothing more may be sent.
     Fail(JournalError),
+}
+
+/// A fault of the server or the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub whose: Whose,
+    /// How long the server asks to be left alone.
+    pub after: Option<Duration>,
+    pub error: String,
+}
+
+/// Who else would have met a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Everybody: there is no way to the server, or it asks to be left alone.
+    Everybodys,
+    /// Probably everybody: it has nothing to do with what was sent.
+    Servers,
+    /// What was sent may have brought it about.
+    Doubtful,
 }
 
 /// What kept the upload's host from going on.
@@ -62,9 +86,7 @@ impl Disposition {
     pub fn of(error: UploadError<HostError>) -> Self {
         match error {
             UploadError::Host(HostError::Journal(error)) => Self::Fail(error),
-            UploadError::Host(HostError::Part(error @ PartError::Unreadable { .. })) => {
-                Self::Retry { after: None, error: error.to_string() }
-            }
+            UploadError::Host(HostError::Part(error @ PartError::Unreadable { .. })) => Self::Retry(error.to_string()),
             UploadError::Host(HostError::Part(error @ PartError::Gone { .. })) => Self::Missing(error.to_string()),
             UploadError::Host(HostError::Part(error)) => Self::Wait(error.to_string()),
             UploadError::Host(HostError::OnFlow(found)) => Self::Adopt(found),
@@ -79,7 +101,8 @@ impl Disposition {
     fn of_look(error: &Error) -> Self {
         let tell = |text| format!("Flow cannot be asked whether the sample is there already: {text}");
         match Self::of_request(error) {
-            Self::Retry { after, error } => Self::Retry { after, error: tell(error) },
+            Self::Retry(error) => Self::Retry(tell(error)),
+            Self::Fault(fault) => Self::Fault(Fault { error: tell(fault.error), ..fault }),
             // Not something that the sample names is unknown, but the question itself.
             Self::Block { .. } => Self::Block {
                 reason: tell(format!(
@@ -92,22 +115,18 @@ impl Disposition {
     }
 
     fn of_request(error: &Error) -> Self {
+        if let Some(fault) = Fault::of(error) {
+            return Self::Fault(fault);
+        }
         let text = error.to_string();
         match error {
-            Error::Unreachable { .. } | Error::Lost { .. } | Error::Unsettled { .. } | Error::File(_) => {
-                Self::Retry { after: None, error: text }
-            }
             Error::Invalid { .. } => Self::Block { reason: text, by: Blocker::Refusal },
             Error::Spoiled(_) => Self::Block { reason: text, by: Blocker::Upload },
             Error::Credentials(_) | Error::Setup { .. } => Self::Stop(text),
+            Error::Unsettled { source, .. } => Self::of_request(source),
             Error::Refused(api) => match api.status {
                 401 => Self::Stop(text),
-                408 | 425 | 429 | 500.. => Self::Retry { after: api.retry_after, error: text },
-                // A proxy's page says nothing of the sample; Flow's own refusals are JSON.
-                403 | 404 | 405.. if api.body.is_none() && !matches!(api.status, 409 | 413 | 415 | 422) => {
-                    Self::Retry { after: api.retry_after, error: text }
-                }
-                ..=399 => Self::Retry { after: None, error: format!("{text}; check flow.base_url") },
+                403 => Self::Forbidden(text),
                 status => {
                     let by = match status {
                         400 | 409 | 413 | 415 | 422 => Blocker::Refusal,
@@ -117,6 +136,100 @@ impl Disposition {
                     Self::Block { reason: format!("Flow refused it: {text}"), by }
                 }
             },
+            Error::File(_) | Error::Unreachable { .. } | Error::Lost { .. } => Self::Retry(text),
         }
+    }
+}
+
+impl Fault {
+    /// The fault of the server or the network that an error is, if it is one.
+    pub fn of(error: &Error) -> Option<Self> {
+        let (whose, after) = match error {
+            Error::Unreachable { .. } => (Whose::Everybodys, None),
+            Error::Lost { .. } => (Whose::Doubtful, None),
+            Error::Unsettled { source, .. } => return Self::of(source),
+            Error::Refused(api) => {
+                let whose = match api.status {
+                    ..=399 | 429 | 502..=504 => Whose::Servers,
+                    408 | 425 | 500.. => Whose::Doubtful,
+                    // A proxy's page says nothing of the sample, but may be about what was sent; Flow's own refusals
+                    // are JSON.
+                    403 | 404 | 405.. if api.body.is_none() && !matches!(api.status, 409 | 413 | 415 | 422) => {
+                        Whose::Doubtful
+                    }
+                    _ => return None,
+                };
+                let after = api.retry_after.filter(|after| !after.is_zero());
+                (if after.is_some() { Whose::Everybodys } else { whose }, after)
+            }
+            _ => return None,
+        };
+        let hint = match error.status() {
+            Some(..=399) => "; check flow.base_url",
+            _ => "",
+        };
+        Some(Self { whose, after, error: format!("{error}{hint}") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::ApiError;
+
+    fn refused(status: u16, body: Option<serde_json::Value>, retry_after: Option<u64>) -> Disposition {
+        let api = ApiError {
+            request: "POST /upload/sample".to_owned(),
+            status,
+            message: "No".to_owned(),
+            details: Vec::new(),
+            code: None,
+            body,
+            is_problem: false,
+            retry_after: retry_after.map(Duration::from_secs),
+        };
+        Disposition::of_request(&Box::new(api).into())
+    }
+
+    #[test]
+    fn every_answer_has_its_one_place() {
+        let json = || Some(serde_json::json!({ "error": "No" }));
+        for status in [429, 502, 503, 504, 302] {
+            let fault = refused(status, None, None);
+            assert!(
+                matches!(&fault, Disposition::Fault(fault) if fault.whose == Whose::Servers),
+                "{status}: {fault:?}"
+            );
+        }
+        for (status, body) in [(408, json()), (425, None), (500, None), (500, json()), (403, None), (404, None)] {
+            let fault = refused(status, body, None);
+            assert!(
+                matches!(&fault, Disposition::Fault(fault) if fault.whose == Whose::Doubtful),
+                "{status}: {fault:?}"
+            );
+        }
+        for (status, expected) in [
+            (400, Blocker::Refusal),
+            (404, Blocker::NotFound),
+            (409, Blocker::Refusal),
+            (413, Blocker::Refusal),
+            (422, Blocker::Refusal),
+        ] {
+            let block = refused(status, json(), None);
+            assert!(matches!(block, Disposition::Block { by, .. } if by == expected), "{status}: {block:?}");
+        }
+        assert!(matches!(refused(413, None, None), Disposition::Block { .. }), "a proxy's own limit");
+        assert!(matches!(refused(401, json(), None), Disposition::Stop(_)));
+        assert!(matches!(refused(403, json(), None), Disposition::Forbidden(_)));
+    }
+
+    #[test]
+    fn a_server_that_asks_to_be_left_alone_asks_everybody() {
+        for status in [429, 500, 503] {
+            let Disposition::Fault(fault) = refused(status, None, Some(7)) else { panic!("{status}") };
+            assert_eq!((fault.whose, fault.after), (Whose::Everybodys, Some(Duration::from_secs(7))));
+        }
+        let Disposition::Fault(at_once) = refused(503, None, Some(0)) else { panic!() };
+        assert_eq!((at_once.whose, at_once.after), (Whose::Servers, None));
     }
 }

@@ -1,28 +1,30 @@
-//! Whether Flow takes anything from us at all. When it does not know us any more, nobody's try is used up: the gate
-//! closes for all, and opens when a log-in succeeds.
+//! Whether anybody may pass. Where Flow does not know us any more, is away, or refuses everything, nobody's try is used
+//! up: the gate closes for all, and opens when Flow answers as it should.
+//!
+//! It decides; the [`Keeper`](super::Keeper) asks Flow.
 
+use std::collections::HashSet;
 use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use crate::flow::{Client, CredentialSource, Error};
-use crate::sample::Fingerprint;
+use super::disposition::Fault;
+use super::streak::{Forbidden, Streak};
+use crate::sample::SampleId;
 
-/// How often the credentials' file is looked at while the gate is closed.
-const LOOK: Duration = Duration::from_secs(1);
-/// The longest pause between log-ins with unchanged credentials.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause that a server's word is taken for.
+pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);
 
 /// Why nothing is uploaded, and since when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closed {
     pub since: Timestamp,
     pub reason: String,
-    /// Whether Flow refused the credentials; otherwise it could not be asked.
+    /// Whether Flow refuses us, or we refuse the account; otherwise Flow is away.
     pub is_refused: bool,
 }
 
@@ -35,16 +37,40 @@ enum State {
     Closed(Closed),
 }
 
+/// What must happen before the gate opens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// A log-in, with the credentials as they are then.
+    #[default]
+    LogIn,
+    /// An answer to a light question.
+    Answer,
+}
+
 /// A handle to the gate; clones share it.
 #[derive(Clone)]
 pub struct Gate {
     state: watch::Sender<State>,
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+/// What the gate decides by.
+#[derive(Default)]
+struct Ledger {
+    streak: Streak,
+    remedy: Remedy,
+    /// The server asks that nobody comes before.
+    asked_until: Option<Instant>,
+    /// Samples that wait for a pause of their own because of what closes the gate, or may have been its first signs.
+    struck: HashSet<SampleId>,
+    /// Those of them for whom the gate has opened.
+    freed: Vec<SampleId>,
 }
 
 impl Default for Gate {
     /// It opens with the first log-in.
     fn default() -> Self {
-        Self { state: watch::Sender::new(State::NotYetOpen) }
+        Self { state: watch::Sender::new(State::NotYetOpen), ledger: Arc::default() }
     }
 }
 
@@ -66,8 +92,107 @@ impl Gate {
         }
     }
 
+    /// Waits until the gate is open.
+    pub async fn opened(&self) {
+        let _ = self.state.subscribe().wait_for(|state| *state == State::Open).await;
+    }
+
+    /// Waits until the gate is not, or no longer, open.
+    pub(super) async fn shut(&self) {
+        let _ = self.state.subscribe().wait_for(|state| *state != State::Open).await;
+    }
+
     /// Keeps everybody out until a log-in succeeds.
-    pub fn close(&self, reason: String, is_refused: bool) {
+    pub(super) fn close(&self, reason: String, is_refused: bool) {
+        self.ledger().remedy = Remedy::LogIn;
+        self.set_closed(reason, is_refused);
+    }
+
+    /// Takes in a fault of the server or the network that a sample met; true when the gate is closed now.
+    pub(super) fn fault(&self, sample: &SampleId, fault: &Fault) -> bool {
+        let mut ledger = self.ledger();
+        ledger.struck.insert(sample.clone());
+        let trips = ledger.streak.fault(sample, fault.whose);
+        if let Some(after) = fault.after {
+            ledger.ask_for(after);
+        }
+        if *self.state.borrow() != State::Open {
+            // What was under way when it closed says nothing new.
+            return true;
+        }
+        if trips {
+            ledger.remedy = Remedy::Answer;
+            drop(ledger);
+            self.set_closed(fault.error.clone(), false);
+        }
+        trips
+    }
+
+    /// Takes in a 403 that a sample met. `others` is how many other samples are under way or wait for their turn.
+    pub(super) fn forbidden(&self, sample: &SampleId, error: &str, others: usize) -> Forbidden {
+        let mut ledger = self.ledger();
+        let forbidden = ledger.streak.forbidden(sample, others);
+        match forbidden {
+            Forbidden::Again => drop(ledger.struck.insert(sample.clone())),
+            Forbidden::ThisSample => {}
+            Forbidden::Everybody => {
+                drop(ledger);
+                let remedy = "give the account the right to upload, or use the credentials of one that has it";
+                self.close(format!("Flow forbids every upload: {error}; {remedy}"), true);
+            }
+        }
+        forbidden
+    }
+
+    /// Flow acknowledged a chunk of a sample.
+    pub(super) fn acknowledged(&self, sample: &SampleId) {
+        let mut ledger = self.ledger();
+        ledger.streak.acknowledged(sample);
+        ledger.struck.remove(sample);
+    }
+
+    /// The samples that need not wait any longer, since the gate has opened; each is told once.
+    pub(super) fn take_freed(&self) -> Vec<SampleId> {
+        std::mem::take(&mut self.ledger().freed)
+    }
+
+    pub(super) fn remedy(&self) -> Remedy {
+        self.ledger().remedy
+    }
+
+    /// Whether a chunk was acknowledged since the gate opened last.
+    pub(super) fn has_progressed(&self) -> bool {
+        self.ledger().streak.has_progressed()
+    }
+
+    /// Until when the server asks to be left alone.
+    pub(super) fn asked_until(&self) -> Option<Instant> {
+        self.ledger().asked_until
+    }
+
+    /// Flow's answer was not what it should be: it stays closed, for this reason now.
+    pub(super) fn stay_closed(&self, reason: String, is_refused: bool, after: Option<Duration>) {
+        if let Some(after) = after {
+            self.ledger().ask_for(after);
+        }
+        self.set_closed(reason, is_refused);
+    }
+
+    /// Lets everybody pass.
+    pub(super) fn open(&self) {
+        let mut ledger = self.ledger();
+        ledger.streak.opened();
+        ledger.asked_until = None;
+        let struck = std::mem::take(&mut ledger.struck);
+        ledger.freed.extend(struck);
+        drop(ledger);
+        match self.state.send_replace(State::Open) {
+            State::Closed(closed) => tracing::info!(since = %closed.since, "uploading goes on"),
+            State::NotYetOpen | State::Open => tracing::info!("logged in to Flow"),
+        }
+    }
+
+    fn set_closed(&self, reason: String, is_refused: bool) {
         let since = self.closed().map_or_else(Timestamp::now, |closed| closed.since);
         let news = State::Closed(Closed { since, reason: reason.clone(), is_refused });
         if self.state.send_replace(news.clone()) != news {
@@ -75,90 +200,76 @@ impl Gate {
         }
     }
 
-    /// Waits until the gate is open.
-    pub async fn opened(&self) {
-        let _ = self.state.subscribe().wait_for(|state| *state == State::Open).await;
-    }
-
-    /// Logs in whenever the gate is closed, until `shutdown`: at once, when the file with the credentials changes, and
-    /// with growing pauses all the same, since the fault may be the server's.
-    pub async fn keep(&self, client: &Client, source: &CredentialSource, shutdown: &CancellationToken) {
-        let mut state = self.state.subscribe();
-        let mut opened: Option<(Instant, Option<Fingerprint>)> = None;
-        let mut pause = LOOK;
-        loop {
-            tokio::select! {
-                _ = state.wait_for(|state| *state != State::Open) => {}
-                () = shutdown.cancelled() => return,
-            }
-            let is_hasty = opened.is_some_and(|(at, seen)| at.elapsed() < LONGEST_PAUSE && seen == look(source));
-            let healed = async {
-                if is_hasty {
-                    // The log-in is taken, and what comes after it is not: no request a moment, for ever.
-                    if let (Some(closed), true) = (self.closed(), pause > LOOK * 2) {
-                        self.close(closed.reason, true);
-                    }
-                    rest(source, look(source), pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                } else {
-                    pause = LOOK;
-                }
-                self.heal(client, source).await;
-            };
-            tokio::select! {
-                () = healed => opened = Some((Instant::now(), look(source))),
-                () = shutdown.cancelled() => return,
-            }
-        }
-    }
-
-    async fn heal(&self, client: &Client, source: &CredentialSource) {
-        let mut pause = LOOK;
-        loop {
-            let seen = look(source);
-            match log_in(client, source).await {
-                Ok(()) => {
-                    tracing::info!("logged in to Flow");
-                    self.state.send_replace(State::Open);
-                    return;
-                }
-                Err(error) => self.close(error.to_string(), is_refusal(&error)),
-            }
-            rest(source, seen, pause).await;
-            pause = if look(source) == seen { (pause * 2).min(LONGEST_PAUSE) } else { LOOK };
-        }
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Waits for so long, or until the file with the credentials is not what was `seen`.
-async fn rest(source: &CredentialSource, seen: Option<Fingerprint>, pause: Duration) {
-    let mut waited = Duration::ZERO;
-    while waited < pause && look(source) == seen {
-        tokio::time::sleep(LOOK).await;
-        waited += LOOK;
+impl Ledger {
+    fn ask_for(&mut self, after: Duration) {
+        let until = Instant::now() + after.min(LONGEST_ASKED);
+        self.asked_until = Some(self.asked_until.map_or(until, |asked| asked.max(until)));
     }
 }
 
-/// `GET /me` is the test: a bad token is taken without a word by the search endpoints.
-async fn log_in(client: &Client, source: &CredentialSource) -> Result<(), Error> {
-    source.log_in(client).await?;
-    match client.me().await {
-        // A server without the question cannot answer it; the uploads will tell.
-        Err(error) if error.status() == Some(404) => Ok(()),
-        answer => answer.map(|_| ()),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::super::disposition::Whose;
+    use super::*;
+    use crate::sample::{Kind, SampleKey};
 
-/// Whether the credentials are at fault, rather than the way to the server.
-pub fn is_refusal(error: &Error) -> bool {
-    match error {
-        Error::Credentials(_) => true,
-        Error::Refused(api) => matches!(api.status, 400 | 401 | 403 | 422),
-        _ => false,
+    fn id(n: u32) -> SampleId {
+        SampleKey { kind: Kind::Data, watch: "w".to_owned(), run: "r".to_owned(), name: n.to_string() }.id()
     }
-}
 
-fn look(source: &CredentialSource) -> Option<Fingerprint> {
-    let metadata = std::fs::metadata(source.file()?).ok()?;
-    Some(Fingerprint::of(&metadata))
+    fn fault(whose: Whose, after: Option<u64>) -> Fault {
+        Fault { whose, after: after.map(Duration::from_secs), error: "away".to_owned() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_closes_for_all_and_frees_those_that_it_kept_waiting() {
+        let gate = Gate::default();
+        gate.open();
+        assert!(!gate.fault(&id(1), &fault(Whose::Servers, None)));
+        assert!(!gate.fault(&id(2), &fault(Whose::Doubtful, None)));
+        assert_eq!((gate.closed(), gate.take_freed()), (None, Vec::new()));
+        assert!(gate.fault(&id(3), &fault(Whose::Doubtful, None)));
+        let closed = gate.closed().unwrap();
+        assert_eq!((closed.reason.as_str(), closed.is_refused), ("away", false));
+        assert_eq!(gate.remedy(), Remedy::Answer);
+        // Another that was under way changes nothing of why and since when.
+        assert!(gate.fault(&id(4), &Fault { error: "away, too".to_owned(), ..fault(Whose::Everybodys, None) }));
+        assert_eq!(gate.closed(), Some(closed));
+        gate.open();
+        let freed: HashSet<SampleId> = gate.take_freed().into_iter().collect();
+        assert_eq!(freed, HashSet::from([id(1), id(2), id(3), id(4)]));
+        assert_eq!((gate.closed(), gate.take_freed()), (None, Vec::new()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_pause_that_was_asked_for_holds() {
+        let gate = Gate::default();
+        gate.open();
+        assert!(gate.fault(&id(1), &fault(Whose::Everybodys, Some(60))));
+        assert!(gate.fault(&id(2), &fault(Whose::Everybodys, Some(20))));
+        assert_eq!(gate.asked_until(), Some(Instant::now() + Duration::from_secs(60)));
+        gate.stay_closed("still away".to_owned(), false, Some(Duration::from_secs(90)));
+        assert_eq!(gate.asked_until(), Some(Instant::now() + Duration::from_secs(90)));
+        assert!(gate.fault(&id(2), &fault(Whose::Everybodys, Some(u64::MAX))));
+        assert_eq!(gate.asked_until(), Some(Instant::now() + LONGEST_ASKED));
+        gate.open();
+        assert_eq!(gate.asked_until(), None);
+    }
+
+    #[tokio::test]
+    async fn three_samples_that_are_forbidden_stop_all_and_are_not_blocked() {
+        let gate = Gate::default();
+        gate.open();
+        assert_eq!(gate.forbidden(&id(1), "Not yours", 5), Forbidden::Again);
+        assert_eq!(gate.forbidden(&id(2), "Not yours", 5), Forbidden::Again);
+        assert_eq!(gate.forbidden(&id(3), "Not yours", 5), Forbidden::Everybody);
+        let closed = gate.closed().unwrap();
+        assert!(closed.is_refused && closed.reason.contains("Not yours"), "{closed:?}");
+        assert_eq!(gate.remedy(), Remedy::LogIn);
+    }
 }

@@ -68,15 +68,9 @@ impl Pool {
             let (pool, shutdown) = (pool.clone(), shutdown.clone());
             transfers.spawn(async move {
                 let _place = place;
-                let end = transfer(&pool.client, &pool.journal, &pool.settings, record, &shutdown).await?;
-                match end {
-                    End::Recorded => {}
-                    End::LookAgain { watch } => {
-                        // Nobody listens only when the agent is ending; its next start looks at everything.
-                        let _ = pool.look_again.send(watch);
-                    }
-                    // Not refused yet: the credentials may have been renewed, and the gate logs in with them first.
-                    End::Stop { reason } => pool.gate.close(reason, false),
+                if let End::LookAgain { watch } = transfer(&pool, record, &shutdown).await? {
+                    // Nobody listens only when the agent is ending; its next start looks at everything.
+                    let _ = pool.look_again.send(watch);
                 }
                 Ok(())
             });
@@ -100,7 +94,12 @@ impl Pool {
     async fn next(&self, last_watch: Option<&str>) -> Result<crate::journal::Record, JournalError> {
         let mut changes = self.journal.changes();
         loop {
+            let gate_changed = self.gate.changed();
             self.gate.opened().await;
+            let freed = self.gate.take_freed();
+            if !freed.is_empty() {
+                self.journal.hasten(freed).await?;
+            }
             changes.mark_unchanged();
             if let Some(record) = self.journal.take_next(last_watch, self.only.as_ref()).await? {
                 return Ok(record);
@@ -113,6 +112,8 @@ impl Pool {
             tokio::select! {
                 // The journal's sender lives as long as the journal.
                 _ = changes.changed() => {}
+                // It may have freed some.
+                () = gate_changed => {}
                 () = tokio::time::sleep(due.min(Duration::from_secs(3600))) => {}
             }
         }

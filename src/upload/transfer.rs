@@ -8,20 +8,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::adopt::{Finding, Look, OnFlow};
 use super::checkpoint;
-use super::disposition::{Disposition, HostError};
+use super::disposition::{Disposition, Fault, HostError};
+use super::gate::{Gate, LONGEST_ASKED};
 use super::parts::{SlotReader, look_again};
+use super::pool::Pool;
 use super::same::{self, SameError, Sameness};
 use super::settings::Settings;
+use super::streak::Forbidden;
 use crate::flow::{Client, Finished, FoundWithoutId, Host, Outcome, Progress, UploadError, advance};
-use crate::journal::{FileUpload, Journal, JournalError, Record, Sent, SentFile, Stage, State, Upload};
+use crate::journal::{Blocker, FileUpload, Journal, JournalError, Record, Sent, SentFile, Stage, State, Upload};
 use crate::observation::Moment;
 use crate::sample::{BY_HAND, Sample, SampleId};
 
 /// The first pause after a passing fault; it doubles with each one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// The longest pause that a server's word is taken for.
-const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);
 
 /// How soon a sample is looked at again whose like is under way.
 const SAME_PAUSE: Duration = Duration::from_secs(5);
@@ -32,18 +33,11 @@ pub(super) enum End {
     Recorded,
     /// The files changed: whoever watches them shall look again.
     LookAgain { watch: String },
-    /// Nobody can upload now.
-    Stop { reason: String },
 }
 
 /// Uploads a sample that was taken from the queue, and records what becomes of it.
-pub(super) async fn transfer(
-    client: &Client,
-    journal: &Journal,
-    settings: &Settings,
-    record: Record,
-    stopping: &CancellationToken,
-) -> Result<End, JournalError> {
+pub(super) async fn transfer(pool: &Pool, record: Record, stopping: &CancellationToken) -> Result<End, JournalError> {
+    let Pool { client, journal, settings, .. } = pool;
     let sample = record.sample;
     let State::Uploading { upload } = record.state else { return Ok(End::Recorded) };
     let is_fresh = upload.files.is_empty() && sample.key.watch != BY_HAND;
@@ -54,10 +48,9 @@ pub(super) async fn transfer(
     }
     let submission = checkpoint::submission(&sample, settings.final_wait);
     let recorded = checkpoint::recorded(&upload);
-    let mut host = SampleHost::new(client, journal, settings, &sample, upload, stopping);
+    let mut host = SampleHost::new(pool, &sample, upload, stopping);
     if !host.is_asking() {
         host.upload.attempts += 1;
-        host.counted = 1;
         tracing::info!(sample = sample.key.name, run = sample.key.run, attempt = host.upload.attempts, "uploading");
     }
     let progress = recorded.unwrap_or_else(|| Progress::new(&submission, client));
@@ -123,26 +116,19 @@ struct SampleHost<'a> {
     client: &'a Client,
     journal: &'a Journal,
     settings: &'a Settings,
+    gate: &'a Gate,
     sample: &'a Sample,
     id: SampleId,
     upload: Upload,
-    /// Tries that this transfer has added to the sample's.
-    counted: u32,
     readers: Vec<SlotReader>,
     stopping: &'a CancellationToken,
 }
 
 impl<'a> SampleHost<'a> {
-    fn new(
-        client: &'a Client,
-        journal: &'a Journal,
-        settings: &'a Settings,
-        sample: &'a Sample,
-        upload: Upload,
-        stopping: &'a CancellationToken,
-    ) -> Self {
+    fn new(pool: &'a Pool, sample: &'a Sample, upload: Upload, stopping: &'a CancellationToken) -> Self {
+        let Pool { client, journal, settings, gate, .. } = pool;
         let readers = sample.slots.iter().map(SlotReader::new).collect();
-        Self { client, journal, settings, sample, id: sample.id(), upload, counted: 0, readers, stopping }
+        Self { client, journal, settings, gate, sample, id: sample.id(), upload, readers, stopping }
     }
 
     /// Whether Flow is known to have anything of it, or may have.
@@ -181,7 +167,7 @@ impl<'a> SampleHost<'a> {
         }
         look_again(self.sample.parts().cloned().collect()).await?;
         // A try in which nothing was sent is none.
-        let attempts = self.upload.attempts - if self.is_begun() { 0 } else { self.counted };
+        let attempts = self.upload.attempts.saturating_sub(u32::from(!self.is_begun()));
         let (sample_id, finished) = (found.sample_id, Timestamp::now());
         let sent = Sent { attempts, sample_id, files, warnings: None, finished, changed: false, adopted: true };
         let (sample, run) = (&self.sample.key.name, &self.sample.key.run);
@@ -230,14 +216,76 @@ impl<'a> SampleHost<'a> {
         Ok(())
     }
 
+    /// It was not the sample's fault: a try that did not get all sent does not count. (One that has is counted, and what
+    /// asks goes on with it.)
+    fn uncount(&mut self) {
+        if !self.is_asking() {
+            self.upload.attempts = self.upload.attempts.saturating_sub(1);
+        }
+    }
+
+    async fn retry_after_fault(&mut self, error: String, after: Option<Duration>) -> Result<(), JournalError> {
+        let pause = pause(self.upload.faults).max(after.unwrap_or_default().min(LONGEST_ASKED));
+        let (sample, run) = (&self.sample.key.name, &self.sample.key.run);
+        tracing::warn!(sample, run, error, again_in = ?pause, "a passing fault");
+        self.upload.faults += 1;
+        self.retry(pause, error).await
+    }
+
+    async fn block(&self, reason: String, by: Blocker) -> Result<(), JournalError> {
+        tracing::error!(sample = self.sample.key.name, run = self.sample.key.run, reason, "blocked");
+        self.journal.change(&self.id, move |record| record.blocked(reason, by)).await?;
+        Ok(())
+    }
+
+    async fn put_back(self) -> Result<(), JournalError> {
+        let upload = self.upload;
+        self.journal.change(&self.id, |record| record.advanced(upload)?.put_back()).await?;
+        Ok(())
+    }
+
+    /// How many other samples are under way or wait for their turn.
+    fn others(&self) -> usize {
+        let tally = self.journal.tally();
+        let of = |state: &str| tally.get(state).map_or(0, |tally| tally.samples);
+        (of("queued") + of("uploading") + of("retrying")).saturating_sub(1)
+    }
+
     async fn dispose(mut self, disposition: Disposition) -> Result<End, JournalError> {
         let (sample, run) = (&self.sample.key.name, &self.sample.key.run);
+        // Closed before the sample is let go, so that its turn does not come again at once.
+        let is_closed = matches!(&disposition, Disposition::Fault(fault) if self.gate.fault(&self.id, fault));
         match disposition {
-            Disposition::Retry { after, error } => {
-                let pause = pause(self.upload.faults).max(after.unwrap_or_default().min(LONGEST_ASKED));
-                tracing::warn!(sample, run, error, again_in = ?pause, "a passing fault");
-                self.upload.faults += 1;
-                self.retry(pause, error).await?;
+            Disposition::Retry(error) => {
+                self.retry_after_fault(error, None).await?;
+                Ok(End::Recorded)
+            }
+            Disposition::Fault(Fault { error, after, .. }) if is_closed => {
+                tracing::info!(sample, run, error, "interrupted; it goes on when Flow is back");
+                self.uncount();
+                match after {
+                    // What the server asked for outlives a restart.
+                    Some(after) => self.retry(after.min(LONGEST_ASKED), error).await?,
+                    None => self.put_back().await?,
+                }
+                Ok(End::Recorded)
+            }
+            Disposition::Fault(Fault { error, after, .. }) => {
+                self.uncount();
+                self.retry_after_fault(error, after).await?;
+                Ok(End::Recorded)
+            }
+            Disposition::Forbidden(error) => {
+                match self.gate.forbidden(&self.id, &error, self.others()) {
+                    Forbidden::Again => self.retry_after_fault(error, None).await?,
+                    Forbidden::ThisSample => {
+                        self.block(format!("Flow refused it: {error}"), Blocker::Upload).await?;
+                    }
+                    Forbidden::Everybody => {
+                        self.uncount();
+                        self.put_back().await?;
+                    }
+                }
                 Ok(End::Recorded)
             }
             Disposition::Adopt(found) => match self.adopt(found).await {
@@ -245,8 +293,7 @@ impl<'a> SampleHost<'a> {
                 Err(error) => Box::pin(self.dispose(Disposition::of(UploadError::Host(error)))).await,
             },
             Disposition::Block { reason, by } => {
-                tracing::error!(sample, run, reason, "blocked");
-                self.journal.change(&self.id, move |record| record.blocked(reason, by)).await?;
+                self.block(reason, by).await?;
                 Ok(End::Recorded)
             }
             Disposition::Wait(reason) => {
@@ -261,12 +308,11 @@ impl<'a> SampleHost<'a> {
                 Ok(End::LookAgain { watch: self.sample.key.watch.clone() })
             }
             Disposition::Stop(reason) => {
-                // It is not the sample's fault: a try that did not get all sent does not count.
-                let counted = if self.is_asking() { 0 } else { self.counted };
-                let mut upload = self.upload;
-                upload.attempts -= counted;
-                self.journal.change(&self.id, |record| record.advanced(upload)?.put_back()).await?;
-                Ok(End::Stop { reason })
+                // Not refused yet: the credentials may have been renewed, and the gate logs in with them first.
+                self.gate.close(reason, false);
+                self.uncount();
+                self.put_back().await?;
+                Ok(End::Recorded)
             }
             Disposition::Fail(error) => Err(error),
         }
@@ -277,8 +323,7 @@ impl Host for SampleHost<'_> {
     type Error = HostError;
 
     async fn store(&mut self, progress: &Progress) -> Result<(), HostError> {
-        let sent_before = self.upload.sent();
-        let before = &self.upload.files;
+        let before = self.upload.files.clone();
         let hashes: Vec<_> = self
             .readers
             .iter()
@@ -286,8 +331,9 @@ impl Host for SampleHost<'_> {
             .map(|(n, reader)| reader.sha256_if_read().or_else(|| before.get(n)?.sha256.clone()))
             .collect();
         checkpoint::record(&mut self.upload, progress, &hashes);
-        if self.upload.sent() > sent_before {
+        if is_acknowledged(&before, &self.upload.files) {
             self.upload.faults = 0;
+            self.gate.acknowledged(&self.id);
         }
         let upload = self.upload.clone();
         let stored = self.journal.change(&self.id, |record| record.advanced(upload)).await;
@@ -314,6 +360,15 @@ impl Host for SampleHost<'_> {
     fn is_stopping(&self) -> bool {
         self.stopping.is_cancelled() || self.journal.is_wished(&self.id)
     }
+}
+
+/// Whether Flow has taken something more of a file. A last chunk that has left is not yet taken.
+fn is_acknowledged(before: &[FileUpload], now: &[FileUpload]) -> bool {
+    now.iter().enumerate().any(|(n, now)| match (before.get(n).map(|before| &before.stage), &now.stage) {
+        (Some(Stage::Sending { chunks: before, .. }), Stage::Sending { chunks, .. }) => chunks > before,
+        (before, Stage::Ready { .. }) => !matches!(before, Some(Stage::Ready { .. })),
+        _ => false,
+    })
 }
 
 /// The pause after passing fault number `faults`, counted from 0: doubled each time, and spread by half so that what

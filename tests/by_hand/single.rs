@@ -162,6 +162,23 @@ async fn a_flow_that_cannot_be_reached_is_given_up_in_the_end_and_the_upload_goe
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_one_account_began_another_goes_on_with_only_when_it_is_accepted() {
+    let bench = Bench::new().await;
+    assert_eq!(bench.run(&["upload", "data", "R1.fastq"]).await.code, 0);
+    let bob = json!({ "username": "bob" });
+    bench.sandbox.faults().add(Fault::on(On::Me).answer(Reply::json(200, &bob)));
+    let refused = bench.run(&["upload", "data", "R2.fastq", "--json"]).await;
+    assert_eq!((refused.code, bench.sandbox.data().len()), (3, 1), "{refused:?}");
+    for word in ["bob", "sandbox", ".local/state/flow-ingest", "--accept-account"] {
+        assert!(refused.json()["error"].as_str().unwrap().contains(word), "{word}: {refused:?}");
+    }
+    let accepted = bench.run(&["upload", "data", "R2.fastq", "--accept-account"]).await;
+    assert_eq!((accepted.code, bench.sandbox.data().len()), (0, 2), "{accepted:?}");
+    bench.write("R3.fastq", "more");
+    assert_eq!(bench.run(&["upload", "data", "R3.fastq"]).await.code, 0, "bob it is, from now on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_that_changed_since_are_told_and_go_up_only_when_that_is_wished() {
     let bench = Bench::new().await;
     let command = ["upload", "data", "R1.fastq", "--json"];

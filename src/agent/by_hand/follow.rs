@@ -57,7 +57,7 @@ impl<'a> Follower<'a> {
                 let look = tokio::task::spawn_blocking(move || is_what_was_sent(&sample, &sent));
                 status.changed = !look.await.expect("looking does not panic");
             }
-            let is_resumed = status.attempts > 0;
+            let is_resumed = status.attempts > 0 || status.sent > 0 || status.state == "retrying";
             self.given.push(Followed { sample, upload: Upload { status, was_done }, is_resumed });
         }
         self.show();

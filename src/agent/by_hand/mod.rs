@@ -15,11 +15,11 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::FlowSettings;
-use crate::flow::{self, Client};
+use crate::flow;
 use crate::journal::{Journal, JournalError};
 use crate::sample::{Sample, SampleId};
 use crate::status::{self, Board, Identity, SampleStatus, SocketError};
-use crate::upload::{self, Gate, Pool, is_refusal};
+use crate::upload::{self, Account, Gate, Keeper, LogInError, Pool};
 
 use door::Door;
 use follow::Follower;
@@ -42,6 +42,8 @@ pub struct Settings {
     pub again: bool,
     /// One after the other, and none after one that failed.
     pub stop_on_error: bool,
+    /// Lets the account go on with the state folder, whoever's it was.
+    pub accept_account: bool,
 }
 
 /// Why nothing could be uploaded, or no more.
@@ -97,7 +99,7 @@ pub enum Ending {
     Stopped,
     /// Nothing got further for too long; why, as far as it is known.
     GaveUp { reason: Option<String> },
-    /// Flow does not know us.
+    /// Flow does not know us, or the state folder is another account's.
     Refused { reason: String },
 }
 
@@ -189,16 +191,18 @@ impl<'a> Worker<'a> {
         Self { settings, journal, at_work: None }
     }
 
-    /// Logs in and begins with these samples; gives the reason when Flow refuses the credentials. A Flow that cannot be
-    /// reached is tried again.
+    /// Logs in and begins with these samples; gives the reason when the credentials are refused, or are another
+    /// account's. A Flow that cannot be reached is tried again.
     async fn start(&mut self, samples: &[Sample]) -> Result<Option<String>, ByHandError> {
         let Some(journal) = &self.journal else { return Ok(None) };
         let client = self.settings.flow.client()?;
         let source = self.settings.flow.credentials.clone();
-        if let Err(error) = log_in(&client, &self.settings.flow).await
-            && is_refusal(&error)
-        {
-            return Ok(Some(error.to_string()));
+        let Settings { state_dir, flow, accept_account, .. } = self.settings;
+        let account = Account::new(journal.clone(), &flow.base_url, state_dir.clone(), *accept_account);
+        match account.log_in(&client, &source).await {
+            Err(LogInError::Journal(error)) => return Err(error.into()),
+            Err(error) if error.is_refusal() => return Ok(Some(error.to_string())),
+            _ => {}
         }
         let (gate, stop) = (Gate::default(), CancellationToken::new());
         // What changed on disk shows in the record, and a person looks at that: nobody watches these files.
@@ -213,8 +217,7 @@ impl<'a> Worker<'a> {
             look_again,
         };
         let pool = tokio::spawn(pool.run(stop.clone()));
-        let keeper = (gate.clone(), stop.clone());
-        tokio::spawn(async move { keeper.0.keep(&client, &source, &keeper.1).await });
+        tokio::spawn(Keeper { gate: gate.clone(), client, source, account }.run(stop.clone()));
         self.show_status(journal.clone(), stop.clone());
         self.at_work = Some(AtWork { gate, stop, pool });
         Ok(None)
@@ -256,10 +259,4 @@ impl<'a> Worker<'a> {
             Err(_) => tracing::warn!("a chunk in flight did not arrive in time; the next run asks about it"),
         }
     }
-}
-
-async fn log_in(client: &Client, flow: &FlowSettings) -> Result<(), flow::Error> {
-    flow.credentials.log_in(client).await?;
-    client.me().await?;
-    Ok(())
 }

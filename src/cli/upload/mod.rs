@@ -61,6 +61,9 @@ struct Common {
     /// Give up when nothing has got further for this long
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]
     give_up_after: Duration,
+    /// Go on under another account than the state folder's
+    #[arg(long)]
+    accept_account: bool,
     /// Draw no bars
     #[arg(long)]
     no_progress: bool,
@@ -101,6 +104,7 @@ impl Uploader {
             give_up_after: common.give_up_after,
             again: common.again,
             stop_on_error: false,
+            accept_account: common.accept_account,
         };
         Ok(Self { connection, settings, canvas })
     }

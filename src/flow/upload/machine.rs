@@ -270,7 +270,10 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
             if data_id.is_some() && matches!(answer, Err(ChunkFailure::Unknown(_))) {
                 self.lost_at = Some(Instant::now());
             }
-            let is_passing = matches!(&answer, Err(ChunkFailure::Unknown(error)) if error.status() != Some(500));
+            // A server that asks to be left alone for a while is the caller's to wait for.
+            let may_repeat =
+                |error: &Error| error.api().is_none_or(|api| api.status != 500 && api.retry_after.is_none());
+            let is_passing = matches!(&answer, Err(ChunkFailure::Unknown(error)) if may_repeat(error));
             let first_pause = if data_id.is_some() { FIRST_PAUSE } else { FIRST_CHUNK_PAUSE };
             if !is_passing || tries == retries || !self.wait_until(Instant::now() + pause(first_pause, tries)).await {
                 return answer;

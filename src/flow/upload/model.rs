@@ -252,7 +252,8 @@ impl Remote for Model {
             Fate::Well => work(Duration::ZERO, Duration::ZERO).map(answer),
             Fate::Unreachable => {
                 let (request, reason) = ("POST /upload".to_owned(), "refused".to_owned());
-                Err(ChunkFailure::NotDone(Error::Unreachable { request, reason }))
+                let obstacle = crate::flow::error::Obstacle::Connection;
+                Err(ChunkFailure::NotDone(Error::Unreachable { request, reason, obstacle }))
             }
             Fate::LostBefore => Err(lost()),
             Fate::LostAfter => {
