@@ -1,8 +1,8 @@
 //! One request to Flow and its answer: base URL, token, its refresh, and errors. Knows nothing of what is asked.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,17 +15,16 @@ use tokio::sync::{Mutex, RwLock};
 use tokio::time::Instant;
 
 use super::auth::Credentials;
+use super::caller::{Caller, Callers};
 use super::config::ClientConfig;
 use super::data::DataResource;
 use super::error::{ApiError, Error, Obstacle, TIME_RAN_OUT};
-use super::samples::{Owner, SampleResource};
+use super::samples::SampleResource;
 
 /// Fixed, as in the reference client: how long an API takes to answer says nothing about a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Under the keep-alive of the servers and proxies in use, so that no request meets a connection just closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long the server's word for who we are holds, while the token stays the same.
-const KNOWN_FOR: Duration = Duration::from_secs(60);
 /// The largest answer that is read: an annotation template is far smaller.
 const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
 
@@ -47,20 +46,7 @@ struct Inner {
     /// Held while the token is refreshed: concurrent requests that met the same expired token wait for one refresh.
     /// Holds the generation of the token whose refresh the server refused last: it is not asked for again.
     refreshing: Mutex<Option<u64>>,
-    /// What `GET /me` said last.
-    caller: std::sync::Mutex<Option<Caller>>,
-    /// Held while it is asked: those who want to know at the same time share one answer.
-    asking: Mutex<()>,
-}
-
-/// Who the server said we are, and under which token.
-#[derive(Debug, Clone)]
-pub(super) struct Caller {
-    pub me: Me,
-    /// How many tokens came before that one.
-    pub token: u64,
-    /// When the question left.
-    asked: Instant,
+    callers: Callers,
 }
 
 /// What the time limit of a request is for.
@@ -86,16 +72,6 @@ pub struct Me {
     /// The name that the account logs in with.
     #[serde(default, deserialize_with = "super::lenient::word")]
     pub username: Option<String>,
-}
-
-impl Me {
-    /// Whether something can be the account's own, by what is said of its owner. Where nothing is said, it can.
-    pub(super) fn may_own(&self, owner: Option<&Owner>) -> bool {
-        match (&self.username, owner.and_then(|owner| owner.username.as_ref())) {
-            (Some(me), Some(owner)) => me == owner,
-            _ => true,
-        }
-    }
 }
 
 impl fmt::Debug for Client {
@@ -158,8 +134,7 @@ impl Client {
                 config,
                 token: RwLock::default(),
                 refreshing: Mutex::new(None),
-                caller: std::sync::Mutex::new(None),
-                asking: Mutex::new(()),
+                callers: Callers::default(),
             }),
         })
     }
@@ -194,41 +169,13 @@ impl Client {
         let me: Me = self.get("/me", &[]).await?;
         // An answer that a fresh token brought says nothing of when that one became good.
         if self.token_generation().await == token {
-            let caller = Caller { me: me.clone(), token, asked };
-            *self.inner.caller.lock().unwrap_or_else(PoisonError::into_inner) = Some(caller);
+            self.inner.callers.remember(Caller { me: me.clone(), token, asked });
         }
         Ok(me)
     }
 
-    /// Who we are, to go before a question that a bad token would be answered as well: the server's word for it may be
-    /// a minute old, under the token that is in use.
-    ///
-    /// # Errors
-    /// As for [`Client::me`].
-    pub(super) async fn caller(&self) -> Result<Caller, Error> {
-        self.caller_if(|caller| caller.asked.elapsed() < KNOWN_FOR).await
-    }
-
-    /// Who we are, to go after such a question, which was answered by now: an older word does not tell whether the
-    /// token was still good then. What was said between two callers of the same token was said to us.
-    ///
-    /// # Errors
-    /// As for [`Client::me`].
-    pub(super) async fn caller_still(&self) -> Result<Caller, Error> {
-        let answered = Instant::now();
-        self.caller_if(|caller| caller.asked >= answered).await
-    }
-
-    async fn caller_if(&self, is_good: impl Fn(&Caller) -> bool) -> Result<Caller, Error> {
-        let _one_at_a_time = self.inner.asking.lock().await;
-        loop {
-            let token = self.token_generation().await;
-            let last = self.inner.caller.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Some(caller) = last.filter(|caller| caller.token == token && is_good(caller)) {
-                return Ok(caller);
-            }
-            self.me().await?;
-        }
+    pub(super) fn callers(&self) -> &Callers {
+        &self.inner.callers
     }
 
     pub(super) fn canvas(&self) -> &MultiProgress {

@@ -99,6 +99,7 @@
 mod auth;
 mod bars;
 mod boundaries;
+mod caller;
 mod catalogue;
 mod checkpoint;
 mod chunk;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::client::Client;
+use super::client::{Client, Me};
 use super::error::Error;
 use super::pages::{List, Pages};
 use super::raw::path_part;
@@ -164,7 +164,7 @@ impl SampleResource<'_> {
 
     /// Our own samples with exactly this name, with their files, as far as `is_wanted` lets them be looked at. An empty
     /// list means that there is none: it was given between two answers of `GET /me` under one token, the first of them
-    /// no older than a minute.
+    /// no older than a minute. What says that it is another account's is left out, should the search have given it.
     ///
     /// # Errors
     /// [`Error::Unreachable`], [`Error::Lost`] or [`Error::Refused`].
@@ -173,22 +173,9 @@ impl SampleResource<'_> {
         name: &str,
         is_wanted: impl Fn(&FoundSample) -> bool,
     ) -> Result<Vec<SampleDetails>, Error> {
-        loop {
-            let before = self.0.caller().await?;
-            let mut own = Vec::new();
-            for candidate in self.owned_by_name(name).await?.iter().filter(|candidate| is_wanted(candidate)) {
-                match self.get_sample(&candidate.id).await {
-                    Ok(details) if before.me.may_own(details.owner.as_ref()) => own.push(details),
-                    Ok(_) => {}
-                    // Gone since, or the token has expired: the second question tells.
-                    Err(error) if error.status() == Some(404) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            if self.0.caller_still().await?.token == before.token {
-                return Ok(own);
-            }
-        }
+        let (me, mut own) = self.between_two_callers(name, is_wanted).await?;
+        own.retain(|sample| me.may_own(sample.owner.as_ref()));
+        Ok(own)
     }
 
     /// The sample of ours that holds one of these files, if there is one. `GET /me` is asked before and after, since
@@ -197,7 +184,31 @@ impl SampleResource<'_> {
     /// # Errors
     /// [`Error::Unreachable`], [`Error::Lost`] or [`Error::Refused`].
     pub async fn holding_any_of(&self, name: &str, data_ids: &[String]) -> Result<Option<SampleDetails>, Error> {
-        let own = self.own_by_name(name, |_| true).await?;
-        Ok(own.into_iter().find(|sample| sample.files().any(|file| data_ids.contains(&file.id))))
+        let (_, found) = self.between_two_callers(name, |_| true).await?;
+        // The ids are ours, whoever is called the owner.
+        Ok(found.into_iter().find(|sample| sample.files().any(|file| data_ids.contains(&file.id))))
+    }
+
+    /// What the search for a name leads to, surely said to us, and who we are.
+    async fn between_two_callers(
+        &self,
+        name: &str,
+        is_wanted: impl Fn(&FoundSample) -> bool,
+    ) -> Result<(Me, Vec<SampleDetails>), Error> {
+        loop {
+            let before = self.0.caller().await?;
+            let mut found = Vec::new();
+            for candidate in self.owned_by_name(name).await?.iter().filter(|candidate| is_wanted(candidate)) {
+                match self.get_sample(&candidate.id).await {
+                    Ok(details) => found.push(details),
+                    // Gone since, or the token has expired: the second question tells.
+                    Err(error) if error.status() == Some(404) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if self.0.caller_still().await?.token == before.token {
+                return Ok((before.me, found));
+            }
+        }
     }
 }
