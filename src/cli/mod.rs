@@ -20,9 +20,11 @@ mod login;
 mod output;
 mod plan;
 mod prompt;
+mod report;
 mod retry;
 mod run;
 mod sandbox;
+mod state;
 mod status;
 mod upload;
 
@@ -79,6 +81,11 @@ enum Command {
     Status(status::Arguments),
     /// Try samples again that are blocked, once what blocked them is mended
     Retry(retry::Arguments),
+    /// The receipts: what was sent, with ids, sizes, checksums, times and attempts
+    Report(report::Arguments),
+    /// Check, export and import what the state folder holds
+    #[command(subcommand)]
+    State(state::Command),
     /// Ask for a token or a password, test it, and store the token
     Login(login::Arguments),
     /// What Flow has to choose from, as a manifest names it
@@ -134,6 +141,8 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Plan => plan::execute(&globals).await,
         Command::Status(arguments) => status::execute(arguments, &globals).await,
         Command::Retry(arguments) => retry::execute(arguments, &globals).await,
+        Command::Report(arguments) => report::execute(&arguments, &globals),
+        Command::State(command) => state::execute(command, &globals).await,
         Command::Login(arguments) => login::execute(arguments, &globals).await,
         Command::List(arguments) => list::execute(arguments, &globals).await,
         Command::Upload(arguments) => upload::execute(*arguments, &globals).await,

@@ -105,7 +105,7 @@ impl Upload {
 
     /// Whether Flow may have made something of it already, known here or not: its last chunk has left. Such an upload
     /// is not let go before Flow has been asked.
-    fn may_be_whole(&self) -> bool {
+    pub(super) fn may_be_whole(&self) -> bool {
         self.files.last().is_some_and(|last| !matches!(last.stage, Stage::Sending { .. }) || !last.abandoned.is_empty())
     }
 }
@@ -185,6 +185,11 @@ impl State {
             State::Blocked { by, .. } => *by == Blocker::Doubt,
             State::Waiting { .. } | State::Held { .. } | State::Skipped { .. } => false,
         }
+    }
+
+    /// Whether nobody but a person can tell what is on Flow of it.
+    pub fn is_doubt(&self) -> bool {
+        matches!(self, State::Blocked { by: Blocker::Doubt, .. })
     }
 
     /// What was sent before the sample was interrupted.
