@@ -28,13 +28,14 @@ mod state;
 mod status;
 mod upload;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config};
+use crate::journal::{Journal, JournalError};
 use exit::{CommandError, Exit};
 
 /// Blocking tasks cannot be called back: one that hangs on a share must not hold up the end.
@@ -155,6 +156,13 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Sandbox(arguments) => sandbox::execute(arguments, &globals).await,
         Command::Demo(arguments) => demo::execute(arguments, &globals).await,
     }
+}
+
+/// Opens the journal where no service has it. What was found damaged is said, however the command's result looks.
+fn open_journal(state_dir: &Path) -> Result<Journal, JournalError> {
+    let journal = Journal::open(state_dir)?;
+    journal.notices().iter().for_each(|notice| eprintln!("flow-ingest: {notice}"));
+    Ok(journal)
 }
 
 impl Globals {

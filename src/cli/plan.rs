@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::exit::{CommandError, Exit};
-use super::{Globals, output};
+use super::{Globals, open_journal, output};
 use crate::assemble::assemble;
 use crate::config::{Config, WatchConfig};
-use crate::journal::{Journal, JournalError, Record};
+use crate::journal::{JournalError, Record};
 use crate::observation::Moment;
 use crate::sample::path_to_text;
 use crate::status::{Board, LeftOut, SampleStatus, Snapshot, WatchStatus, ask, render};
@@ -71,7 +71,7 @@ impl Known {
         if !config.state_dir.join("journal").exists() {
             return Ok(known);
         }
-        let snapshot = match Journal::open(&config.state_dir) {
+        let snapshot = match open_journal(&config.state_dir) {
             Ok(journal) => {
                 for watched in &config.watches {
                     let name = &watched.watch.name;

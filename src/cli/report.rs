@@ -142,8 +142,23 @@ pub(super) fn execute(arguments: &Arguments, globals: &Globals) -> Result<Exit, 
 }
 
 const COLUMNS: [&str; 17] = [
-    "finished", "first_seen", "watch", "run", "rule", "kind", "name", "id", "sample_id", "slot", "filename", "bytes",
-    "data_id", "sha256", "attempts", "account", "parts",
+    "finished",
+    "first_seen",
+    "watch",
+    "run",
+    "rule",
+    "kind",
+    "name",
+    "id",
+    "sample_id",
+    "slot",
+    "filename",
+    "bytes",
+    "data_id",
+    "sha256",
+    "attempts",
+    "account",
+    "parts",
 ];
 
 /// A row for each file, as RFC 4180 has it.

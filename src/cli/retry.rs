@@ -4,8 +4,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::exit::{CommandError, Exit};
-use super::{Globals, output, status};
-use crate::journal::{Blocker, Journal, JournalError};
+use super::{Globals, open_journal, output, status};
+use crate::journal::{Blocker, JournalError};
 use crate::observation::Moment;
 use crate::sample::SampleId;
 use crate::status::{SampleStatus, Snapshot, Socket};
@@ -34,7 +34,7 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
         Some(run) => of_run(&known, run)?,
         None => arguments.ids.iter().map(|id| find(&known, id)).collect::<Result<_, _>>()?,
     };
-    let samples = match Journal::open(&config.state_dir) {
+    let samples = match open_journal(&config.state_dir) {
         Ok(journal) => {
             let records = journal.retry(ids).await.map_err(refused)?;
             records.iter().map(|record| SampleStatus::of(record, Moment::now())).collect()

@@ -9,8 +9,8 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::exit::{CommandError, Exit};
-use super::{Globals, output};
-use crate::journal::{Export, Inspection, Journal, JournalError, RECEIPTS, inspect};
+use super::{Globals, open_journal, output};
+use crate::journal::{Export, Inspection, JournalError, RECEIPTS, inspect};
 use crate::status::Socket;
 
 #[derive(Debug, Subcommand)]
@@ -80,7 +80,7 @@ async fn export(state_dir: &Path, file: Option<&Path>, globals: &Globals) -> Res
     if !state_dir.exists() {
         return Err(CommandError::Input(format!("cannot export {}: there is no such folder", state_dir.display())));
     }
-    let export = match Journal::open(state_dir) {
+    let export = match open_journal(state_dir) {
         Ok(journal) => journal.export()?,
         Err(JournalError::InUse { .. }) => Socket::open(state_dir)?.export().await?,
         Err(error) => return Err(error.into()),

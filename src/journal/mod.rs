@@ -7,6 +7,7 @@
 
 mod claims;
 mod error;
+mod export;
 mod form;
 mod index;
 mod lock;
@@ -14,7 +15,6 @@ mod opening;
 mod receipts;
 mod record;
 mod store;
-mod export;
 mod trouble;
 mod writer;
 
@@ -31,11 +31,11 @@ use crate::observation::{Moment, Observation};
 use crate::sample::{Sample, SampleId, Standing, path_text};
 
 pub use error::JournalError;
+pub use export::{Export, read_receipts};
 pub use index::{Due, InFlight, Tally};
 pub use opening::{Inspection, inspect};
 pub use receipts::{Event, ExistingFile, Head, RECEIPTS, Receipt};
 pub use record::{Blocker, FileUpload, Misstep, Record, Sent, SentFile, Stage, State, Upload};
-pub use export::{Export, read_receipts};
 pub use trouble::Trouble;
 
 use form::{decode, encode, file_key, join, left_out_key, records, sample_key, state_key, watch_key};

@@ -164,8 +164,11 @@ fn examine(
         if kept.is_some() {
             notice(notices, short(missing.len()));
         }
-        let lines = receipts.lines(missing, kept_commit, None);
-        receipts.append(&lines)?;
+        // Without any there is no line to bear the number of a commit.
+        if !missing.is_empty() {
+            let lines = receipts.lines(missing, kept_commit, None);
+            receipts.append(&lines)?;
+        }
         put_head(receipts.head(), &mut interrupted);
     }
     if !interrupted.is_empty() {

@@ -57,7 +57,8 @@ impl TroubleSign {
     /// Waits; false when the journal is closing.
     pub fn wait(&self, time: Duration) -> bool {
         let shown = self.inner.shown.lock().expect(UNPOISONED);
-        let (shown, _) = self.inner.closed.wait_timeout_while(shown, time, |shown| !shown.is_closing).expect(UNPOISONED);
+        let (shown, _) =
+            self.inner.closed.wait_timeout_while(shown, time, |shown| !shown.is_closing).expect(UNPOISONED);
         !shown.is_closing
     }
 }

@@ -134,12 +134,7 @@ impl Desk {
 
     /// Makes a commit durable: what the receipts say of it, then the store's part. Waits for a disk that cannot be
     /// written.
-    fn commit(
-        &mut self,
-        mut writes: Writes,
-        events: Vec<Event>,
-        trouble: &TroubleSign,
-    ) -> Result<(), JournalError> {
+    fn commit(&mut self, mut writes: Writes, events: Vec<Event>, trouble: &TroubleSign) -> Result<(), JournalError> {
         let before = self.receipts.head().clone();
         let lines = (!events.is_empty()).then(|| self.receipts.lines(events, before.commit, None));
         if let Some(lines) = &lines {

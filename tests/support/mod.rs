@@ -42,6 +42,7 @@ pub struct Setup {
     pub sample_type: &'static str,
     pub paired: &'static str,
     pub listen: &'static str,
+    pub existing: &'static str,
 }
 
 impl Default for Setup {
@@ -58,6 +59,7 @@ impl Default for Setup {
             sample_type: "RNA-Seq",
             paired: "required",
             listen: "none",
+            existing: "upload",
         }
     }
 }
@@ -131,6 +133,7 @@ impl Facility {
             sample_type,
             paired,
             listen,
+            existing,
         } = &self.setup;
         let config = format!(
             "flow:
@@ -147,7 +150,7 @@ watch:
   - name: drop
     path: drop
     manifest: manifest.yaml
-    existing: upload
+    existing: {existing}
     settle: 100ms
 status: {{ listen: \"{listen}\" }}
 ",

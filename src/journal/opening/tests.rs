@@ -86,13 +86,10 @@ async fn a_whole_journal_is_opened_without_a_word() {
     facility(&dir).await;
     let before = all(&open(&dir));
     for _ in 0..2 {
-        assert_eq!(inspected(&dir), Inspection {
-            receipts: 11,
-            done: 1,
-            intended: 2,
-            samples: Some(6),
-            ..Inspection::default()
-        });
+        assert_eq!(
+            inspected(&dir),
+            Inspection { receipts: 9, done: 1, intended: 2, samples: Some(6), ..Inspection::default() }
+        );
         let journal = open(&dir);
         assert_eq!((journal.notices(), all(&journal)), (&[][..], before.clone()));
     }
@@ -346,12 +343,18 @@ async fn a_store_with_flipped_bytes_or_without_its_end_is_read_whole_or_set_asid
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_cannot_be_written_is_waited_for_and_fails_nobody() {
+    // ENOSPC, EROFS, EDQUOT, EIO.
+    let disks = [(28, "make room"), (30, "mount it for writing"), (122, "make room"), (5, "check the disk")];
+    futures_util::future::join_all(disks.map(|(code, remedy)| waits_for_a_disk(code, remedy))).await;
+}
+
+async fn waits_for_a_disk(code: i32, remedy: &str) {
     use std::sync::atomic::Ordering;
     let dir = state_dir();
     let journal = open(&dir);
     put(&journal, &sample("before"), Assembled::Ready).await;
-    let (nothing_left, failing) = (28, &journal.shared.store.failing);
-    failing.store(nothing_left, Ordering::SeqCst);
+    let failing = &journal.shared.store.failing;
+    failing.store(code, Ordering::SeqCst);
     let writing = tokio::spawn({
         let journal = journal.clone();
         async move { put(&journal, &sample("meanwhile"), Assembled::Ready).await }
@@ -362,7 +365,7 @@ async fn a_disk_that_cannot_be_written_is_waited_for_and_fails_nobody() {
             None => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
         }
     };
-    assert!(trouble.reason.contains("make room there, and it goes on by itself"), "{trouble:?}");
+    assert!(trouble.reason.contains(remedy), "{trouble:?}");
     assert_eq!(all(&journal).len(), 1, "reading goes on");
     assert!(!writing.is_finished());
     failing.store(0, Ordering::SeqCst);

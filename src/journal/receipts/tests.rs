@@ -62,7 +62,10 @@ fn a_line_that_was_cut_at_any_byte_is_cut_off_and_the_next_ones_follow() {
             _ if length >= second_ends => (second_ends, &["a", "b"]),
             _ => (one.len(), &["a"]),
         };
-        assert_eq!((ids(&said), survey.torn as usize), (expected.iter().map(|id| (*id).to_owned()).collect(), length - whole));
+        assert_eq!(
+            (ids(&said), survey.torn as usize),
+            (expected.iter().map(|id| (*id).to_owned()).collect(), length - whole)
+        );
         assert_eq!(fs::metadata(&path).unwrap().len() as usize, whole);
         add(&mut receipts, &["d"]);
         let (_, survey, said) = open(&dir);
