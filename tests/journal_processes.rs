@@ -79,7 +79,7 @@ fn what_was_acknowledged_is_there_after_a_kill_at_any_moment() {
         drop(journal);
         assert_eq!(inspect(dir.path()).unwrap().findings, Vec::<String>::new(), "after kill {kill}");
     }
-    assert!(acknowledged.ends.len() > KILLS, "the writer got to finish samples");
+    assert!(acknowledged.ends.len() > KILLS / 4, "the writer got to finish samples");
     assert!(acknowledged.seen.len() > KILLS, "the writer got to write");
 }
 

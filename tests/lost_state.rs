@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use flow_ingest::sandbox::{Fault, On};
 use flow_ingest::status::Snapshot;
-use support::{Facility, PAIR, Process, Setup, bytes, each_at_once, until};
+use support::{Facility, PAIR, Process, Setup, each_at_once, until};
 
 /// Samples that are on Flow when the state is lost.
 const DONE: usize = 3;
@@ -34,9 +34,11 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &to.join(entry.file_name())),
-            false => drop(fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            copy(&entry.path(), &to.join(entry.file_name()));
+        } else if kind.is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
         }
     }
 }
@@ -224,6 +226,9 @@ async fn a_state_that_is_exported_from_a_running_service_goes_on_in_another_fold
     ends_well(&facility).await;
 }
 
+/// More than fits on such a disk.
+const BALLAST: usize = 9_000_000;
+
 /// A file system of its own, small, in memory; gone with the test. `None` where that is not allowed.
 struct Disk(PathBuf);
 
@@ -283,10 +288,10 @@ async fn on_a_full_disk_the_service_waits_and_goes_on_when_there_is_room() {
     }
     status_until(&facility, "uploads run", |snapshot| snapshot.samples.iter().any(|s| s.state == "uploading")).await;
     // To the last byte: writing ends with the error.
-    fs::write(facility.path("state/ballast"), bytes(9_000_000)).unwrap_err();
+    fs::write(facility.path("state/ballast"), vec![1; BALLAST]).unwrap_err();
     let stopped = status_until(&facility, "it says so", |snapshot| snapshot.agent.condition.is_some()).await;
     assert_eq!(stopped.agent.state, "stopped");
-    let condition = stopped.agent.condition.unwrap();
+    let condition = stopped.agent.condition.clone().unwrap();
     assert!(condition.contains("make room there, and it goes on by itself"), "{condition}");
     // Nothing leaves of which nobody could say later that it left: not even after the disk is tried again.
     facility.sandbox.idle().await;
@@ -315,7 +320,7 @@ async fn told_to_stop_on_a_full_disk_it_ends_in_time_and_loses_nothing() {
     };
     let mut service = facility.start(&["run"]);
     until("the service runs", || facility.path("state/agent.sock").exists()).await;
-    let _ = fs::write(facility.path("state/ballast"), bytes(9_000_000));
+    fs::write(facility.path("state/ballast"), vec![1; BALLAST]).unwrap_err();
     facility.add("S1", &PAIR);
     status_until(&facility, "it says so", |snapshot| snapshot.agent.condition.is_some()).await;
     let told = std::time::Instant::now();
