@@ -169,7 +169,7 @@ async fn report_says_what_was_sent_beside_a_running_service() {
     facility.add("S2", &[2000, 3000]);
     once(&facility).await;
     let _service: Process = facility.start(&["run"]);
-    until("the service runs", || facility.path("state/agent.sock").exists()).await;
+    runs(&facility).await;
     let report = |arguments: &'static [&'static str]| {
         let facility = &facility;
         async move {
@@ -211,9 +211,8 @@ async fn report_says_what_was_sent_beside_a_running_service() {
 async fn a_state_that_is_exported_from_a_running_service_goes_on_in_another_folder() {
     let mut facility = facility(|_| ()).await;
     let service = facility.start(&["run"]);
-    let file = facility.path("export.json");
-    let file = file.to_str().unwrap().to_owned();
-    until("the service runs", || facility.path("state/agent.sock").exists()).await;
+    let file = facility.path("export.json").to_str().unwrap().to_owned();
+    runs(&facility).await;
     let exported = facility.output(&["state", "export", &file]).await;
     assert_eq!(exported.status.code(), Some(0), "{}", String::from_utf8_lossy(&exported.stderr));
     service.kill();
@@ -244,6 +243,17 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// Waits until a service answers; a socket without one may lie there from before.
+async fn runs(facility: &Facility) {
+    let begun = std::time::Instant::now();
+    while facility.output(&["status", "--json"]).await.status.code() != Some(0)
+        || status(facility).await.agent.state == "offline"
+    {
+        assert!(begun.elapsed() < support::DEADLINE, "the service does not answer: {}", facility.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -278,7 +288,7 @@ async fn on_a_full_disk_the_service_waits_and_goes_on_when_there_is_room() {
         return;
     };
     let mut service = facility.start(&["run"]);
-    until("the service runs", || facility.path("state/agent.sock").exists()).await;
+    runs(&facility).await;
     facility.add("S0", &PAIR);
     status_until(&facility, "the first sample", |snapshot| snapshot.count("done") == 1).await;
 
@@ -319,7 +329,7 @@ async fn told_to_stop_on_a_full_disk_it_ends_in_time_and_loses_nothing() {
         return;
     };
     let mut service = facility.start(&["run"]);
-    until("the service runs", || facility.path("state/agent.sock").exists()).await;
+    runs(&facility).await;
     fs::write(facility.path("state/ballast"), vec![1; BALLAST]).unwrap_err();
     facility.add("S1", &PAIR);
     status_until(&facility, "it says so", |snapshot| snapshot.agent.condition.is_some()).await;
