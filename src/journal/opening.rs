@@ -15,7 +15,6 @@ use super::JournalError;
 use super::claims::{Claim, Claims, claim_of, put, put_head, withdrawn};
 use super::form::{StateValue, decode, encode, head_key, join, sample_key, state_key};
 use super::index::Index;
-use super::lock::Lock;
 use super::receipts::{self, Event, Head, Line, RECEIPTS, Receipts, Survey};
 use super::record::State;
 use super::store::{Store, Writes, sync_folder};
@@ -67,16 +66,22 @@ pub(super) fn open(state_dir: &Path) -> Result<Opened, JournalError> {
 
 /// What the receipts say.
 #[derive(Default)]
-struct Said {
-    claims: Claims,
+pub(super) struct Said {
+    pub claims: Claims,
     /// Number of the last commit, and where in the file it begins.
     last: Option<(u64, u64)>,
     /// The samples that the last commit is about.
-    last_samples: HashSet<SampleId>,
+    pub last_samples: HashSet<SampleId>,
 }
 
 impl Said {
-    fn take(&mut self, line: &Line<'_>) {
+    /// How many samples are on Flow, and how many more may be.
+    pub fn counts(&self) -> (usize, usize) {
+        let done = self.claims.samples.values().filter(|claim| **claim == Claim::Done).count();
+        (done, self.claims.samples.len() - done)
+    }
+
+    pub fn take(&mut self, line: &Line<'_>) {
         if self.last.is_none_or(|(commit, _)| commit != line.commit) {
             self.last = Some((line.commit, line.at));
             self.last_samples.clear();
@@ -91,7 +96,7 @@ impl Said {
 
 /// How the store and the receipts stand to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+pub(super) enum Standing {
     Even,
     /// The receipts have a commit whose other half never got into the store.
     Unfinished,
@@ -99,7 +104,7 @@ enum Standing {
     Less,
 }
 
-fn standing(kept: &Head, said: &Head) -> Result<Standing, JournalError> {
+pub(super) fn standing(kept: &Head, said: &Head) -> Result<Standing, JournalError> {
     if kept == said {
         Ok(Standing::Even)
     } else if said.commit == kept.commit + 1 {
@@ -178,7 +183,7 @@ fn examine(
 }
 
 /// What the receipts say and the store does not hold, for people.
-fn lost(claims: &Claims, said: &Claims, store: &Store) -> Result<Option<String>, JournalError> {
+pub(super) fn lost(claims: &Claims, said: &Claims, store: &Store) -> Result<Option<String>, JournalError> {
     let is_lost = |(id, claim): &(&SampleId, &Claim)| claims.samples.get(*id).is_none_or(|kept| kept < *claim);
     let mut lost: Vec<&SampleId> = said.samples.iter().filter(is_lost).map(|(id, _)| id).collect();
     lost.sort_unstable();
@@ -252,7 +257,7 @@ fn set_aside(state_dir: &Path, dir: &Path) -> Result<Option<String>, JournalErro
 }
 
 /// Does `work`; a panic, of which the store has many for files that it cannot understand, is damage.
-fn guarded<T>(work: impl FnOnce() -> Result<T, JournalError>) -> Result<T, JournalError> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, JournalError>) -> Result<T, JournalError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no word why");
@@ -283,113 +288,12 @@ fn short(lines: usize) -> String {
 }
 
 fn rebuilt(reason: &str, aside: Option<&str>, said: &Said) -> String {
-    let claims = |claim| said.claims.samples.values().filter(|said| **said == claim).count();
-    let (done, intended) = (claims(Claim::Done), claims(Claim::Intended) + claims(Claim::Doubt));
+    let (done, intended) = said.counts();
     let aside = aside.map_or_else(String::new, |name| format!("its files are kept as {name}; "));
     format!(
         "the journal was damaged: {reason}; {aside}it was made anew from {RECEIPTS}: {done} samples are on Flow, \
          {intended} more may be, and everything else is looked at anew"
     )
-}
-
-/// What a look at a state folder shows.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Inspection {
-    /// Whether another process has the journal open: then the receipts alone were looked at.
-    pub in_use: bool,
-    /// Lines of the receipts.
-    pub receipts: u64,
-    /// Samples that are on Flow, as the receipts have it.
-    pub done: usize,
-    /// Samples that may be.
-    pub intended: usize,
-    /// Samples that the journal holds; `None` when it was not looked at.
-    pub samples: Option<usize>,
-    /// What is wrong.
-    pub findings: Vec<String>,
-    /// What the next start does by itself, and needs nobody.
-    pub remarks: Vec<String>,
-}
-
-/// Looks whether the receipts and the journal of a state folder are whole and agree. It mends nothing.
-///
-/// # Errors
-/// When they cannot be read for a reason that says nothing about them.
-pub fn inspect(state_dir: &Path) -> Result<Inspection, JournalError> {
-    let mut inspection = Inspection::default();
-    let lock = match Lock::take(state_dir) {
-        Ok(lock) => Some(lock),
-        Err(JournalError::InUse { .. }) => None,
-        Err(error) => return Err(error),
-    };
-    inspection.in_use = lock.is_none();
-    let mut said = Said::default();
-    let survey = receipts::look(state_dir, |line| said.take(line))?;
-    inspection.receipts = survey.head.seq;
-    let claims = |claim| said.claims.samples.values().filter(|said| **said == claim).count();
-    (inspection.done, inspection.intended) = (claims(Claim::Done), claims(Claim::Intended) + claims(Claim::Doubt));
-    inspection.findings.extend(survey.breaks.iter().map(|found| format!("{RECEIPTS}: {found}")));
-    if inspection.in_use {
-        // A last line without an end is one that is just being written.
-        return Ok(inspection);
-    }
-    if survey.torn > 0 {
-        inspection.remarks.push(format!("{RECEIPTS} ends in the middle of a line; the next start cuts it off"));
-    }
-    let dir = state_dir.join("journal");
-    if !dir.exists() {
-        if survey.head.seq > 0 {
-            inspection.findings.push("the journal is gone; the next start makes it anew".to_owned());
-        }
-        return Ok(inspection);
-    }
-    match guarded(|| compare(&dir, &said, &survey, &mut inspection)) {
-        Err(JournalError::Damaged { reason }) => {
-            inspection.findings.push(format!("the journal is damaged: {reason}; the next start makes it anew"));
-        }
-        compared => compared?,
-    }
-    Ok(inspection)
-}
-
-fn compare(dir: &Path, said: &Said, survey: &Survey, inspection: &mut Inspection) -> Result<(), JournalError> {
-    let store = Store::open(dir)?;
-    let kept = kept_head(&store)?;
-    let standing = standing(&kept.clone().unwrap_or_default(), &survey.head)?;
-    let mut samples = 0;
-    let claims = Claims::of(&store, |_| samples += 1)?;
-    inspection.samples = Some(samples);
-    match standing {
-        Standing::Less => inspection.findings.push(format!(
-            "{RECEIPTS} is missing, or shorter or other than the journal says; the next start adds what is missing"
-        )),
-        Standing::Unfinished => {
-            inspection.remarks.push("the last commit was cut off; the next start finishes it".to_owned());
-        }
-        Standing::Even => {}
-    }
-    let mut expected = Claims { samples: said.claims.samples.clone(), ..Claims::default() };
-    match standing {
-        // Its other half is not there yet.
-        Standing::Unfinished => expected.samples.retain(|id, _| !said.last_samples.contains(id)),
-        Standing::Less => expected.samples.clear(),
-        Standing::Even => {
-            expected.existing.clone_from(&said.claims.existing);
-            expected.baselines.clone_from(&said.claims.baselines);
-        }
-    }
-    if let Some(lost) = lost(&claims, &expected, &store)? {
-        return Err(JournalError::Damaged { reason: format!("it has lost {lost}") });
-    }
-    let without = claims.samples.iter().filter(|(id, claim)| said.claims.samples.get(*id) != Some(claim)).count();
-    match (standing, kept, without) {
-        (_, _, 0) | (Standing::Unfinished, ..) => {}
-        (_, None, _) => inspection.remarks.push(format!(
-            "{without} samples were sent by a version that wrote no receipts; the next start writes them"
-        )),
-        _ => inspection.findings.push(format!("{without} samples that were sent have no receipt in {RECEIPTS}")),
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -37,14 +37,12 @@ impl TroubleSign {
         self.inner.shown.lock().expect(UNPOISONED).trouble.clone()
     }
 
-    /// Shows trouble, or that it is over; true when that is another than before.
+    /// Shows trouble, or that it is over; true when it began or ended with this.
     pub fn show(&self, reason: Option<String>) -> bool {
         let mut shown = self.inner.shown.lock().expect(UNPOISONED);
-        let is_new = shown.trouble.as_ref().map(|trouble| &trouble.reason) != reason.as_ref();
-        if is_new {
-            let since = shown.trouble.as_ref().map_or_else(Timestamp::now, |trouble| trouble.since);
-            shown.trouble = reason.map(|reason| Trouble { reason, since });
-        }
+        let is_new = shown.trouble.is_some() != reason.is_some();
+        let since = shown.trouble.as_ref().map_or_else(Timestamp::now, |trouble| trouble.since);
+        shown.trouble = reason.map(|reason| Trouble { reason, since });
         is_new
     }
 

@@ -28,7 +28,7 @@ const GROUP: usize = 256;
 /// How often a disk that could not be written is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(3);
 /// Room that there must be before it is: with less, it would be full again at once.
-const ROOM: usize = 1024 * 1024;
+const ROOM: usize = 256 * 1024;
 
 /// Does its work in a transaction, and hands back what to do when that is durable, or has failed.
 type Job = Box<dyn FnOnce(&mut Transaction<'_>) -> Acknowledge + Send>;

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use super::super::claims::existing;
 use super::super::tests::{all, asking, begin, open, put, sample, sending, sent, state, state_dir, upload};
-use super::super::{Blocker, Journal, Record, Upload};
+use super::super::{Blocker, Inspection, Journal, Record, Upload, inspect};
 use super::*;
 use crate::observation::{Moment, Observation};
 use crate::sample::{Fingerprint, Sample, Standing as Assembled};
