@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use flow_ingest::journal::{FileUpload, Journal, Record, Stage, State, Upload};
+use flow_ingest::journal::{FileUpload, Journal, Record, Sent, SentFile, Stage, State, Upload, inspect};
 use flow_ingest::sample::{Finding, Fingerprint, Kind, Part, Sample, SampleKey, Slot, Standing, Target};
 
 /// Names the state folder to the other process.
@@ -73,8 +73,13 @@ fn what_was_acknowledged_is_there_after_a_kill_at_any_moment() {
         let (lines, micros) = if kill % 3 == 0 { (0, 40_000) } else { (rand::random_range(1..30), 4_000) };
         acknowledged.read(&mut writer, lines, Duration::from_micros(rand::random_range(0..micros)));
         let journal = Journal::open(dir.path()).unwrap_or_else(|error| panic!("after kill {kill}: {error}"));
+        // Between the halves of a commit, one in the receipts and one in the store, lies no damage.
+        assert_eq!(journal.notices(), &[] as &[String], "after kill {kill}");
         acknowledged.is_all_in(&journal);
+        drop(journal);
+        assert_eq!(inspect(dir.path()).unwrap().findings, Vec::<String>::new(), "after kill {kill}");
     }
+    assert!(acknowledged.ends.len() > KILLS / 4, "the writer got to finish samples");
     assert!(acknowledged.seen.len() > KILLS, "the writer got to write");
 }
 
@@ -85,6 +90,8 @@ struct Acknowledged {
     seen: Vec<String>,
     /// Chunks acknowledged, by upload.
     chunks: BTreeMap<String, u64>,
+    /// Whether the samples whose last chunk was about to leave are on Flow, by name.
+    ends: BTreeMap<String, bool>,
 }
 
 impl Acknowledged {
@@ -109,6 +116,8 @@ impl Acknowledged {
             ["chunk", name, chunks, "."] => {
                 self.chunks.insert((*name).to_owned(), chunks.parse().unwrap());
             }
+            ["asking", name, "."] => drop(self.ends.insert((*name).to_owned(), false)),
+            ["done", name, "."] => drop(self.ends.insert((*name).to_owned(), true)),
             _ => return false,
         }
         true
@@ -120,6 +129,11 @@ impl Acknowledged {
         for name in &self.seen {
             let record = records.get(name).unwrap_or_else(|| panic!("{name} was lost"));
             assert_eq!(record.sample, sample(name), "whole");
+        }
+        for (name, is_done) in &self.ends {
+            let state = &records[name].state;
+            let is_asked = matches!(state, State::Queued { upload: Some(_) });
+            assert!(state.name() == "done" || !is_done && is_asked, "{name}: {state:?}");
         }
         for (name, acknowledged) in &mut self.chunks {
             let State::Queued { upload: Some(upload) } = &records[name].state else { panic!("{:?}", records[name]) };
@@ -166,6 +180,7 @@ fn writes_until_it_is_killed() {
         for n in 0..UPLOADS {
             writers.spawn(upload(journal.clone(), format!("upload{n}")));
         }
+        writers.spawn(finish(journal.clone(), begun));
         writers.spawn(async move {
             for n in begun.. {
                 let name = format!("sample{n}");
@@ -199,6 +214,32 @@ async fn upload(journal: Journal, name: String) {
         };
         let record = journal.change(&id, next_chunk).await.unwrap();
         say(&format!("chunk {name} {} .", chunks(record.state.upload().unwrap())));
+    }
+}
+
+/// Finishes sample after sample: its last chunk leaves, and it is on Flow.
+async fn finish(journal: Journal, begun: usize) {
+    for name in (begun..).map(|n| format!("finished{n}")) {
+        let id = sample(&name).id();
+        journal.assembled(vec![ready(&name)], false).await.unwrap();
+        let ask = |record: Record| {
+            let stage = Stage::Asking { data_id: Some("7".into()), asks: 0, sent_again: false };
+            let file = FileUpload { base: 1, size: 9, begun_anew: 0, abandoned: Vec::new(), sha256: None, stage };
+            record.taken()?.advanced(Upload { files: vec![file], ..Upload::default() })
+        };
+        journal.change(&id, ask).await.unwrap();
+        say(&format!("asking {name} ."));
+        let sent = Sent {
+            attempts: 1,
+            sample_id: None,
+            files: vec![SentFile { data_id: "7".into(), sha256: None }],
+            warnings: None,
+            finished: jiff::Timestamp::now(),
+            changed: false,
+            adopted: false,
+        };
+        journal.change(&id, |record| record.done(sent)).await.unwrap();
+        say(&format!("done {name} ."));
     }
 }
 

@@ -4,9 +4,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::exit::{CommandError, Exit};
-use super::{Globals, output, status};
+use super::{Globals, open_journal, output, status};
 use crate::config::Config;
-use crate::journal::{Journal, JournalError, Order, RunName, Verb};
+use crate::journal::{JournalError, Order, RunName, Verb};
 use crate::observation::Moment;
 use crate::sample::{SampleId, acceptable_name};
 use crate::status::{SampleStatus, Snapshot, Socket};
@@ -107,7 +107,7 @@ pub(super) async fn resend(arguments: Resend, globals: &Globals) -> Result<Exit,
 
 /// Gives the order to the process that holds the state folder, or to the journal itself.
 async fn hand_in(config: &Config, order: &Order) -> Result<Vec<SampleStatus>, CommandError> {
-    match Journal::open(&config.state_dir) {
+    match open_journal(&config.state_dir) {
         Ok(journal) => {
             let records = journal.decide(order.clone()).await.map_err(refused)?;
             Ok(records.iter().map(|record| SampleStatus::of(record, Moment::now())).collect())

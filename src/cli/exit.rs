@@ -73,6 +73,7 @@ impl CommandError {
         match self {
             Self::Config(_) | Self::Init(_) | Self::Input(_) | Self::Given(_) => Exit::Usage,
             Self::ByHand(ByHandError::OtherServer { .. } | ByHandError::NotOurs { .. }) => Exit::Usage,
+            Self::Journal(JournalError::NotEmpty { .. }) => Exit::Usage,
             Self::Invalid(_) => Exit::Invalid,
             Self::Missing(_) | Self::Socket(SocketError::Unknown { .. }) => Exit::NotFound,
             Self::Socket(SocketError::Refused { .. }) => Exit::Usage,

@@ -21,19 +21,21 @@ mod login;
 mod output;
 mod plan;
 mod prompt;
+mod report;
 mod run;
 mod sandbox;
+mod state;
 mod status;
 mod upload;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config};
-use crate::journal::Verb;
+use crate::journal::{Journal, JournalError, Verb};
 use exit::{CommandError, Exit};
 
 /// Blocking tasks cannot be called back: one that hangs on a share must not hold up the end.
@@ -90,6 +92,11 @@ enum Command {
     Close(decide::Targets),
     /// Upload a sample once more, or as its files are now; lists what must be retracted on Flow
     Resend(decide::Resend),
+    /// The receipts: what was sent, with ids, sizes, checksums, times and attempts
+    Report(report::Arguments),
+    /// Check, export and import what the state folder holds
+    #[command(subcommand)]
+    State(state::Command),
     /// Ask for a token or a password, test it, and store the token
     Login(login::Arguments),
     /// What Flow has to choose from, as a manifest names it
@@ -150,6 +157,8 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Skip(targets) => decide::execute(Verb::Skip, targets, &globals).await,
         Command::Close(targets) => decide::execute(Verb::Close, targets, &globals).await,
         Command::Resend(arguments) => decide::resend(arguments, &globals).await,
+        Command::Report(arguments) => report::execute(&arguments, &globals),
+        Command::State(command) => state::execute(command, &globals).await,
         Command::Login(arguments) => login::execute(arguments, &globals).await,
         Command::List(arguments) => list::execute(arguments, &globals).await,
         Command::Upload(arguments) => upload::execute(*arguments, &globals).await,
@@ -162,6 +171,13 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Sandbox(arguments) => sandbox::execute(arguments, &globals).await,
         Command::Demo(arguments) => demo::execute(arguments, &globals).await,
     }
+}
+
+/// Opens the journal where no service has it. What was found damaged is said, however the command's result looks.
+fn open_journal(state_dir: &Path) -> Result<Journal, JournalError> {
+    let journal = Journal::open(state_dir)?;
+    journal.notices().iter().for_each(|notice| eprintln!("flow-ingest: {notice}"));
+    Ok(journal)
 }
 
 impl Globals {

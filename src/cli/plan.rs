@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::exit::{CommandError, Exit};
-use super::{Globals, output};
+use super::{Globals, open_journal, output};
 use crate::assemble::{assemble, run_key};
 use crate::config::{Config, WatchConfig};
 use crate::journal::{Journal, JournalError, Record};
@@ -76,7 +76,7 @@ impl Known {
         if !config.state_dir.join("journal").exists() {
             return Ok(known);
         }
-        match Journal::open(&config.state_dir) {
+        match open_journal(&config.state_dir) {
             Ok(journal) => {
                 for watched in &config.watches {
                     let name = &watched.watch.name;

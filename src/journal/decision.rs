@@ -136,7 +136,7 @@ impl History {
 
 /// What a person said of a run as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct RunOrders {
+pub struct RunOrders {
     /// To hold or to skip what comes of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<Decision>,
@@ -146,7 +146,7 @@ pub(super) struct RunOrders {
 
 impl RunOrders {
     /// Takes in a decision; false when it is none about what is to come.
-    pub fn decide(&mut self, decision: &Decision) -> bool {
+    pub(super) fn decide(&mut self, decision: &Decision) -> bool {
         match decision.verb {
             Verb::Hold | Verb::Skip => self.standing = Some(decision.clone()),
             Verb::Release => self.standing = None,
@@ -157,7 +157,7 @@ impl RunOrders {
     }
 
     /// The state that a new sample of the run takes.
-    pub fn state(&self) -> Option<State> {
+    pub(super) fn state(&self) -> Option<State> {
         self.standing.as_ref().map(|decision| kept_back(decision, None))
     }
 }

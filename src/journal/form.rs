@@ -1,6 +1,6 @@
 //! What stands on disk: the key of each thing, and its value as versioned JSON.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -10,7 +10,8 @@ use super::JournalError;
 use super::decision::{History, RunName};
 use super::record::{Record, State};
 use super::store::{Store, Walk};
-use crate::sample::{SampleId, path_to_text};
+use crate::observation::Observation;
+use crate::sample::{SampleId, path_from_text, path_to_text};
 
 /// The version that every value begins with.
 const VERSION: u8 = 1;
@@ -50,8 +51,29 @@ pub(super) fn records(store: &Store) -> impl Iterator<Item = Result<Record, Jour
     })
 }
 
+/// What was seen of a watch's files, by their path below it.
+pub(super) fn observations<'a>(
+    store: &'a Store,
+    watch: &str,
+) -> impl Iterator<Item = Result<(PathBuf, Observation), JournalError>> + 'a {
+    let prefix = file_key(watch, Path::new(""));
+    let mut walk = Some(Walk::through(&prefix));
+    std::iter::from_fn(move || {
+        let (key, value) = match store.look().next(walk.as_mut()?) {
+            Ok(entry) => entry?,
+            Err(error) => {
+                walk = None;
+                return Some(Err(error));
+            }
+        };
+        let text = String::from_utf8_lossy(&key[prefix.len()..]);
+        let path = path_from_text(&text).ok_or_else(|| damaged(&text, "not a path"));
+        Some(path.and_then(|path| Ok((path, decode(&text, &value)?))))
+    })
+}
+
 pub(super) fn join(id: &str, sample: &[u8], state: Option<&[u8]>) -> Result<Record, JournalError> {
-    let missing = || JournalError::Record { key: id.to_owned(), reason: "it has no state".to_owned() };
+    let missing = || damaged(id, "it has no state");
     let sample = decode(id, sample)?;
     let StateValue { first_seen, history, state } = decode(id, state.ok_or_else(missing)?)?;
     Ok(Record { sample, first_seen, history, state })
@@ -87,6 +109,11 @@ pub(super) fn run_of_key(key: &[u8]) -> Option<RunName> {
     Some(RunName { watch: watch.to_owned(), run: run.to_owned() })
 }
 
+/// Up to which receipt the store has taken part.
+pub(super) fn head_key() -> Vec<u8> {
+    b"h".to_vec()
+}
+
 /// The zero byte keeps the files of `a` apart from those of `ab`.
 pub(super) fn file_key(watch: &str, path: &Path) -> Vec<u8> {
     [b"f", watch.as_bytes(), b"\0", path_to_text(path).as_bytes()].concat()
@@ -99,10 +126,16 @@ pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
 }
 
 pub(super) fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, JournalError> {
-    let error = |reason| JournalError::Record { key: key.to_owned(), reason };
     match bytes.split_first() {
-        Some((&VERSION, json)) => serde_json::from_slice(json).map_err(|e| error(e.to_string())),
-        Some((version, _)) => Err(error(format!("its version is {version}, and this program knows {VERSION}"))),
-        None => Err(error("it is empty".to_owned())),
+        Some((&VERSION, json)) => serde_json::from_slice(json).map_err(|e| damaged(key, e)),
+        Some((version, _)) => {
+            let reason = format!("its version is {version}, and this program knows {VERSION}");
+            Err(JournalError::Record { key: key.to_owned(), reason })
+        }
+        None => Err(damaged(key, "it is empty")),
     }
+}
+
+fn damaged(key: &str, reason: impl std::fmt::Display) -> JournalError {
+    JournalError::Damaged { reason: format!("its record of {key} cannot be read: {reason}") }
 }

@@ -5,13 +5,20 @@
 //! acknowledges it. So two who change one sample never overwrite each other, and what a caller was told is true after
 //! a power cut. No type of the store leaves this room, and nothing is known here of watching or uploading.
 
+mod claims;
 mod decision;
+mod error;
+mod export;
 mod form;
 mod index;
+mod inspection;
 mod lock;
+mod opening;
 mod people;
+mod receipts;
 mod record;
 mod store;
+mod trouble;
 mod writer;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -24,50 +31,29 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::observation::{Moment, Observation};
-use crate::sample::{Finding, Sample, SampleId, Standing, path_from_text, path_text};
+use crate::sample::{Finding, Sample, SampleId, Standing, path_text};
 
-pub use decision::{Decision, History, Order, RunName, Verb};
+pub use decision::{Decision, History, Order, RunName, RunOrders, Verb};
+pub use error::JournalError;
+pub use export::{Export, read_receipts};
 pub use index::{Due, FlowId, InFlight, Tally};
+pub use inspection::{Inspection, inspect};
+pub use receipts::{Event, ExistingFile, Head, RECEIPTS, Receipt};
 pub use record::{
     Blocker, Change, FileUpload, Holder, Misstep, Record, Sent, SentFile, Skipper, Stage, State, Upload, changes,
 };
+pub use trouble::Trouble;
 
-use form::{
-    StateValue, account_key, decode, encode, file_key, join, left_out_key, records, sample_key, state_key, watch_key,
-};
+use form::{account_key, decode, encode, file_key, join, left_out_key, records, sample_key, state_key, watch_key};
 use index::Index;
 use lock::Lock;
+use opening::Opened;
 use store::{Store, Walk, Writes};
-use writer::{Transaction, Writer};
+use trouble::TroubleSign;
+use writer::{Desk, Transaction, Writer};
 
 /// The index is held for single operations that do not panic.
 const UNPOISONED: &str = "no one panics while holding the index";
-
-/// Why the journal cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    #[error(
-        "cannot use the state folder {}: another flow-ingest{} is using it; stop that one, or give this one a \
-         state_dir of its own", dir.display(), process.map(|id| format!(" (process {id})")).unwrap_or_default()
-    )]
-    InUse { dir: PathBuf, process: Option<u32> },
-    #[error("cannot open the journal in {}: {source}; check the disk and the folder's permissions", dir.display())]
-    Open { dir: PathBuf, source: std::io::Error },
-    #[error("cannot read the journal in {}: {source}", dir.display())]
-    Read { dir: PathBuf, source: std::io::Error },
-    #[error("cannot write the journal in {}: {source}; uploading stops until it can be written", dir.display())]
-    Write { dir: PathBuf, source: std::io::Error },
-    #[error("{reason}")]
-    Commit { reason: String },
-    #[error("cannot understand the journal's record of {key}: {reason}; was it written by a newer flow-ingest?")]
-    Record { key: String, reason: String },
-    #[error("cannot change {sample}: {misstep}")]
-    Misstep { sample: SampleId, misstep: Misstep },
-    #[error("cannot change {sample}: the journal has no such sample")]
-    Unknown { sample: SampleId },
-    #[error("cannot write the journal: it is closed")]
-    Closed,
-}
 
 /// A file that is deliberately not taken, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +86,10 @@ struct Shared {
     changes: watch::Sender<u64>,
     /// Counts what people decided.
     orders: watch::Sender<u64>,
+    /// Who is logged in to Flow, for the receipts.
+    account: Arc<Mutex<Option<String>>>,
+    notices: Vec<String>,
+    trouble: TroubleSign,
     _lock: Lock,
 }
 
@@ -111,25 +101,31 @@ impl Journal {
     /// [`JournalError::InUse`] when another process has it open.
     pub fn open(state_dir: &Path) -> Result<Self, JournalError> {
         let lock = Lock::take(state_dir)?;
-        let store = Arc::new(Store::open(&state_dir.join("journal"))?);
+        let Opened { store, receipts, mut index, notices } = opening::open(state_dir)?;
+        people::read_orders(&store, &mut index)?;
+        let (store, index) = (Arc::new(store), Arc::new(Mutex::new(index)));
         let ((changes, _), (orders, _)) = (watch::channel(0), watch::channel(0));
-        let index = Arc::new(Mutex::new(Index::default()));
-        let mut interrupted = Writes::default();
-        for record in records(&store) {
-            let mut record = record?;
-            if matches!(record.state, State::Uploading { .. }) {
-                let id = record.sample.id();
-                record = record.put_back().map_err(|misstep| JournalError::Misstep { sample: id.clone(), misstep })?;
-                interrupted.put(state_key(&id), encode(&StateValue::of(&record)));
-            }
-            index.lock().expect(UNPOISONED).put(&record);
-        }
-        if !interrupted.is_empty() {
-            store.commit(interrupted)?;
-        }
-        people::read_orders(&store, &mut index.lock().expect(UNPOISONED))?;
-        let writer = Writer::start(store.clone(), index.clone(), changes.clone());
-        Ok(Self { shared: Arc::new(Shared { store, index, writer, changes, orders, _lock: lock }) })
+        let (trouble, account) = (TroubleSign::default(), Arc::default());
+        let desk = Desk {
+            store: store.clone(),
+            receipts,
+            index: index.clone(),
+            changes: changes.clone(),
+            account: Arc::clone(&account),
+        };
+        let writer = Writer::start(desk, trouble.clone());
+        let shared = Shared { store, index, writer, changes, orders, account, notices, trouble, _lock: lock };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// What was found damaged when the journal was opened, and what was done about it: for people.
+    pub fn notices(&self) -> &[String] {
+        &self.shared.notices
+    }
+
+    /// Why nothing can be written now; `None` when all is well. What is to be written waits meanwhile.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.shared.trouble.get()
     }
 
     /// Wakes whenever something was committed.
@@ -158,16 +154,7 @@ impl Journal {
     /// # Errors
     /// When the store cannot be read.
     pub fn observations(&self, watch: &str) -> Result<HashMap<PathBuf, Observation>, JournalError> {
-        let prefix = file_key(watch, Path::new(""));
-        let mut observations = HashMap::new();
-        let mut walk = Walk::through(&prefix);
-        while let Some((key, value)) = self.shared.store.look().next(&mut walk)? {
-            let text = String::from_utf8_lossy(&key[prefix.len()..]);
-            let path = path_from_text(&text)
-                .ok_or_else(|| JournalError::Record { key: text.to_string(), reason: "not a path".to_owned() })?;
-            observations.insert(path, decode(&text, &value)?);
-        }
-        Ok(observations)
+        form::observations(&self.shared.store, watch).collect()
     }
 
     /// What was remembered of a watch's first start.
@@ -190,17 +177,30 @@ impl Journal {
         baseline: Option<&T>,
     ) -> Result<(), JournalError> {
         let mut writes = Writes::default();
+        let mut existing = Vec::new();
         for (path, observation) in changed {
             match observation {
                 Some(observation) => writes.put(file_key(watch, path), encode(observation)),
                 None => writes.remove(file_key(watch, path)),
             }
+            if let Some(Observation { fingerprint, existing: true, .. }) = observation {
+                existing.push(ExistingFile { path: path.clone(), fingerprint: *fingerprint });
+            }
         }
-        if let Some(baseline) = baseline {
+        let baseline = baseline.map(|baseline| {
             writes.put(watch_key(watch), encode(baseline));
-        }
+            serde_json::to_value(baseline).expect("a baseline has no maps with other keys than strings")
+        });
+        let watch = watch.to_owned();
         self.transact(move |transaction| {
+            let mut new = Vec::new();
+            for file in existing {
+                if !transaction.has(&file_key(&watch, &file.path))? {
+                    new.push(file);
+                }
+            }
             transaction.write(writes);
+            claims::first_start(&watch, new, baseline).for_each(|event| transaction.tell(event));
             Ok(())
         })
         .await
@@ -219,13 +219,20 @@ impl Journal {
     /// # Errors
     /// When it cannot be made durable.
     pub async fn set_account(&self, server: &str, account: &str) -> Result<(), JournalError> {
+        let event = Event::Account { server: server.to_owned(), name: account.to_owned() };
         let mut writes = Writes::default();
         writes.put(account_key(server), encode(&account));
         self.transact(move |transaction| {
             transaction.write(writes);
+            transaction.tell(event);
             Ok(())
         })
         .await
+    }
+
+    /// Has the receipts say, from now on, who was logged in.
+    pub fn logged_in_as(&self, account: &str) {
+        *self.shared.account.lock().expect(UNPOISONED) = Some(account.to_owned());
     }
 
     /// What is left out of all watches.

@@ -282,6 +282,11 @@ impl State {
         }
     }
 
+    /// Whether nobody but a person can tell what is on Flow of it.
+    pub fn is_doubt(&self) -> bool {
+        matches!(self, State::Blocked { by: Blocker::Doubt, .. })
+    }
+
     /// What was sent before the sample was interrupted.
     pub fn upload(&self) -> Option<&Upload> {
         match self {
@@ -436,10 +441,11 @@ impl Record {
 
     /// Whether nothing was ever sent of it and no person decided anything about it.
     pub fn is_untouched(&self) -> bool {
-        matches!(
+        let is_waiting = matches!(
             self.state,
             State::Waiting { .. } | State::Queued { upload: None } | State::Blocked { by: Blocker::Assembly, .. }
-        )
+        );
+        is_waiting && self.history.is_empty()
     }
 
     /// A queued or retrying sample's turn has come.

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::ops::Bound;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -18,18 +19,25 @@ use super::JournalError;
 const PIECE: usize = 3 * 1024;
 
 pub(super) struct Store {
+    dir: PathBuf,
+    /// Held for writing while a batch goes in, so that who reads several pieces or keys never gets half of a batch.
+    /// `None` when it could not be opened again.
+    open: RwLock<Option<Open>>,
+    /// The system's error with which every commit of a test fails; 0: none.
+    #[cfg(test)]
+    pub failing: std::sync::atomic::AtomicI32,
+}
+
+struct Open {
     tree: sled::Db,
     /// sled's own data file, for the sync that its flush leaves out.
     file: File,
-    dir: PathBuf,
-    /// Held while a batch goes in, so that who reads several pieces or keys never gets half of a batch.
-    batches: RwLock<()>,
 }
 
 /// A look at the store, during which nothing changes. It must be short, since it holds the writer up.
 pub(super) struct Look<'a> {
     store: &'a Store,
-    _unchanged: RwLockReadGuard<'a, ()>,
+    open: RwLockReadGuard<'a, Option<Open>>,
 }
 
 /// A key and its value, whole.
@@ -46,9 +54,13 @@ pub(super) struct Walk {
 #[derive(Default)]
 pub(super) struct Writes(BTreeMap<Vec<u8>, Option<Vec<u8>>>);
 
-impl Store {
-    pub fn open(dir: &Path) -> Result<Self, JournalError> {
+impl Open {
+    fn at(dir: &Path) -> Result<Self, JournalError> {
         let error = |source| JournalError::Open { dir: dir.to_owned(), source };
+        let of_sled = |source| match refusal(source) {
+            Refusal::Disk(source) => error(source),
+            Refusal::Damage(reason) => JournalError::Damaged { reason },
+        };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(error)?;
         remove_half_written_snapshots(dir).map_err(error)?;
         let tree = sled::Config::new()
@@ -57,20 +69,45 @@ impl Store {
             // Every commit flushes; a second flusher would only get in its way.
             .flush_every_ms(None)
             .open()
-            .map_err(|source| error(into_io(source)))?;
-        tree.flush().map_err(|source| error(into_io(source)))?;
+            .map_err(of_sled)?;
+        tree.flush().map_err(of_sled)?;
         let file = File::open(dir.join("db")).map_err(error)?;
         file.sync_all().map_err(error)?;
         // The names of new files are durable only when their folder is, and its name when its parent is.
         for folder in [Some(dir), dir.parent()].into_iter().flatten() {
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(error)?;
+            sync_folder(folder).map_err(error)?;
         }
-        Ok(Self { tree, file, dir: dir.to_owned(), batches: RwLock::default() })
+        Ok(Self { tree, file })
+    }
+}
+
+impl Store {
+    pub fn open(dir: &Path) -> Result<Self, JournalError> {
+        let open = RwLock::new(Some(Open::at(dir)?));
+        Ok(Self {
+            dir: dir.to_owned(),
+            open,
+            #[cfg(test)]
+            failing: Default::default(),
+        })
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Closes it and opens it again: after a failed write, sled fails for good. What was flushed is there.
+    pub fn reopen(&self) -> Result<(), JournalError> {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        // It admits one at a time.
+        *open = None;
+        *open = Some(Open::at(&self.dir)?);
+        Ok(())
     }
 
     /// Begins a look. No two at once on one thread: the second would wait for a writer that waits for the first.
     pub fn look(&self) -> Look<'_> {
-        Look { store: self, _unchanged: self.batches.read().unwrap_or_else(PoisonError::into_inner) }
+        Look { store: self, open: self.open.read().unwrap_or_else(PoisonError::into_inner) }
     }
 
     /// The value of `key`, whole.
@@ -79,12 +116,28 @@ impl Store {
     }
 
     /// Makes all of `writes` durable, or none.
-    pub fn commit(&self, writes: Writes) -> Result<(), JournalError> {
+    pub fn commit(&self, writes: &Writes) -> Result<(), JournalError> {
+        #[cfg(test)]
+        self.fail_if_told()?;
+        let batch = self.batch(writes)?;
+        {
+            let unseen = self.open.write().unwrap_or_else(PoisonError::into_inner);
+            self.opened(&unseen)?.tree.apply_batch(batch).map_err(|e| self.write_error(e))?;
+        }
+        let look = self.look();
+        let open = self.opened(&look.open)?;
+        open.tree.flush().map_err(|e| self.write_error(e))?;
+        open.file.sync_all().map_err(|source| JournalError::Write { dir: self.dir.clone(), source })
+    }
+
+    fn batch(&self, writes: &Writes) -> Result<sled::Batch, JournalError> {
+        let look = self.look();
         let mut batch = sled::Batch::default();
         for (key, value) in &writes.0 {
             let count = value.as_ref().map_or(0, |value| value.len() / PIECE + 1);
             if count > usize::from(u16::MAX) {
-                return Err(self.write_error(std::io::Error::other("a value is too large for its pieces")));
+                let source = std::io::Error::other("a value is too large for its pieces");
+                return Err(JournalError::Write { dir: self.dir.clone(), source });
             }
             for n in 0..count {
                 let value = value.as_deref().unwrap_or_default();
@@ -94,35 +147,55 @@ impl Store {
             // A longer value before left pieces behind this one's end.
             for n in count as u16.. {
                 let stale = piece_key(key, n);
-                if !self.tree.contains_key(&stale).map_err(|e| self.read_error(e))? {
+                if !look.tree()?.contains_key(&stale).map_err(|e| self.read_error(e))? {
                     break;
                 }
                 batch.remove(stale);
             }
         }
-        let applied = {
-            let _unseen = self.batches.write().unwrap_or_else(PoisonError::into_inner);
-            self.tree.apply_batch(batch)
-        };
-        applied.and_then(|()| self.tree.flush()).map_err(|e| self.write_error(into_io(e)))?;
-        self.file.sync_all().map_err(|e| self.write_error(e))
+        Ok(batch)
     }
 
-    fn read_error(&self, source: sled::Error) -> JournalError {
-        JournalError::Read { dir: self.dir.clone(), source: into_io(source) }
+    fn opened<'a>(&self, open: &'a Option<Open>) -> Result<&'a Open, JournalError> {
+        open.as_ref().ok_or_else(|| JournalError::Read {
+            dir: self.dir.clone(),
+            source: std::io::Error::other("it could not be opened again after its disk had failed"),
+        })
     }
 
-    fn write_error(&self, source: std::io::Error) -> JournalError {
-        JournalError::Write { dir: self.dir.clone(), source }
+    #[cfg(test)]
+    fn fail_if_told(&self) -> Result<(), JournalError> {
+        match self.failing.load(std::sync::atomic::Ordering::SeqCst) {
+            0 => Ok(()),
+            code => Err(JournalError::Write { dir: self.dir.clone(), source: std::io::Error::from_raw_os_error(code) }),
+        }
+    }
+
+    fn read_error(&self, error: sled::Error) -> JournalError {
+        match refusal(error) {
+            Refusal::Disk(source) => JournalError::Read { dir: self.dir.clone(), source },
+            Refusal::Damage(reason) => JournalError::Damaged { reason },
+        }
+    }
+
+    fn write_error(&self, error: sled::Error) -> JournalError {
+        match refusal(error) {
+            Refusal::Disk(source) => JournalError::Write { dir: self.dir.clone(), source },
+            Refusal::Damage(reason) => JournalError::Damaged { reason },
+        }
     }
 }
 
 impl Look<'_> {
+    fn tree(&self) -> Result<&sled::Db, JournalError> {
+        Ok(&self.store.opened(&self.open)?.tree)
+    }
+
     /// The value of `key`, whole.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
         let mut whole: Option<Vec<u8>> = None;
         for n in 0.. {
-            let piece = self.store.tree.get(piece_key(key, n)).map_err(|e| self.store.read_error(e))?;
+            let piece = self.tree()?.get(piece_key(key, n)).map_err(|e| self.store.read_error(e))?;
             let Some(piece) = piece else { break };
             whole.get_or_insert_default().extend_from_slice(&piece);
             if piece.len() < PIECE {
@@ -135,7 +208,7 @@ impl Look<'_> {
     /// The next entry of a walk.
     pub fn next(&self, walk: &mut Walk) -> Result<Option<Entry>, JournalError> {
         let mut next: Option<Entry> = None;
-        for piece in self.store.tree.range((Bound::Excluded(walk.passed.clone()), Bound::Unbounded)) {
+        for piece in self.tree()?.range((Bound::Excluded(walk.passed.clone()), Bound::Unbounded)) {
             let (piece_key, piece) = piece.map_err(|e| self.store.read_error(e))?;
             if !piece_key.starts_with(&walk.prefix) {
                 break;
@@ -185,6 +258,10 @@ impl Writes {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// Pieces of a value lie side by side, in order.
@@ -208,9 +285,27 @@ fn remove_half_written_snapshots(dir: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn into_io(error: sled::Error) -> std::io::Error {
-    match error {
-        sled::Error::Io(error) => error,
-        other => std::io::Error::other(other.to_string()),
-    }
+/// Makes the names in a folder durable.
+pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Why sled did not do what it was told.
+enum Refusal {
+    /// The system's fault: the files may be whole.
+    Disk(std::io::Error),
+    /// The files are not what was written.
+    Damage(String),
+}
+
+fn refusal(error: sled::Error) -> Refusal {
+    let sled::Error::Io(error) = error else { return Refusal::Damage(error.to_string()) };
+    let is_damage = match error.kind() {
+        // What cannot be understood, or leads beyond the end, comes as an error of reading.
+        ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof | ErrorKind::NotFound => true,
+        // sled's own words; a lock that another holds is among them.
+        ErrorKind::Other => error.raw_os_error().is_none() && !error.to_string().contains("could not acquire lock"),
+        _ => false,
+    };
+    if is_damage { Refusal::Damage(error.to_string()) } else { Refusal::Disk(error) }
 }

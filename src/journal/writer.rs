@@ -1,17 +1,27 @@
-//! The one thread that writes: it gathers what waits, commits it together, and acknowledges it when it is durable.
+//! The one thread that writes: it gathers what waits, commits it together, and acknowledges it when it is durable. What
+//! the receipts are to say of it goes there first.
+//!
+//! A disk that is full, read-only or failing fails nobody: the writer keeps what it has, says so, and tries again until
+//! it is written. Its callers wait meanwhile, so that nothing goes on that is not on record.
 
+use std::io::Write;
+use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
+use super::claims::{event_of, put_head};
 use super::decision::{RunName, RunOrders};
 use super::form::{StateValue, encode, join, run_key, sample_key, state_key};
 use super::index::{self, FlowId, Index};
+use super::receipts::{Event, Receipts};
 use super::record::{Circumstances, Record};
 use super::store::{Store, Writes};
+use super::trouble::TroubleSign;
 use super::{JournalError, UNPOISONED};
 use crate::sample::{Finding, SampleId, path_to_text};
 
@@ -19,6 +29,10 @@ use crate::sample::{Finding, SampleId, path_to_text};
 const GROUP: usize = 256;
 /// So many files of new output are named.
 const NAMED: usize = 3;
+/// How often a disk that could not be written is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(3);
+/// Room that there must be before it is: with less, it would be full again at once.
+const ROOM: usize = 256 * 1024;
 
 /// Does its work in a transaction, and hands back what to do when that is durable, or has failed.
 type Job = Box<dyn FnOnce(&mut Transaction<'_>) -> Acknowledge + Send>;
@@ -27,16 +41,28 @@ type Acknowledge = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
 pub(super) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
+    trouble: TroubleSign,
+}
+
+/// What the writer works on.
+pub(super) struct Desk {
+    pub store: Arc<Store>,
+    pub receipts: Receipts,
+    pub index: Arc<Mutex<Index>>,
+    pub changes: watch::Sender<u64>,
+    /// Who is logged in to Flow.
+    pub account: Arc<Mutex<Option<String>>>,
 }
 
 impl Writer {
-    pub fn start(store: Arc<Store>, index: Arc<Mutex<Index>>, changes: watch::Sender<u64>) -> Self {
+    pub fn start(mut desk: Desk, trouble: TroubleSign) -> Self {
         let (jobs, waiting) = mpsc::channel();
+        let sign = trouble.clone();
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || write(&store, &index, &changes, &waiting))
+            .spawn(move || desk.write(&waiting, &sign))
             .expect("the system gives a thread at the start");
-        Self { jobs: Some(jobs), thread: Some(thread) }
+        Self { jobs: Some(jobs), thread: Some(thread), trouble }
     }
 
     /// Does `work` on the writer's thread; returns when what it wrote is durable.
@@ -59,48 +85,106 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// Waits until all that was handed over is durable.
+    /// Waits until all that was handed over is durable. What a disk does not take now is lost, as in a crash: nobody was
+    /// told that it is there.
     fn drop(&mut self) {
         self.jobs = None;
+        self.trouble.close();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-fn write(store: &Store, index: &Mutex<Index>, changes: &watch::Sender<u64>, jobs: &mpsc::Receiver<Job>) {
-    while let Ok(first) = jobs.recv() {
-        let mut transaction = Transaction::new(store, index);
-        let mut acknowledge = vec![first(&mut transaction)];
-        while acknowledge.len() < GROUP
-            && let Ok(job) = jobs.try_recv()
-        {
-            acknowledge.push(job(&mut transaction));
-        }
-        let Transaction { writes, touched, .. } = transaction;
-        let has_written = !writes.is_empty();
-        let committed = if has_written { store.commit(writes) } else { Ok(()) };
-        if committed.is_ok() {
-            let mut index = index.lock().expect(UNPOISONED);
-            for touched in touched {
-                match touched {
-                    Touched::Put(record) => index.put(&record),
-                    Touched::Forgot(id) => index.remove(&id),
-                    Touched::Ordered(run, orders) => index.put_orders(run, *orders),
+impl Desk {
+    fn write(&mut self, jobs: &mpsc::Receiver<Job>, trouble: &TroubleSign) {
+        while let Ok(first) = jobs.recv() {
+            let (store, index) = (self.store.clone(), self.index.clone());
+            let mut transaction = Transaction::new(&store, &index);
+            let mut acknowledge = vec![first(&mut transaction)];
+            while acknowledge.len() < GROUP
+                && let Ok(job) = jobs.try_recv()
+            {
+                acknowledge.push(job(&mut transaction));
+            }
+            let Transaction { writes, touched, events, .. } = transaction;
+            let has_written = !writes.is_empty();
+            let committed = if has_written { self.commit(writes, events, trouble) } else { Ok(()) };
+            if committed.is_ok() {
+                let mut index = self.index.lock().expect(UNPOISONED);
+                for touched in touched {
+                    match touched {
+                        Touched::Put(record) => index.put(&record),
+                        Touched::Forgot(id) => index.remove(&id),
+                        Touched::Ordered(run, orders) => index.put_orders(run, *orders),
+                    }
                 }
             }
-        }
-        let failure = committed.err().map(|error| error.to_string());
-        for acknowledge in acknowledge {
-            acknowledge(match &failure {
-                None => Ok(()),
-                Some(reason) => Err(JournalError::Commit { reason: reason.clone() }),
-            });
-        }
-        if has_written {
-            changes.send_modify(|count| *count += 1);
+            let failure = committed.err().map(|error| error.to_string());
+            for acknowledge in acknowledge {
+                acknowledge(match &failure {
+                    None => Ok(()),
+                    Some(reason) => Err(JournalError::Commit { reason: reason.clone() }),
+                });
+            }
+            if has_written {
+                self.changes.send_modify(|count| *count += 1);
+            }
         }
     }
+
+    /// Makes a commit durable: what the receipts say of it, then the store's part. Waits for a disk that cannot be
+    /// written.
+    fn commit(&mut self, mut writes: Writes, events: Vec<Event>, trouble: &TroubleSign) -> Result<(), JournalError> {
+        let before = self.receipts.head().clone();
+        let account = self.account.lock().expect(UNPOISONED).clone();
+        let lines = (!events.is_empty()).then(|| self.receipts.lines(events, before.commit, account.as_deref()));
+        if let Some(lines) = &lines {
+            put_head(&lines.head, &mut writes);
+            self.in_the_end(trouble, |desk| desk.receipts.append(lines))?;
+        }
+        let committed = self.in_the_end(trouble, |desk| desk.store.commit(&writes));
+        // Left where it is when the end comes first: the next start puts the store's part after it.
+        if let (Err(error), Some(lines)) = (&committed, &lines)
+            && !error.is_passing()
+        {
+            self.receipts.retract(lines, before);
+        }
+        committed
+    }
+
+    /// Does `work`; while the disk is at fault, again and again.
+    fn in_the_end(
+        &mut self,
+        trouble: &TroubleSign,
+        mut work: impl FnMut(&mut Self) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        let mut done = work(self);
+        while let Err(error) = &done
+            && error.is_passing()
+        {
+            if trouble.show(Some(error.to_string())) {
+                tracing::error!(%error, "nothing is uploaded until it can be written");
+            }
+            if !trouble.wait(TRY_AGAIN) {
+                return done;
+            }
+            done = make_sure_of_room(self.store.dir()).and_then(|()| self.store.reopen()).and_then(|()| work(self));
+        }
+        if done.is_ok() && trouble.show(None) {
+            tracing::info!("the journal can be written again");
+        }
+        done
+    }
+}
+
+/// Whether there is room on the disk of a folder, by taking it: a store that is opened on a full disk may stay shut.
+fn make_sure_of_room(dir: &Path) -> Result<(), JournalError> {
+    let room = tempfile::tempfile_in(dir).and_then(|mut file| {
+        file.write_all(&vec![0; ROOM])?;
+        file.sync_all()
+    });
+    room.map_err(|source| JournalError::Write { dir: dir.to_owned(), source })
 }
 
 /// Changes that become durable together. What one of them wrote, the next one reads.
@@ -109,6 +193,8 @@ pub(super) struct Transaction<'a> {
     index: &'a Mutex<Index>,
     writes: Writes,
     touched: Vec<Touched>,
+    /// What the receipts are to say of it.
+    events: Vec<Event>,
 }
 
 enum Touched {
@@ -119,7 +205,7 @@ enum Touched {
 
 impl<'a> Transaction<'a> {
     pub fn new(store: &'a Store, index: &'a Mutex<Index>) -> Self {
-        Self { store, index, writes: Writes::default(), touched: Vec::new() }
+        Self { store, index, writes: Writes::default(), touched: Vec::new(), events: Vec::new() }
     }
 
     pub fn record(&self, id: &SampleId) -> Result<Option<Record>, JournalError> {
@@ -175,6 +261,7 @@ impl<'a> Transaction<'a> {
     /// Puts down what a person said of a run as a whole, for what is yet to come of it.
     pub fn put_orders(&mut self, run: RunName, orders: RunOrders) {
         self.writes.put(run_key(&run), encode(&orders));
+        self.events.push(Event::Orders { run: run.clone(), orders: orders.clone() });
         self.touched.push(Touched::Ordered(run, Box::new(orders)));
     }
 
@@ -195,12 +282,21 @@ impl<'a> Transaction<'a> {
         now.chain(flow_ids.iter().filter_map(|id| index.bound(id))).find(|binder| binder != of)
     }
 
+    /// Whether there is something under this key.
+    pub fn has(&self, key: &[u8]) -> Result<bool, JournalError> {
+        match self.writes.get(key) {
+            Some(written) => Ok(written.is_some()),
+            None => Ok(self.store.get(key)?.is_some()),
+        }
+    }
+
     pub fn put(&mut self, old: Option<&Record>, new: Record) {
         let id = new.sample.id();
         if old.is_none_or(|old| old.sample != new.sample) {
             self.writes.put(sample_key(&id), encode(&new.sample));
         }
         self.writes.put(state_key(&id), encode(&StateValue::of(&new)));
+        self.events.extend(event_of(old, &new));
         self.touched.push(Touched::Put(Box::new(new)));
     }
 
@@ -212,5 +308,10 @@ impl<'a> Transaction<'a> {
 
     pub fn write(&mut self, writes: Writes) {
         self.writes.extend(writes);
+    }
+
+    /// Has the receipts say this, too.
+    pub fn tell(&mut self, event: Event) {
+        self.events.push(event);
     }
 }

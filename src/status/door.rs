@@ -8,9 +8,9 @@ use axum::{Json, Router, routing::get, routing::post};
 use serde::{Deserialize, Serialize};
 
 use super::serve::Source;
-use super::snapshot::SampleStatus;
+use super::snapshot::{SampleStatus, condition};
 use super::socket::{Socket, SocketError};
-use crate::journal::{JournalError, Order, Record};
+use crate::journal::{Export, JournalError, Order, Record};
 use crate::observation::Moment;
 use crate::sample::{BY_HAND, Fingerprint, Sample, SampleId, path_to_text};
 
@@ -39,6 +39,7 @@ pub(super) fn routes() -> Router<Source> {
         .route("/uploads", post(submit))
         .route("/uploads/look", post(look))
         .route("/orders", post(decide))
+        .route("/export", get(export))
 }
 
 async fn identity(State(source): State<Source>) -> Json<Identity> {
@@ -86,10 +87,19 @@ async fn decide(State(source): State<Source>, Json(order): Json<Order>) -> Respo
     }
 }
 
+async fn export(State(source): State<Source>) -> Response {
+    // Reading every record is work for a blocking thread.
+    match tokio::task::spawn_blocking(move || source.journal.export()).await {
+        Ok(Ok(export)) => Json(export).into_response(),
+        Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
 fn handed_over(source: &Source, records: &[Record]) -> HandedOver {
     let now = Moment::now();
     let uploads = records.iter().map(|record| SampleStatus::of(record, now)).collect();
-    HandedOver { uploads, condition: source.board.read().1 }
+    HandedOver { uploads, condition: condition(&source.journal, &source.board) }
 }
 
 /// Whether this process, which may be another user's, sees and may read the files that were named to it.
@@ -130,6 +140,14 @@ impl Socket {
     /// When nobody answers there, or one of the samples that are named cannot be what is wanted; then nothing is done.
     pub async fn decide(&self, order: &Order) -> Result<HandedOver, SocketError> {
         self.post("/orders", order).await
+    }
+
+    /// Asks for all that the journal holds.
+    ///
+    /// # Errors
+    /// When nobody answers there, or the journal cannot be read.
+    pub async fn export(&self) -> Result<Export, SocketError> {
+        self.get("/export").await
     }
 
     /// Asks what became of uploads; those that are not known are left out.

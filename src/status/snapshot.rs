@@ -37,6 +37,9 @@ pub struct Agent {
     /// Why nothing can be uploaded, and since when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+    /// What was found damaged at the start, and what was done about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,10 +171,13 @@ impl Snapshot {
     pub fn take(journal: &Journal, board: &Board, state: &str) -> Result<Self, JournalError> {
         let samples = journal.records().map(|record| Ok(SampleStatus::of(&record?, Moment::now())));
         let samples = samples.collect::<Result<Vec<_>, JournalError>>()?;
-        let (watches, condition) = board.read();
+        let (watches, _) = board.read();
+        let condition = condition(journal, board);
         let left_out = journal.left_out()?.iter().map(LeftOut::of).collect();
         let state = if condition.is_some() { "stopped" } else { state };
-        Ok(Self::new(state, condition, samples, watches, left_out))
+        let mut snapshot = Self::new(state, condition, samples, watches, left_out);
+        snapshot.agent.notices = journal.notices().to_vec();
+        Ok(snapshot)
     }
 
     /// Puts the parts together, counted and in order.
@@ -187,8 +193,13 @@ impl Snapshot {
         for sample in &samples {
             *counts.entry(sample.state.clone()).or_default() += 1;
         }
-        let agent =
-            Agent { version: env!("CARGO_PKG_VERSION").to_owned(), state: state.to_owned(), paused: false, condition };
+        let agent = Agent {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state: state.to_owned(),
+            paused: false,
+            condition,
+            notices: Vec::new(),
+        };
         Self { version: VERSION, agent, counts, samples, watches, left_out }
     }
 
@@ -196,6 +207,13 @@ impl Snapshot {
     pub fn count(&self, state: &str) -> usize {
         self.counts.get(state).copied().unwrap_or_default()
     }
+}
+
+/// Why nothing can be uploaded: nothing can be recorded, or Flow takes nothing.
+pub(super) fn condition(journal: &Journal, board: &Board) -> Option<String> {
+    let unwritable = journal.trouble().map(|trouble| format!("{} (since {:.0})", trouble.reason, trouble.since));
+    let all: Vec<String> = unwritable.into_iter().chain(board.read().1).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 impl SampleStatus {

@@ -19,6 +19,9 @@ pub fn render(snapshot: &Snapshot) -> String {
     if let Some(condition) = &agent.condition {
         let _ = writeln!(text, "  nothing is uploaded: {condition}");
     }
+    for notice in &agent.notices {
+        let _ = writeln!(text, "  note: {notice}");
+    }
     for watch in &snapshot.watches {
         let condition = watch.condition.as_deref().unwrap_or("well");
         let _ = writeln!(text, "watch {} ({}): {condition}", watch.name, watch.mode);

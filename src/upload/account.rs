@@ -73,9 +73,13 @@ impl Account {
         // Where Flow names nobody there is nothing to hold on to.
         let Some(found) = me.username.or(me.id) else { return Ok(()) };
         let recorded = self.journal.account(&self.server)?;
+        let logged_in = || self.journal.logged_in_as(&found);
         let takes_any = self.takes_any.swap(false, Ordering::Relaxed);
         match recorded {
-            Some(recorded) if recorded == found => return Ok(()),
+            Some(recorded) if recorded == found => {
+                logged_in();
+                return Ok(());
+            }
             Some(recorded) if !takes_any => {
                 let (server, state_dir) = (self.server.clone(), self.state_dir.clone());
                 return Err(LogInError::OtherAccount { found, recorded, server, state_dir });
@@ -83,6 +87,7 @@ impl Account {
             Some(recorded) => tracing::warn!(found, recorded, "the state folder goes over to another account"),
             None => {}
         }
+        logged_in();
         Ok(self.journal.set_account(&self.server, &found).await?)
     }
 }

@@ -43,6 +43,7 @@ pub struct Setup {
     pub sample_type: &'static str,
     pub paired: &'static str,
     pub listen: &'static str,
+    pub existing: &'static str,
 }
 
 impl Default for Setup {
@@ -60,6 +61,7 @@ impl Default for Setup {
             sample_type: "RNA-Seq",
             paired: "required",
             listen: "none",
+            existing: "upload",
         }
     }
 }
@@ -134,6 +136,7 @@ impl Facility {
             sample_type,
             paired,
             listen,
+            existing,
         } = &self.setup;
         let config = format!(
             "flow:
@@ -150,7 +153,7 @@ watch:
   - name: drop
     path: drop
     manifest: manifest.yaml
-    existing: upload
+    existing: {existing}
     settle: 100ms
 status: {{ listen: \"{listen}\" }}
 ",
