@@ -38,11 +38,13 @@ pub(super) struct Claims {
 impl Claim {
     /// What a record claims; `None` when nothing of it can be on Flow.
     pub fn of(state: &State) -> Option<Self> {
-        match state {
-            State::Done { .. } => Some(Self::Done),
-            state if state.is_doubt() => Some(Self::Doubt),
-            state => state.upload().filter(|upload| upload.may_be_whole()).map(|_| Self::Intended),
+        if state.sent().is_some() {
+            return Some(Self::Done);
         }
+        if state.is_doubt() {
+            return Some(Self::Doubt);
+        }
+        state.upload().filter(|upload| upload.may_be_whole()).map(|_| Self::Intended)
     }
 }
 
@@ -62,11 +64,11 @@ pub(super) fn event_of(old: Option<&Record>, new: &Record) -> Option<Event> {
 /// The line that says what a record claims.
 pub(super) fn claim_of(record: &Record) -> Option<Event> {
     let (id, sample, first_seen) = (record.sample.id(), record.sample.clone(), record.first_seen);
-    Some(match (&record.state, Claim::of(&record.state)?) {
-        (State::Done { sent }, _) => Event::Done { id, sample, first_seen, sent: sent.clone() },
-        (State::Blocked { reason, .. }, _) => Event::Doubt { id, sample, first_seen, reason: reason.clone() },
-        (state, _) => Event::Intent { id, sample, first_seen, upload: state.upload()?.clone() },
-    })
+    match (Claim::of(&record.state)?, &record.state) {
+        (Claim::Done, state) => Some(Event::Done { id, sample, first_seen, sent: state.sent()?.clone() }),
+        (_, State::Blocked { reason, .. }) => Some(Event::Doubt { id, sample, first_seen, reason: reason.clone() }),
+        (_, state) => Some(Event::Intent { id, sample, first_seen, upload: state.upload()?.clone() }),
+    }
 }
 
 pub(super) fn withdrawn(id: SampleId, state: &str) -> Event {

@@ -187,6 +187,14 @@ impl State {
         }
     }
 
+    /// What stands on Flow of the sample.
+    pub fn sent(&self) -> Option<&Sent> {
+        match self {
+            State::Done { sent } => Some(sent),
+            _ => None,
+        }
+    }
+
     /// Whether nobody but a person can tell what is on Flow of it.
     pub fn is_doubt(&self) -> bool {
         matches!(self, State::Blocked { by: Blocker::Doubt, .. })
