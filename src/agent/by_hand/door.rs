@@ -82,10 +82,10 @@ impl Door {
                     for id in ids {
                         uploads.extend(journal.record(&id)?.map(|record| SampleStatus::of(&record, now)));
                     }
-                    Ok::<_, JournalError>(uploads)
+                    let condition = journal.trouble().map(|trouble| trouble.reason);
+                    Ok::<_, JournalError>(HandedOver { uploads, condition })
                 };
-                let uploads = tokio::task::spawn_blocking(read).await.expect("reading does not panic")?;
-                Ok(HandedOver { uploads, condition: None })
+                Ok(tokio::task::spawn_blocking(read).await.expect("reading does not panic")?)
             }
             Self::Service { socket, .. } => socket.look_at(ids).await.map_err(|error| match error {
                 SocketError::Ask { reason, .. } => ByHandError::ServiceGone { reason },

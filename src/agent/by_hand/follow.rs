@@ -137,7 +137,7 @@ impl<'a> Follower<'a> {
         if let Some(condition) = &looked.condition
             && self.condition.as_ref() != Some(condition)
         {
-            tracing::warn!("the service cannot upload now: {condition}");
+            tracing::warn!("nothing can be uploaded now: {condition}");
         }
         self.condition = looked.condition;
         self.show();
