@@ -188,8 +188,16 @@ async fn upload(journal: Journal, name: String) {
         let next_chunk = |record: Record| {
             let mut upload = record.state.upload().cloned().unwrap_or_default();
             let stage = Stage::Sending { data_id: Some("7".into()), chunks: chunks(&upload) + 1, strikes: 0 };
-            let file =
-                FileUpload { base: 1, size: 100_000_000, begun_anew: 0, abandoned: Vec::new(), sha256: None, stage };
+            let file = FileUpload {
+                base: 1,
+                size: 100_000_000,
+                begun_anew: 0,
+                abandoned: Vec::new(),
+                sha256: None,
+                prefix_sha256: None,
+                identity: None,
+                stage,
+            };
             upload.files = vec![file];
             record.advanced(upload)
         };

@@ -244,7 +244,7 @@ fn say(record: &Record) {
         State::Queued { .. } => tracing::info!(sample, run, bytes, "complete"),
         State::Blocked { reason, .. } => tracing::warn!(sample, run, reason, "blocked"),
         State::Done { sent } if sent.changed => tracing::warn!(sample, run, "its files changed after it was sent"),
-        State::Waiting { reason } => tracing::debug!(sample, run, reason, "waiting"),
+        State::Waiting { reason, .. } => tracing::debug!(sample, run, reason, "waiting"),
         State::Skipped { reason } => tracing::debug!(sample, run, reason, "skipped"),
         _ => {}
     }

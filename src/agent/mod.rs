@@ -18,7 +18,7 @@ use crate::flow::{self, Client};
 use crate::journal::{Journal, JournalError};
 use crate::sample::BY_HAND;
 use crate::status::{self, Board, Identity, Snapshot, SocketError};
-use crate::upload::{Gate, Pool};
+use crate::upload::{Disk, Gate, Pool};
 use crate::watch;
 
 use assembler::{Assembler, Report};
@@ -189,6 +189,7 @@ impl Agent {
             journal: self.journal.clone(),
             settings: self.config.uploads.clone(),
             gate: self.gate.clone(),
+            disk: Disk::default(),
             only: None,
             look_again,
         };

@@ -15,6 +15,7 @@ mod writer;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -25,7 +26,7 @@ use crate::observation::{Moment, Observation};
 use crate::sample::{Sample, SampleId, Standing, path_from_text, path_text};
 
 pub use index::{Due, InFlight, Tally};
-pub use record::{Blocker, FileUpload, Misstep, Record, Sent, SentFile, Stage, State, Upload};
+pub use record::{Again, Blocker, FileUpload, Misstep, Record, Sent, SentFile, Stage, State, Upload};
 
 use form::{StateValue, decode, encode, file_key, join, left_out_key, records, sample_key, state_key, watch_key};
 use index::Index;
@@ -386,6 +387,12 @@ impl Journal {
     /// When the next sample is due; `only` leaves all others out of sight.
     pub fn next_due(&self, only: Option<&HashSet<SampleId>>) -> Due {
         self.index(|index| index.next_due(only, Moment::now()))
+    }
+
+    /// Whether something will have its turn that is worth waiting for: not so are files that may be whole only later
+    /// than in `patience`.
+    pub fn has_turns_within(&self, patience: Duration) -> bool {
+        self.index(|index| index.has_turns_within(patience, Moment::now()))
     }
 
     /// The samples that are being uploaded.

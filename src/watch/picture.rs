@@ -323,6 +323,11 @@ impl Picture {
         self.files.get(path).is_some_and(|seen| seen.due(&self.spans).is_some())
     }
 
+    /// Whether a look at a file at this moment can settle it.
+    pub fn is_due(&self, path: &Path, at: Moment) -> bool {
+        self.files.get(path).and_then(|seen| seen.due(&self.spans)).is_some_and(|due| due.at <= at.at)
+    }
+
     /// What could not be read, and why.
     pub fn unread(&self) -> &BTreeMap<PathBuf, String> {
         &self.unread

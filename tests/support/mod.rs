@@ -42,6 +42,8 @@ pub struct Setup {
     pub sample_type: &'static str,
     pub paired: &'static str,
     pub listen: &'static str,
+    pub check_gzip: bool,
+    pub verify: &'static str,
 }
 
 impl Default for Setup {
@@ -58,6 +60,8 @@ impl Default for Setup {
             sample_type: "RNA-Seq",
             paired: "required",
             listen: "none",
+            check_gzip: true,
+            verify: "size",
         }
     }
 }
@@ -131,6 +135,8 @@ impl Facility {
             sample_type,
             paired,
             listen,
+            check_gzip,
+            verify,
         } = &self.setup;
         let config = format!(
             "flow:
@@ -142,7 +148,7 @@ impl Facility {
   upload_retries: {upload_retries}
   show_progress: false
 state_dir: {state_dir}
-uploads: {{ concurrency: {concurrency}, final_wait: {final_wait} }}
+uploads: {{ concurrency: {concurrency}, final_wait: {final_wait}, check_gzip: {check_gzip}, verify: {verify} }}
 watch:
   - name: drop
     path: drop
@@ -426,14 +432,46 @@ pub async fn until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// Bytes that begin as gzip does, and are different for each size.
+/// The size of the smallest gzip file of stored bytes: header, one block's head, and trailer.
+const SMALLEST_GZIP: u64 = 23;
+
+/// A gzip file of just this size, and another for each size. Below the smallest gzip file: bytes that only begin as one
+/// does.
 pub fn bytes(size: u64) -> Vec<u8> {
-    let mut dice = StdRng::seed_from_u64(size);
-    let mut bytes: Vec<u8> = (0..size).map(|_| dice.random()).collect();
-    for (byte, magic) in bytes.iter_mut().zip([0x1f, 0x8b, 0x08]) {
-        *byte = magic;
+    gzip(size, size)
+}
+
+/// The same, with another content.
+pub fn other_bytes(size: u64) -> Vec<u8> {
+    gzip(size, size ^ (1 << 40))
+}
+
+fn gzip(size: u64, seed: u64) -> Vec<u8> {
+    let mut dice = StdRng::seed_from_u64(seed);
+    let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+    if size < SMALLEST_GZIP {
+        let noise = (0..size).map(|_| dice.random());
+        return header[..3].iter().copied().chain(noise).take(size as usize).collect();
     }
-    bytes
+    // Blocks of stored bytes, each with a head of five.
+    let body = size - 18;
+    let blocks = body.div_ceil(5 + 65_535);
+    let content: Vec<u8> = (0..body - 5 * blocks).map(|_| dice.random()).collect();
+    let mut file = header.to_vec();
+    for n in 0..blocks {
+        let length = content.len() as u64;
+        let block = &content[(length * n / blocks) as usize..(length * (n + 1) / blocks) as usize];
+        file.push(u8::from(n + 1 == blocks));
+        file.extend((block.len() as u16).to_le_bytes());
+        file.extend((!(block.len() as u16)).to_le_bytes());
+        file.extend(block);
+    }
+    let mut crc = flate2::Crc::new();
+    crc.update(&content);
+    file.extend(crc.sum().to_le_bytes());
+    file.extend((content.len() as u32).to_le_bytes());
+    assert_eq!(file.len() as u64, size);
+    file
 }
 
 pub fn read_name(sample: &str, read: usize) -> String {

@@ -19,7 +19,7 @@ use crate::flow::{self, Client};
 use crate::journal::{Journal, JournalError};
 use crate::sample::{Sample, SampleId};
 use crate::status::{self, Board, Identity, SampleStatus, SocketError};
-use crate::upload::{self, Gate, Pool, is_refusal};
+use crate::upload::{self, Disk, Gate, Pool, is_refusal};
 
 use door::Door;
 use follow::Follower;
@@ -209,6 +209,7 @@ impl<'a> Worker<'a> {
             journal: journal.clone(),
             settings: self.settings.uploads.clone(),
             gate: gate.clone(),
+            disk: Disk::default(),
             only: Some(only),
             look_again,
         };
