@@ -275,7 +275,7 @@ async fn every_file_is_read_back_after_the_last_chunk() {
 }
 
 /// Holds the agent at the answer to its sample's last chunk, and hands over what Flow has.
-async fn downloads(spoil: impl Fn(&Facility) + Send) -> (Facility, support::Ended) {
+async fn with_downloads(spoil: impl Fn(&Facility) + Send) -> (Facility, support::Ended) {
     let facility = Facility::with(Setup { verify: "download", ..Setup::default() }, |_| {}).await;
     facility.add("S1", &PAIR);
     facility.sandbox.faults().add(Fault::on(On::FinalChunk).delay_after(Duration::from_millis(500)).times(1));
@@ -290,13 +290,13 @@ async fn downloads(spoil: impl Fn(&Facility) + Send) -> (Facility, support::Ende
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_flow_has_is_downloaded_and_compared_where_that_is_asked_for() {
-    let (facility, ended) = downloads(|_| ()).await;
+    let (facility, ended) = with_downloads(|_| ()).await;
     facility.check_all_done(&ended).await;
     let downloads = facility.sandbox.requests().into_iter().filter(|request| request.path.starts_with("/downloads/"));
     assert!(downloads.count() >= 4, "two were cut, and both files are read in the end");
     assert_eq!(facility.chunks().len(), 6, "nothing is sent again for it");
 
-    let (facility, ended) = downloads(|facility| {
+    let (facility, ended) = with_downloads(|facility| {
         let stored = &facility.sandbox.samples()[0].files[1];
         assert_eq!(fs::metadata(&stored.path).unwrap().len(), PAIR[1]);
         fs::write(&stored.path, other_bytes(PAIR[1])).unwrap();
@@ -308,6 +308,23 @@ async fn what_flow_has_is_downloaded_and_compared_where_that_is_asked_for() {
     assert!(reason.contains(&read_name("S1", 2)) && reason.contains(id.as_str()), "{reason}");
     assert!(reason.contains(&hex(&bytes(PAIR[1]))), "{reason}");
     assert_eq!(facility.chunks().len(), 6, "in doubt nothing is sent again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_it_compares_it_compares_again_and_sends_nothing() {
+    let facility = Facility::with(Setup { verify: "download", ..Setup::default() }, |_| {}).await;
+    facility.add("S1", &PAIR);
+    facility.sandbox.faults().add(Fault::on(On::Download).nth(2).delay(Duration::from_millis(300)));
+    facility.cut_off_when("the second download is held", || facility.sandbox.faults().fired() == 1).await;
+    let stored = &facility.sandbox.samples()[0].files[0];
+    fs::write(&stored.path, other_bytes(PAIR[0])).unwrap();
+    let ended = facility.once().await;
+    let (state, reason) = state(&ended.snapshot);
+    assert_eq!(state, "blocked", "{reason}");
+    assert!(reason.contains(&read_name("S1", 1)), "{reason}");
+    assert_eq!(facility.chunks().len(), 6);
+    fs::write(&stored.path, bytes(PAIR[0])).unwrap();
+    facility.check_samples(&[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

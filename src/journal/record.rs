@@ -275,10 +275,12 @@ impl Record {
     }
 
     /// A person has looked, and wants another try: of what Flow refused or could not finish, from its beginning; of what
-    /// is retried anyway, now. What is blocked by what lies on disk is not a matter of trying.
+    /// is retried anyway, or waits for its files to be looked at again, now. What is blocked by what lies on disk is not a
+    /// matter of trying.
     pub fn retried(self) -> Result<Self, Misstep> {
         let upload = match self.state {
             State::Retrying { upload, .. } => Some(upload),
+            State::Waiting { again: Some(_), .. } => None,
             State::Blocked { by, .. } if by != Blocker::Assembly => None,
             State::Blocked { .. } => return Err(Misstep { from: "blocked by what lies on disk", to: "queued" }),
             other => return Err(Misstep { from: other.name(), to: "queued" }),

@@ -85,17 +85,10 @@ impl Content {
         Ok(())
     }
 
-    /// The parts of which checksums are stated now that nobody had stated when they were read.
-    pub fn stated_since(&self) -> Vec<usize> {
-        if !self.checks.sidecars {
-            return Vec::new();
-        }
-        let mut sidecars = Sidecars::default();
-        let is_new = |n: &usize, part: &Part, sidecars: &mut Sidecars| {
-            sidecars.beside(&part.path).into_iter().any(|stated| !self.agreed.contains(&(*n, stated.digest)))
-        };
-        let parts = self.parts.iter().enumerate();
-        parts.filter(|(n, part)| is_new(n, part, &mut sidecars)).map(|(n, _)| n).collect()
+    /// Whether a checksum of a part is stated now that nobody had stated when it was read.
+    pub fn is_stated_anew(&self, n: usize, sidecars: &mut Sidecars) -> bool {
+        let is_new = |stated: Stated| !self.agreed.contains(&(n, stated.digest));
+        self.checks.sidecars && sidecars.beside(&self.parts[n].path).into_iter().any(is_new)
     }
 
     /// A check of one part alone.

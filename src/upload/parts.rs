@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::content::Content;
 use super::disk::{Disk, Pulse};
 use super::settings::Checks;
+use super::sidecar::Sidecars;
+use crate::observation::open_files_limit;
 use crate::sample::{Fingerprint, Part, Slot};
 
 /// Bytes that are read at once: a share that is slow shows in between that it does not hang.
@@ -41,7 +42,7 @@ pub enum PartError {
     #[error("cannot read {}: {source}", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
     #[error("cannot open {}: {limit}", path.display())]
-    TooManyOpen { path: PathBuf, limit: String },
+    TooManyOpen { path: PathBuf, limit: &'static str },
     #[error(
         "cannot read {}: the read hangs, as on a share whose server does not answer; nothing of this watch is uploaded \
          until it returns: see to the share, or mount it anew", path.display()
@@ -291,8 +292,12 @@ impl Inner {
             _ => {}
         }
         if self.content.taken() == self.size {
-            for n in self.content.stated_since() {
-                self.check_part(n, pulse)?;
+            let mut sidecars = Sidecars::default();
+            for n in 0..self.parts.len() {
+                pulse.beat(&self.parts[n].path)?;
+                if self.content.is_stated_anew(n, &mut sidecars) {
+                    self.check_part(n, pulse)?;
+                }
             }
         }
         Ok(())
@@ -383,17 +388,10 @@ fn changed(part: &Part, now: Fingerprint) -> PartError {
 
 fn cannot_read(part: &Part, source: io::Error) -> PartError {
     let path = part.path.clone();
-    let too_many = |limit: &str| PartError::TooManyOpen { path: part.path.clone(), limit: limit.to_owned() };
-    match source.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::MFILE) => too_many(
-            "this process has as many files open as it may; raise its limit (LimitNOFILE= in the service's unit, or \
-             ulimit -n), or lower uploads.concurrency",
-        ),
-        Some(Errno::NFILE) => {
-            too_many("this host has as many files open as it may; raise fs.file-max, or see who holds them (lsof)")
-        }
-        _ if source.kind() == io::ErrorKind::NotFound => PartError::Gone { path },
-        _ => PartError::Unreadable { path, source },
+    match open_files_limit(&source) {
+        Some(limit) => PartError::TooManyOpen { path, limit },
+        None if source.kind() == io::ErrorKind::NotFound => PartError::Gone { path },
+        None => PartError::Unreadable { path, source },
     }
 }
 

@@ -12,7 +12,7 @@ use crate::observation::{Moment, Observation};
 
 use super::baseline::FirstStart;
 use super::news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News};
-use super::root::Root;
+use super::root::{Root, why};
 use super::scan::Found;
 use super::settle::{Seen, Sight, reached};
 use super::sieve::{Reason, Sieve};
@@ -210,7 +210,7 @@ impl Picture {
             before.extend(below(&self.unread, path).map(|(path, why)| (path.clone(), why.clone())));
         }
         let after: BTreeMap<PathBuf, String> =
-            found.unread.iter().map(|(path, error)| (path.clone(), error.to_string())).collect();
+            found.unread.iter().map(|(path, error)| (path.clone(), why(error))).collect();
         if before == after {
             return;
         }

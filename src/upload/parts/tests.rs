@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use super::*;
 
 fn part(dir: &Path, name: &str, bytes: &[u8]) -> Part {
