@@ -33,6 +33,12 @@ fn put_back_in_time(path: &Path, change: impl FnOnce(&Path)) {
     File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
 }
 
+/// A way of giving a file other bytes.
+type Change = fn(&Path, &[u8]);
+
+/// Where an upload is held meanwhile.
+type Hold = fn() -> Fault;
+
 fn overwrite(path: &Path, bytes: &[u8]) {
     File::options().write(true).open(path).unwrap().write_all(bytes).unwrap();
 }
@@ -105,7 +111,9 @@ async fn a_file_that_is_not_whole_is_blocked_in_the_end_and_becomes_no_sample() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_whose_rest_arrives_late_is_waited_for() {
-    let facility = Facility::with_a_pair().await;
+    // It is waited for ten times as long as it takes to settle.
+    let facility = Facility::with(Setup { settle: "1s", ..Setup::default() }, |_| {}).await;
+    facility.add("S1", &PAIR);
     let (path, whole) = (facility.read("S1", 2), bytes(PAIR[1]));
     // As over SMB: the full size from the start, and zeros where the rest will be.
     let (head, tail) = whole.split_at(15_000);
@@ -114,8 +122,9 @@ async fn a_file_whose_rest_arrives_late_is_waited_for() {
     let script = async {
         let waits = || {
             let snapshot = agent.snapshot("running").unwrap();
-            let is_told = only(&snapshot).reason.as_ref().is_some_and(|reason| reason.contains("still be on its way"));
-            only(&snapshot).state == "waiting" && is_told
+            let Some(sample) = snapshot.samples.first() else { return false };
+            let is_told = sample.reason.as_ref().is_some_and(|reason| reason.contains("still be on its way"));
+            sample.state == "waiting" && is_told
         };
         until("it waits", waits).await;
         assert!(only(&agent.snapshot("running").unwrap()).next_try.is_some());
@@ -203,11 +212,11 @@ async fn checksum_files_beside_the_reads_must_agree() {
 /// Neither size nor time tells, and the agent that had read the first part is gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_changes_while_the_agent_is_down_is_noticed_whatever_its_time_says() {
-    let holds: Vec<(&str, fn() -> Fault)> = vec![
+    let holds: [(&str, Hold); 2] = [
         ("in the middle of reads1", || Fault::on(On::MiddleChunk).nth(1)),
         ("in the middle of reads2", || Fault::on(On::MiddleChunk).of_file(read_name("S1", 2)).nth(1)),
     ];
-    let changes: Vec<(&str, fn(&Path, &[u8]))> = vec![("overwritten", overwrite), ("replaced", replace)];
+    let changes: [(&str, Change); 2] = [("overwritten", overwrite), ("replaced", replace)];
     let mut cases = Vec::new();
     for (hold, fault) in holds {
         for (change, how) in &changes {
@@ -235,7 +244,7 @@ async fn a_file_that_changes_while_the_agent_is_down_is_noticed_whatever_its_tim
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_changes_under_the_agent_is_noticed_whatever_its_time_says() {
-    let changes: Vec<(&str, fn(&Path, &[u8]))> = vec![("overwritten", overwrite), ("replaced", replace)];
+    let changes: [(&str, Change); 2] = [("overwritten", overwrite), ("replaced", replace)];
     let mut cases = Vec::new();
     for (change, how) in changes {
         for (content, is_other) in [("another content", true), ("the same content", false)] {
@@ -292,6 +301,7 @@ async fn with_downloads(spoil: impl Fn(&Facility) + Send) -> (Facility, support:
 async fn what_flow_has_is_downloaded_and_compared_where_that_is_asked_for() {
     let (facility, ended) = with_downloads(|_| ()).await;
     facility.check_all_done(&ended).await;
+    assert_eq!(only(&ended.snapshot).attempts, 1, "to compare again is no try");
     let downloads = facility.sandbox.requests().into_iter().filter(|request| request.path.starts_with("/downloads/"));
     assert!(downloads.count() >= 4, "two were cut, and both files are read in the end");
     assert_eq!(facility.chunks().len(), 6, "nothing is sent again for it");

@@ -261,7 +261,9 @@ impl GzipCheck {
                     return Ok(taken);
                 }
                 // It waits for more bytes: a full output would have made it go on.
-                Ok(_) if written < self.unpacked.len() && (taken == bytes.len() || read == 0) => return Ok(taken),
+                Ok(_) if taken == bytes.len() && written < self.unpacked.len() => return Ok(taken),
+                // It has bytes and room, and gets no further.
+                Ok(_) if read == 0 && written == 0 => return Err(Fault::Corrupt { at: self.at + taken as u64 }),
                 Ok(_) => {}
             }
         }

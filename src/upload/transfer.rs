@@ -124,9 +124,12 @@ impl<'a> SampleHost<'a> {
         Self { journal, sample, settings, id: sample.id(), upload, counted: 0, readers, stopping }
     }
 
-    /// Whether it was interrupted with nothing left to do but to ask.
+    /// Whether it was interrupted with nothing left to do but to ask, or to compare what Flow has.
     fn is_asking(&self) -> bool {
-        self.upload.files.iter().any(|file| matches!(file.stage, Stage::Asking { .. }))
+        let files = &self.upload.files;
+        let is_ready = |file: &FileUpload| matches!(file.stage, Stage::Ready { .. });
+        let is_all_sent = !files.is_empty() && files.iter().all(is_ready);
+        is_all_sent || files.iter().any(|file| matches!(file.stage, Stage::Asking { .. }))
     }
 
     /// Files that were found not whole before are read through once before anything of them is sent again.

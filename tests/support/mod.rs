@@ -44,6 +44,7 @@ pub struct Setup {
     pub listen: &'static str,
     pub check_gzip: bool,
     pub verify: &'static str,
+    pub settle: &'static str,
 }
 
 impl Default for Setup {
@@ -62,6 +63,7 @@ impl Default for Setup {
             listen: "none",
             check_gzip: true,
             verify: "size",
+            settle: "100ms",
         }
     }
 }
@@ -137,6 +139,7 @@ impl Facility {
             listen,
             check_gzip,
             verify,
+            settle,
         } = &self.setup;
         let config = format!(
             "flow:
@@ -154,7 +157,7 @@ watch:
     path: drop
     manifest: manifest.yaml
     existing: upload
-    settle: 100ms
+    settle: {settle}
 status: {{ listen: \"{listen}\" }}
 ",
             self.sandbox.base_url()
