@@ -655,6 +655,8 @@ mod assembled {
         );
         assert_eq!(after(waits.clone(), another(&a), Standing::Ready).state, State::Queued { upload: None });
         let record = Record { sample: a, first_seen: Timestamp::UNIX_EPOCH, state: waits };
+        let retried = record.clone().retried().unwrap();
+        assert_eq!(retried.state, State::Queued { upload: None }, "a person has mended them");
         let taken = record.taken().unwrap();
         assert_eq!(taken.state.upload().unwrap().unsound_until, Some(again.until));
         let again = Again { at: moment(8), ..again };
