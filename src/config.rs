@@ -62,6 +62,8 @@ pub struct WatchConfig {
     pub manifest_file: PathBuf,
     /// Shared by the watches that name the same file.
     pub manifest: Arc<Manifest>,
+    /// Whether gzip files must be whole; `None`: as for all uploads.
+    pub check_gzip: Option<bool>,
 }
 
 /// The mistakes of the config and of its manifests, one line each.
@@ -133,7 +135,7 @@ impl Reader {
         let state_dir = map.require("state_dir", "a folder for the journal, such as /var/lib/flow-ingest");
         let state_dir = state_dir.and_then(|value| Some((self.path(&value)?, value)));
         let timezone = map.get("timezone").map_or_else(|| Some(TimeZone::system()), |value| timezone(&value));
-        let uploads = map.get("uploads").map_or_else(|| Some(upload::Settings::default()), |value| uploads(&value));
+        let uploads = map.get("uploads").map_or_else(|| Some(Uploads::default()), |value| uploads(&value));
         let status = map.get("status").map_or_else(|| Some(status::Settings::default()), |value| status(&value));
         let expected = "a list of watches, each with path, manifest and existing";
         let watches = map.require("watch", expected).and_then(|value| value.items(expected)).unwrap_or_default();
@@ -149,12 +151,15 @@ impl Reader {
         }
         let watches = read.into_iter().map(|read| read?.finished()).collect::<Option<Vec<_>>>();
         timezone?;
+        let watches = watches?;
+        let Uploads { mut settings, check_gzip } = uploads?;
+        settings.watches = watches.iter().map(|watched| watched.for_uploads(check_gzip)).collect();
         Some(Config {
             file: file.to_owned(),
             flow: flow?,
             state_dir: state_dir?.0,
-            uploads: uploads?,
-            watches: watches?,
+            uploads: settings,
+            watches,
             status: status?,
         })
     }
@@ -215,7 +220,27 @@ fn timezone(value: &Value) -> Option<TimeZone> {
     zone.ok()
 }
 
-fn uploads(value: &Value) -> Option<upload::Settings> {
+impl WatchConfig {
+    /// What the uploads must know of the watch, by its name; `check_gzip` is what the config says for all.
+    fn for_uploads(&self, check_gzip: bool) -> (String, upload::WatchSettings) {
+        let check_gzip = self.check_gzip.unwrap_or(check_gzip);
+        (self.watch.name.clone(), upload::WatchSettings { check_gzip, settle: self.watch.longest_settle() })
+    }
+}
+
+/// The `uploads` section.
+struct Uploads {
+    settings: upload::Settings,
+    check_gzip: bool,
+}
+
+impl Default for Uploads {
+    fn default() -> Self {
+        Self { settings: upload::Settings::default(), check_gzip: true }
+    }
+}
+
+fn uploads(value: &Value) -> Option<Uploads> {
     let defaults = upload::Settings::default();
     let mut map = value.map("a map with concurrency")?;
     let concurrency = map.get("concurrency").map_or(Some(defaults.concurrency), |value| {
@@ -228,9 +253,20 @@ fn uploads(value: &Value) -> Option<upload::Settings> {
     let if_exists = map.get("if_exists").map_or(Some(defaults.if_exists), |value| {
         value.choice(&[("adopt", IfExists::Adopt), ("block", IfExists::Block)])
     });
-    map.not_yet(&["rate_limit", "verify"]);
+    let verify = map.get("verify").map_or(Some(defaults.verify), |value| {
+        value.choice(&[("size", upload::Verify::Size), ("download", upload::Verify::Download)])
+    });
+    let check_gzip = map.get("check_gzip").map_or(Some(true), |value| value.boolean());
+    map.not_yet(&["rate_limit"]);
     map.finish();
-    Some(upload::Settings { concurrency: concurrency?, final_wait: final_wait?, if_exists: if_exists? })
+    let settings = upload::Settings {
+        concurrency: concurrency?,
+        final_wait: final_wait?,
+        if_exists: if_exists?,
+        verify: verify?,
+        watches: defaults.watches,
+    };
+    Some(Uploads { settings, check_gzip: check_gzip? })
 }
 
 fn status(value: &Value) -> Option<status::Settings> {

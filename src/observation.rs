@@ -52,6 +52,20 @@ fn boot_id() -> u64 {
     })
 }
 
+/// Which limit kept a file from being opened, and what to do about it; `None` when it was something else.
+pub fn open_files_limit(error: &std::io::Error) -> Option<&'static str> {
+    match rustix::io::Errno::from_raw_os_error(error.raw_os_error()?) {
+        rustix::io::Errno::MFILE => Some(
+            "this process has as many files open as it may; raise its limit (LimitNOFILE= in the service's unit, or \
+             ulimit -n), or lower uploads.concurrency",
+        ),
+        rustix::io::Errno::NFILE => {
+            Some("this host has as many files open as it may; raise fs.file-max, or see who holds them (lsof)")
+        }
+        _ => None,
+    }
+}
+
 /// A file's look, and since when it has not changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {

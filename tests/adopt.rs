@@ -12,7 +12,7 @@ use flow_ingest::journal::{Journal, Record, State};
 use flow_ingest::sample::{Fingerprint, Kind, Sample, SampleKey, Slot, Target};
 use flow_ingest::sandbox::{Fault, On, Reply};
 use flow_ingest::status::{SampleStatus, Snapshot};
-use flow_ingest::upload::{Account, Gate, Keeper, Pool};
+use flow_ingest::upload::{Account, Disk, Gate, Keeper, Pool};
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -478,6 +478,7 @@ async fn a_multiplexed_set_is_adopted_by_its_reads() {
         gate: gate.clone(),
         only: None,
         look_again,
+        disk: Disk::default(),
     };
     let record = |n: usize| -> Record { journal.record(&ids[n]).unwrap().unwrap() };
     let done = async {

@@ -8,22 +8,20 @@ use std::path::Path;
 use std::time::Duration;
 
 use flow_ingest::sandbox::{Fault, On};
-use support::{Facility, PAIR, Setup, bytes, each_at_once, only, read_name, touch, until};
+use support::{Facility, PAIR, Setup, bytes, each_at_once, only, other_bytes, read_name, touch, until};
 
 type Change = fn(&Path);
 
 fn changes() -> Vec<(&'static str, Change)> {
     vec![
-        ("grows", |path| fs::File::options().append(true).open(path).unwrap().write_all(b"more").unwrap()),
+        ("grows", |path| fs::File::options().append(true).open(path).unwrap().write_all(&bytes(100)).unwrap()),
         ("is replaced by another of its size", |path| {
             let new = path.with_extension("tmp");
-            let mut other = bytes(fs::metadata(path).unwrap().len());
-            other.reverse();
-            fs::write(&new, other).unwrap();
+            fs::write(&new, other_bytes(fs::metadata(path).unwrap().len())).unwrap();
             fs::rename(new, path).unwrap();
         }),
         ("is touched", |path| touch(path)),
-        ("is truncated", |path| fs::File::options().write(true).open(path).unwrap().set_len(7_000).unwrap()),
+        ("is written anew and shorter", |path| fs::write(path, bytes(7_000)).unwrap()),
     ]
 }
 

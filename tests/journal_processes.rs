@@ -207,8 +207,16 @@ async fn upload(journal: Journal, name: String) {
         let next_chunk = |record: Record| {
             let mut upload = record.state.upload().cloned().unwrap_or_default();
             let stage = Stage::Sending { data_id: Some("7".into()), chunks: chunks(&upload) + 1, strikes: 0 };
-            let file =
-                FileUpload { base: 1, size: 100_000_000, begun_anew: 0, abandoned: Vec::new(), sha256: None, stage };
+            let file = FileUpload {
+                base: 1,
+                size: 100_000_000,
+                begun_anew: 0,
+                abandoned: Vec::new(),
+                sha256: None,
+                prefix_sha256: None,
+                identity: None,
+                stage,
+            };
             upload.files = vec![file];
             record.advanced(upload)
         };
@@ -224,7 +232,16 @@ async fn finish(journal: Journal, begun: usize) {
         journal.assembled(vec![ready(&name)], false).await.unwrap();
         let ask = |record: Record| {
             let stage = Stage::Asking { data_id: Some("7".into()), asks: 0, sent_again: false };
-            let file = FileUpload { base: 1, size: 9, begun_anew: 0, abandoned: Vec::new(), sha256: None, stage };
+            let file = FileUpload {
+                base: 1,
+                size: 9,
+                begun_anew: 0,
+                abandoned: Vec::new(),
+                sha256: None,
+                prefix_sha256: None,
+                identity: None,
+                stage,
+            };
             record.taken()?.advanced(Upload { files: vec![file], ..Upload::default() })
         };
         journal.change(&id, ask).await.unwrap();

@@ -7,13 +7,14 @@ use tokio_util::sync::CancellationToken;
 use super::AgentError;
 use crate::journal::{Journal, JournalError, State};
 use crate::sample::Sample;
-use crate::upload;
+use crate::upload::{self, Disk, PartError};
 
 /// Compares what comes, until `shutdown`. What cannot be read now, or changes meanwhile, is found again by the next look
 /// at its run.
 pub(super) async fn compare(
     journal: Journal,
     mut samples: mpsc::UnboundedReceiver<Sample>,
+    disk: Disk,
     shutdown: CancellationToken,
 ) -> Result<(), AgentError> {
     loop {
@@ -21,13 +22,11 @@ pub(super) async fn compare(
             Some(found) = samples.recv() => found,
             () = shutdown.cancelled() => return Ok(()),
         };
-        let hashes = tokio::select! {
-            hashes = upload::hashes(&found) => hashes,
-            () = shutdown.cancelled() => return Ok(()),
-        };
+        let hashes = upload::hashes(&found, &disk, &shutdown).await;
         let (sample, run) = (found.key.name.clone(), found.key.run.clone());
         let hashes = match hashes {
             Ok(hashes) => hashes,
+            Err(PartError::Stopped) => return Ok(()),
             Err(error) => {
                 tracing::warn!(sample, run, %error, "cannot tell whether its files are still what was sent");
                 continue;

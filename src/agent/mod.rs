@@ -19,7 +19,7 @@ use crate::flow::{self, Client};
 use crate::journal::{Journal, JournalError};
 use crate::sample::BY_HAND;
 use crate::status::{self, Board, Identity, Snapshot, SocketError};
-use crate::upload::{Account, Gate, Keeper, Pool};
+use crate::upload::{Account, Disk, Gate, Keeper, Pool};
 use crate::watch;
 
 use assembler::{Assembler, Report};
@@ -182,7 +182,9 @@ impl Agent {
             tasks.spawn(format!("assembly {name}"), stop, assembler.run(to_assemble, to_recheck, stop.clone()));
         }
 
-        tasks.spawn("contents".to_owned(), stop, contents::compare(self.journal.clone(), to_compare, stop.clone()));
+        let disk = Disk::default();
+        let comparing = contents::compare(self.journal.clone(), to_compare, disk.clone(), stop.clone());
+        tasks.spawn("contents".to_owned(), stop, comparing);
         let shutdown = stop.clone();
         tasks.spawn("look again".to_owned(), stop, async move {
             loop {
@@ -201,6 +203,7 @@ impl Agent {
             journal: self.journal.clone(),
             settings: self.config.uploads.clone(),
             gate: self.gate.clone(),
+            disk,
             only: None,
             look_again,
         };

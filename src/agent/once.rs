@@ -8,10 +8,10 @@ use tokio::time::Instant;
 
 use super::Ending;
 use super::assembler::Report;
-use crate::journal::{Due, Journal, Tally};
+use crate::journal::{Journal, Tally};
 use crate::upload::Gate;
 
-/// Time that is waited for, so that what is whole may settle or become quiet. A longer quiet time is for the next
+/// Time that is waited for, so that what is whole may settle or become quiet, and what is not may become so. A longer quiet time is for the next
 /// call: what was seen is remembered.
 const PATIENCE: Duration = Duration::from_secs(150);
 /// How often it is looked at whether anything got further.
@@ -48,7 +48,7 @@ impl<'a> Once<'a> {
                 .iter()
                 .any(|report| report.is_reachable && report.ready_in.is_some_and(|wait| wait <= PATIENCE));
             // What belongs to a watch that cannot be seen now has no turn, and is not waited for.
-            let has_more = self.journal.next_due(None) != Due::Never;
+            let has_more = self.journal.has_turns_within(PATIENCE);
             let is_idle = self.journal.in_flight().is_empty();
             let is_over = is_seen && !is_ripening && !has_more && is_idle;
             // Seen twice: a sample that an upload has just put back to waiting is not in the report yet.

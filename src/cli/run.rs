@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::{CommandError, Exit};
@@ -31,6 +32,7 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
         true => Mode::Once { give_up_after: arguments.give_up_after },
         false => Mode::Service,
     };
+    raise_open_files();
     let mut agent = Agent::open(config)?;
     if arguments.accept_account {
         agent = agent.accept_account();
@@ -50,6 +52,15 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
         output::line(render(&snapshot).trim_end());
     }
     Ok(exit(&ending, &snapshot))
+}
+
+/// Lets the process have as many files open as it may: the usual limit of 1,024 is for programs that use `select`.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, limit = limit.current, "cannot raise the limit of open files (ulimit -n)");
+    }
 }
 
 /// The exit code of a run that ended by itself.

@@ -32,7 +32,9 @@ fn what_is_not_said_has_its_documented_default() {
     assert_eq!(config.flow.credentials, CredentialSource::Environment);
     assert_eq!(config.flow.client, ClientConfig { chunk_size: 8_000_000, ..ClientConfig::default() });
     assert_eq!(config.flow.proxy, None);
-    assert_eq!(config.uploads, upload::Settings::default());
+    let drop = upload::WatchSettings { check_gzip: true, settle: Duration::from_secs(120) };
+    let watches = [("drop".to_owned(), drop)].into();
+    assert_eq!(config.uploads, upload::Settings { watches, ..upload::Settings::default() });
     assert_eq!(config.status, status::Settings::default());
     let WatchConfig { watch, manifest_file, .. } = &config.watches[0];
     assert_eq!((watch.name.as_str(), &watch.path), ("drop", &dir.path().join("drop")));
@@ -58,7 +60,7 @@ flow:
   proxy: http://proxy.example.org:3128
 state_dir: /var/lib/flow-ingest
 timezone: Europe/London
-uploads: { concurrency: 64, final_wait: 5m, if_exists: block }
+uploads: { concurrency: 64, final_wait: 5m, if_exists: block, verify: download, check_gzip: false }
 watch:
   - name: nextseq
     path: /data/fastq
@@ -71,6 +73,7 @@ watch:
     poll: 5s
     rescan: 1h
     ignore: ["**/*.bak"]
+    check_gzip: true
   - { path: "/data/b", manifest: manifest.yaml, existing: { since: "2026-07-01T00:00:00+02:00" } }
   - { path: "/data/c", manifest: manifest.yaml, existing: { since: 2026-07-01T08:30 } }
 status: { listen: none }
@@ -87,8 +90,11 @@ status: { listen: none }
         upload_retries: 7,
     };
     assert_eq!(config.flow.client, client);
-    let final_wait = Some(Duration::from_secs(300));
-    assert_eq!(config.uploads, upload::Settings { concurrency: 64, final_wait, if_exists: IfExists::Block });
+    let upload::Settings { concurrency, final_wait, if_exists, verify, watches } = &config.uploads;
+    assert_eq!((*concurrency, *final_wait), (64, Some(Duration::from_secs(300))));
+    assert_eq!((*if_exists, *verify), (IfExists::Block, upload::Verify::Download));
+    let watches: Vec<_> = watches.iter().map(|(name, w)| (name.as_str(), w.check_gzip, w.settle.as_secs())).collect();
+    assert_eq!(watches, [("b", false, 120), ("c", false, 120), ("nextseq", true, 10)]);
     assert_eq!(config.status.listen, None);
     let since = |i: usize| match &config.watches[i].watch.existing {
         Existing::Since(time) => time.to_string(),

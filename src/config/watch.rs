@@ -70,6 +70,7 @@ impl Reader {
         let poll = map.get("poll").map_or(Some(POLL), |value| value.duration());
         let rescan = map.get("rescan").map_or(Some(RESCAN), |value| value.duration());
         let ignore = map.get("ignore").map_or(Some(GlobSet::empty()), |value| ignore(&value));
+        let check_gzip = map.get("check_gzip").map_or(Some(None), |value| value.boolean().map(Some));
         map.not_yet(&["layout", "expect", "verify", "notify"]);
         map.finish();
         if let (Some(manifest), Some(run_folder)) = (&manifest, &run_folder) {
@@ -89,7 +90,7 @@ impl Reader {
                 rescan: rescan?,
                 ignore: ignore?,
             };
-            Some(WatchConfig { watch, manifest_file: manifest_file?, manifest: manifest? })
+            Some(WatchConfig { watch, manifest_file: manifest_file?, manifest: manifest?, check_gzip: check_gzip? })
         };
         let whole = whole();
         Some(Read { value: value.clone(), name, name_value, path, whole })

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use super::JournalError;
 use super::form::{
-    StateValue, account_key, encode, file_key, head_key, observations, records, run_key, sample_key, state_key, watch_key,
+    StateValue, account_key, encode, file_key, head_key, observations, records, run_key, sample_key, state_key,
+    watch_key,
 };
 use super::receipts::{Event, ExistingFile, Head};
 use super::record::{Record, Stage, State, Upload};
@@ -85,7 +86,7 @@ pub(super) fn claim_of(record: &Record) -> Option<Event> {
                 State::Held { reason, by, .. } => State::Held { reason, by, upload: None },
                 skipped @ State::Skipped { .. } => skipped,
                 // What became of it since, assembly finds out again.
-                _ => State::Waiting { reason: "it is looked at again".to_owned() },
+                _ => State::Waiting { reason: "it is looked at again".to_owned(), again: None },
             };
             Event::Decided { id, sample, first_seen, history, state }
         }

@@ -180,7 +180,7 @@ impl Record {
         let Self { mut sample, first_seen, mut history, state } = self;
         let again = |participle: &str| {
             let reason = format!("{}; it is looked at again", decision.told(participle));
-            State::Waiting { reason }
+            State::Waiting { reason, again: None }
         };
         let state = match (decision.verb, state) {
             (Verb::Hold | Verb::Skip, State::Uploading { upload }) => {
@@ -240,6 +240,7 @@ impl Record {
             (Verb::Resend, State::Skipped { .. }) => again("to be sent again, as told"),
 
             (Verb::Retry, State::Retrying { upload, .. }) => State::Queued { upload: Some(upload) },
+            (Verb::Retry, State::Waiting { again: Some(_), .. }) => State::Queued { upload: None },
             (Verb::Retry, State::Blocked { by: Blocker::Assembly, .. }) => {
                 return misstep("blocked by what lies on disk");
             }

@@ -59,6 +59,8 @@ pub(super) struct Index {
     admitted: Option<BTreeSet<String>>,
     runs: HashMap<RunName, Run>,
     in_flight: BTreeMap<SampleId, InFlight>,
+    /// Those in the queue whose files are not whole, and until when that may pass.
+    unsound: HashMap<SampleId, Moment>,
     states: HashMap<SampleId, (&'static str, u64)>,
     tally: BTreeMap<&'static str, Tally>,
     /// The sample that each file belongs to for good, by a hash of kind and path: it is on Flow, or on its way there.
@@ -132,6 +134,10 @@ impl Index {
         let due = match &record.state {
             State::Queued { .. } => None,
             State::Retrying { next_try, .. } => Some(*next_try),
+            State::Waiting { again: Some(again), .. } => {
+                self.unsound.insert(id.clone(), again.until);
+                Some(again.at)
+            }
             State::Uploading { upload } => {
                 let in_flight = InFlight { id: id.clone(), name: key.name.clone(), sent: upload.sent(), size };
                 self.in_flight.insert(id, in_flight);
@@ -227,6 +233,7 @@ impl Index {
             }
         }
         self.in_flight.remove(id);
+        self.unsound.remove(id);
         if let Some((state, size)) = self.states.remove(id)
             && let Some(tally) = self.tally.get_mut(state)
         {
@@ -261,6 +268,12 @@ impl Index {
             Some(Duration::ZERO) => Due::Now,
             Some(wait) => Due::In(wait),
         }
+    }
+
+    /// Whether something has its turn that is worth waiting for so long.
+    pub fn has_turns_within(&self, patience: Duration, now: Moment) -> bool {
+        let mut queued = self.admitted().flat_map(|(_, samples)| samples.keys());
+        queued.any(|place| self.unsound.get(&place.3).is_none_or(|until| wait(Some(*until), now) <= patience))
     }
 
     /// Lets the samples of these watches alone have their turn.
@@ -348,6 +361,7 @@ fn wait(due: Option<Moment>, now: Moment) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::Again;
     use crate::sample::{SampleKey, Standing, Target};
 
     fn queued(watch: &str, run: &str, name: &str, second: i64) -> Record {
@@ -400,6 +414,8 @@ mod tests {
             begun_anew: 0,
             abandoned: abandoned.iter().map(|id| (*id).to_owned()).collect(),
             sha256: None,
+            prefix_sha256: None,
+            identity: None,
             stage,
         };
         let files = vec![
@@ -419,9 +435,28 @@ mod tests {
         assert_eq!(index.bound(&FlowId::Sample("1".into())), Some(id.clone()));
         assert_eq!((data(&index, "3"), index.bound(&FlowId::Sample("2".into()))), (None, None));
 
-        index.put(&taken.must_wait("changed".into()).unwrap());
+        index.put(&taken.must_wait("changed".into(), None).unwrap());
         assert_eq!((data(&index, "1"), index.bound(&FlowId::Sample("1".into()))), (None, None));
         assert!(index.bound.is_empty() && index.bindings.is_empty());
+    }
+
+    #[test]
+    fn files_that_are_not_whole_have_a_turn_and_are_waited_for_only_so_long() {
+        let now = Moment::now();
+        let seconds = Duration::from_secs;
+        let mut index = Index::default();
+        let again = Again { at: now + seconds(30), until: now + seconds(300) };
+        let waits = queued("a", "r", "s", 1).taken().unwrap().must_wait("cut".into(), Some(again)).unwrap();
+        index.put(&waits);
+        assert_eq!(index.next(None, None, now), None);
+        assert_eq!(index.next_due(None, now), Due::In(seconds(30)));
+        assert_eq!(index.next(None, None, now + seconds(30)), Some(waits.sample.id()));
+        assert!(!index.has_turns_within(seconds(299), now) && index.has_turns_within(seconds(300), now));
+        assert_eq!(index.tally()["waiting"].samples, 1);
+        index.put(&queued("a", "r", "other", 1));
+        assert!(index.has_turns_within(seconds(1), now));
+        index.put(&waits.taken().unwrap());
+        assert_eq!(index.in_flight().len(), 1);
     }
 
     #[test]

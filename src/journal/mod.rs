@@ -24,6 +24,7 @@ mod writer;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -40,7 +41,7 @@ pub use index::{Due, FlowId, InFlight, Tally};
 pub use inspection::{Inspection, inspect};
 pub use receipts::{Event, ExistingFile, Head, RECEIPTS, Receipt};
 pub use record::{
-    Blocker, Change, FileUpload, Holder, Misstep, Record, Sent, SentFile, Skipper, Stage, State, Upload, changes,
+    Again, Blocker, Change, FileUpload, Holder, Misstep, Record, Sent, SentFile, Skipper, Stage, State, Upload, changes,
 };
 pub use trouble::Trouble;
 
@@ -461,6 +462,12 @@ impl Journal {
     /// When the next sample is due; `only` leaves all others out of sight.
     pub fn next_due(&self, only: Option<&HashSet<SampleId>>) -> Due {
         self.index(|index| index.next_due(only, Moment::now()))
+    }
+
+    /// Whether something will have its turn that is worth waiting for: not so are files that may be whole only later
+    /// than in `patience`.
+    pub fn has_turns_within(&self, patience: Duration) -> bool {
+        self.index(|index| index.has_turns_within(patience, Moment::now()))
     }
 
     /// The samples that are being uploaded.

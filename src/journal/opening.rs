@@ -87,10 +87,8 @@ impl Said {
             self.last_samples.clear();
         }
         let Some(receipt) = line.receipt() else { return };
-        if let Event::Decided { id, .. }
-        | Event::Intent { id, .. }
-        | Event::Doubt { id, .. }
-        | Event::Done { id, .. } = &receipt.event
+        if let Event::Decided { id, .. } | Event::Intent { id, .. } | Event::Doubt { id, .. } | Event::Done { id, .. } =
+            &receipt.event
         {
             self.last_samples.insert(id.clone());
         }

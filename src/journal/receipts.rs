@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::JournalError;
-use super::record::{Sent, State, Upload};
 use super::decision::{History, RunName, RunOrders};
+use super::record::{Sent, State, Upload};
 use super::store::sync_folder;
 use crate::sample::{Fingerprint, Sample, SampleId, path_text};
 
@@ -57,7 +57,8 @@ pub enum Event {
         first_seen: Timestamp,
         #[serde(default, skip_serializing_if = "History::is_empty")]
         history: History,
-        upload: Upload },
+        upload: Upload,
+    },
     /// Nobody but a person can tell whether it is on Flow.
     Doubt {
         id: SampleId,
@@ -65,7 +66,8 @@ pub enum Event {
         first_seen: Timestamp,
         #[serde(default, skip_serializing_if = "History::is_empty")]
         history: History,
-        reason: String },
+        reason: String,
+    },
     /// It is on Flow.
     Done {
         id: SampleId,
@@ -73,7 +75,8 @@ pub enum Event {
         first_seen: Timestamp,
         #[serde(default, skip_serializing_if = "History::is_empty")]
         history: History,
-        sent: Sent },
+        sent: Sent,
+    },
     /// A person decided something about it; nothing is on Flow that is not in its history.
     Decided { id: SampleId, sample: Sample, first_seen: Timestamp, history: History, state: State },
     /// A person decided something about a run as a whole.

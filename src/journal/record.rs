@@ -28,7 +28,12 @@ pub struct Record {
 #[serde(rename_all = "lowercase", tag = "state")]
 pub enum State {
     /// Seen; something named is missing.
-    Waiting { reason: String },
+    Waiting {
+        reason: String,
+        /// Set where the files themselves are not whole: they are looked at again, whoever says that they are ready.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again: Option<Again>,
+    },
     /// A person must let it go.
     Held {
         reason: String,
@@ -105,6 +110,15 @@ pub(super) struct Circumstances {
     pub delivered: Option<String>,
 }
 
+/// Files that are not whole, and may be on their way still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// When they are looked at next.
+    pub at: Moment,
+    /// From when on a person is asked instead. Of another boot it says nothing.
+    pub until: Moment,
+}
+
 /// Who blocked a sample, which decides what lets it go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -135,6 +149,9 @@ pub struct Upload {
     /// Warnings about an annotation sheet that are ignored, as Flow sent them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warnings: Option<serde_json::Value>,
+    /// Set where the files were found not whole before: until when that may pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsound_until: Option<Moment>,
 }
 
 /// How far one file has got.
@@ -149,6 +166,12 @@ pub struct FileUpload {
     pub abandoned: Vec<String>,
     /// Of the whole file, in hexadecimal, once it has been read to its end.
     pub sha256: Option<String>,
+    /// The same of the bytes that Flow acknowledged, while there are more to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix_sha256: Option<String>,
+    /// Which files on disk they came from, inodes and change times, once all have been read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
     pub stage: Stage,
 }
 
@@ -239,7 +262,7 @@ impl State {
     fn of(standing: Standing) -> Self {
         match standing {
             Standing::Ready => State::Queued { upload: None },
-            Standing::Waiting(reason) => State::Waiting { reason },
+            Standing::Waiting(reason) => State::Waiting { reason, again: None },
             Standing::Blocked(reason) => State::Blocked { reason, by: Blocker::Assembly },
             Standing::Skipped(reason) => State::Skipped { reason, by: Skipper::Assembly },
         }
@@ -350,6 +373,8 @@ impl Record {
             }
             State::Skipped { by: Skipper::Same, .. } if is_same => self,
             State::Blocked { by: Blocker::Upload | Blocker::Refusal | Blocker::NotFound, .. } if is_same => self,
+            // Settled and complete they were before; what they lack assembly does not see.
+            State::Waiting { again: Some(_), .. } if is_same && standing == Standing::Ready => self,
             State::Blocked { by: Blocker::Doubt, .. } => self,
             _ => {
                 // It was known before its run was delivered.
@@ -436,7 +461,7 @@ impl Record {
             return self;
         }
         let reason = "its files are gone; it waits for them to come back".to_owned();
-        Self { state: State::Waiting { reason }, ..self }
+        Self { state: State::Waiting { reason, again: None }, ..self }
     }
 
     /// Whether nothing was ever sent of it and no person decided anything about it.
@@ -448,11 +473,14 @@ impl Record {
         is_waiting && self.history.is_empty()
     }
 
-    /// A queued or retrying sample's turn has come.
+    /// The turn of a queued or retrying sample, or of one whose files are looked at again, has come.
     pub fn taken(self) -> Result<Self, Misstep> {
         let upload = match self.state {
             State::Queued { upload } => upload.unwrap_or_default(),
             State::Retrying { upload, .. } => upload,
+            State::Waiting { again: Some(again), .. } => {
+                Upload { unsound_until: Some(again.until), ..Upload::default() }
+            }
             other => return Err(Misstep { from: other.name(), to: "uploading" }),
         };
         Ok(Self { state: State::Uploading { upload }, ..self })
@@ -476,11 +504,11 @@ impl Record {
         self.leave_uploading("retrying", |_| State::Retrying { upload, next_try, error })
     }
 
-    /// The files are not what they were: what was sent of them is left unfinished on Flow.
-    pub fn must_wait(self, reason: String) -> Result<Self, Misstep> {
+    /// The files are not what they were, or not whole: what was sent of them is left unfinished on Flow.
+    pub fn must_wait(self, reason: String, again: Option<Again>) -> Result<Self, Misstep> {
         self.leave_uploading("waiting", |upload| match upload.may_be_whole() {
             true => State::Blocked { reason, by: Blocker::Doubt },
-            false => State::Waiting { reason },
+            false => State::Waiting { reason, again },
         })
     }
 

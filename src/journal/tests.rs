@@ -38,13 +38,23 @@ fn sample_of_parts(name: &str, parts: usize) -> Sample {
 }
 
 pub(super) fn file_upload(stage: Stage) -> FileUpload {
-    FileUpload { base: 8_000_000, size: 20_000_000, begun_anew: 0, abandoned: Vec::new(), sha256: None, stage }
+    FileUpload {
+        base: 8_000_000,
+        size: 20_000_000,
+        begun_anew: 0,
+        abandoned: Vec::new(),
+        sha256: None,
+        prefix_sha256: None,
+        identity: None,
+        stage,
+    }
 }
 
 /// An upload whose second and last file is in this stage.
 pub(super) fn upload(stage: Stage) -> Upload {
     let first = FileUpload { sha256: Some("ab".repeat(32)), ..file_upload(Stage::Ready { data_id: "71".into() }) };
-    Upload { attempts: 2, faults: 1, files: vec![first, file_upload(stage)], sample_id: None, warnings: None }
+    let files = vec![first, file_upload(stage)];
+    Upload { attempts: 2, faults: 1, files, sample_id: None, warnings: None, unsound_until: None }
 }
 
 pub(super) fn sending() -> Stage {
@@ -187,8 +197,13 @@ mod golden {
     fn waiting_held_and_skipped() {
         let reason = || "for \"what\"".to_owned();
         state_is_stored_as(
-            State::Waiting { reason: reason() },
+            State::Waiting { reason: reason(), again: None },
             r#"1 {"first_seen":"2026-11-24T08:00:00.123456789Z","state":"waiting","reason":"for \"what\""}"#,
+        );
+        let moment = |seconds| Moment { boot: 7, at: Duration::from_secs(seconds) };
+        state_is_stored_as(
+            State::Waiting { reason: reason(), again: Some(Again { at: moment(5), until: moment(9) }) },
+            r#"1 {"first_seen":"2026-11-24T08:00:00.123456789Z","state":"waiting","reason":"for \"what\"","again":{"at":{"boot":7,"at":{"secs":5,"nanos":0}},"until":{"boot":7,"at":{"secs":9,"nanos":0}}}}"#,
         );
         state_is_stored_as(
             State::Held { reason: reason(), by: Holder::Person, upload: None },
@@ -666,7 +681,7 @@ mod assembled {
     fn what_is_not_on_its_way_becomes_what_assembly_says() {
         let a = sample("a");
         let states = [
-            State::Waiting { reason: "x".into() },
+            State::Waiting { reason: "x".into(), again: None },
             State::Queued { upload: None },
             State::Blocked { reason: "x".into(), by: Blocker::Assembly },
             skipped(),
@@ -675,10 +690,29 @@ mod assembled {
             let ready = after(state.clone(), another(&a), Standing::Ready);
             assert_eq!((ready.sample, ready.state), (another(&a), State::Queued { upload: None }));
             let waits = after(state.clone(), a.clone(), waiting("for reads2"));
-            assert_eq!(waits.state, State::Waiting { reason: "for reads2".into() });
+            assert_eq!(waits.state, State::Waiting { reason: "for reads2".into(), again: None });
             let blocked = after(state, a.clone(), Standing::Blocked("why".into()));
             assert_eq!(blocked.state, State::Blocked { reason: "why".into(), by: Blocker::Assembly });
         }
+    }
+
+    #[test]
+    fn files_that_are_not_whole_wait_for_their_next_look_until_they_change() {
+        let a = sample("a");
+        let moment = |seconds| Moment { boot: 1, at: Duration::from_secs(seconds) };
+        let again = Again { at: moment(5), until: moment(9) };
+        let waits = State::Waiting { reason: "x".into(), again: Some(again) };
+        assert_eq!(after(waits.clone(), a.clone(), Standing::Ready).state, waits);
+        assert_eq!(
+            after(waits.clone(), a.clone(), waiting("for b")).state,
+            State::Waiting { reason: "for b".into(), again: None }
+        );
+        assert_eq!(after(waits.clone(), another(&a), Standing::Ready).state, State::Queued { upload: None });
+        let taken = record(waits).taken().unwrap();
+        assert_eq!(taken.state.upload().unwrap().unsound_until, Some(again.until));
+        let again = Again { at: moment(8), ..again };
+        let waits = taken.must_wait("y".into(), Some(again)).unwrap();
+        assert_eq!(waits.state, State::Waiting { reason: "y".into(), again: Some(again) });
     }
 
     #[test]
@@ -790,7 +824,8 @@ mod unmade {
         let a = sample("a");
         put(&journal, &a, Standing::Ready).await;
         journal.unmade(vec![a.id()], |_| false).await.unwrap();
-        let gone = State::Waiting { reason: "its files are gone; it waits for them to come back".to_owned() };
+        let gone =
+            State::Waiting { reason: "its files are gone; it waits for them to come back".to_owned(), again: None };
         assert_eq!((state(&journal, &a), journal.take_next(None, None).await.unwrap()), (gone, None));
         put(&journal, &a, Standing::Ready).await;
         assert_eq!(state(&journal, &a), State::Queued { upload: None });

@@ -255,9 +255,11 @@ impl SampleStatus {
             upload.iter().flat_map(|upload| &upload.files).map(journal::FileUpload::sent).collect();
         sent.resize(sample.slots.len(), 0);
         match &record.state {
-            State::Waiting { reason, .. } | State::Held { reason, .. } | State::Skipped { reason, .. } => {
+            State::Waiting { reason, again } => {
                 status.reason = Some(reason.clone());
+                status.next_try = again.map(|again| as_timestamp(again.at, now));
             }
+            State::Held { reason, .. } | State::Skipped { reason, .. } => status.reason = Some(reason.clone()),
             State::Blocked { reason, by } => {
                 status.reason = Some(reason.clone());
                 status.blocked_by = Some(*by);

@@ -30,21 +30,33 @@ pub(super) fn submission(sample: &Sample, final_wait: Option<std::time::Duration
     Submission { making, fields, files: sample.slots.iter().map(file).collect(), final_wait }
 }
 
-/// Puts the client's progress into the record; `hashes` are the slots' hashes, where known.
-pub(super) fn record(upload: &mut Upload, progress: &Progress, hashes: &[Option<String>]) {
-    let file = |(file, sha256): (&FileProgress, &Option<String>)| FileUpload {
+/// What is known of a slot's bytes so far.
+pub(super) struct Evidence {
+    /// Of all of them, in hexadecimal, as the next two.
+    pub sha256: Option<String>,
+    /// Of those that Flow acknowledged.
+    pub prefix: Option<String>,
+    /// Which files they came from.
+    pub identity: Option<String>,
+}
+
+/// Puts the client's progress into the record, with what is known of each slot.
+pub(super) fn record(upload: &mut Upload, progress: &Progress, evidence: Vec<Evidence>) {
+    let file = |(file, evidence): (&FileProgress, Evidence)| FileUpload {
         base: file.boundaries.base,
         size: file.boundaries.size,
         begun_anew: file.begun_anew,
         abandoned: file.abandoned.clone(),
-        sha256: sha256.clone(),
+        sha256: evidence.sha256,
+        prefix_sha256: evidence.prefix,
+        identity: evidence.identity,
         stage: match file.stage.clone() {
             Sending::Sending { data_id, chunks, strikes } => Recorded::Sending { data_id, chunks, strikes },
             Sending::Asking { data_id, asks, sent_again } => Recorded::Asking { data_id, asks, sent_again },
             Sending::Ready { data_id } => Recorded::Ready { data_id },
         },
     };
-    upload.files = progress.files.iter().zip(hashes).map(file).collect();
+    upload.files = progress.files.iter().zip(evidence).map(file).collect();
     upload.sample_id.clone_from(&progress.sample_id);
     upload.warnings.clone_from(&progress.warnings);
 }

@@ -25,6 +25,10 @@ pub(super) enum Disposition {
     Wait(String),
     /// A file is not there: gone with its share, it may be back in a moment; gone for good, the next scan says so.
     Missing(String),
+    /// A file is not whole: it may be on its way still, and once it is too old for that a person is asked.
+    Unsound(String),
+    /// The agent is stopping: it goes on from here at its next start.
+    PutBack,
     /// Nothing can be uploaded by anybody before a new log-in; the sample loses no try.
     Stop(String),
     /// The journal cannot be written: nothing more may be sent.
@@ -86,12 +90,10 @@ impl Disposition {
     pub fn of(error: UploadError<HostError>) -> Self {
         match error {
             UploadError::Host(HostError::Journal(error)) => Self::Fail(error),
-            UploadError::Host(HostError::Part(error @ PartError::Unreadable { .. })) => Self::Retry(error.to_string()),
-            UploadError::Host(HostError::Part(error @ PartError::Gone { .. })) => Self::Missing(error.to_string()),
-            UploadError::Host(HostError::Part(error)) => Self::Wait(error.to_string()),
             UploadError::Host(HostError::OnFlow(found)) => Self::Adopt(found),
             UploadError::Host(HostError::Taken(reason)) => Self::Block { reason, by: Blocker::Upload },
             UploadError::Host(HostError::Look(error)) => Self::of_look(&error),
+            UploadError::Host(HostError::Part(error)) => Self::of_part(&error),
             UploadError::Spoiled(spoiled) => Self::Block { reason: spoiled.to_string(), by: Blocker::Upload },
             UploadError::Request(error) => Self::of_request(&error),
         }
@@ -111,6 +113,17 @@ impl Disposition {
                 by: Blocker::Upload,
             },
             other => other,
+        }
+    }
+
+    fn of_part(error: &PartError) -> Self {
+        let text = error.to_string();
+        match error {
+            PartError::Unreadable { .. } | PartError::TooManyOpen { .. } | PartError::Hangs { .. } => Self::Retry(text),
+            PartError::Gone { .. } => Self::Missing(text),
+            PartError::Changed { .. } | PartError::Altered { .. } | PartError::NoFile { .. } => Self::Wait(text),
+            PartError::Corrupt { .. } | PartError::Mismatch { .. } => Self::Unsound(text),
+            PartError::Stopped => Self::PutBack,
         }
     }
 

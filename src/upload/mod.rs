@@ -4,19 +4,25 @@
 mod account;
 mod adopt;
 mod checkpoint;
+mod content;
+mod disk;
 mod disposition;
 mod gate;
+mod gzip;
 mod keeper;
 mod parts;
 mod pool;
 mod same;
 mod settings;
+mod sidecar;
 mod streak;
 mod transfer;
+mod verify;
 
 pub use account::{Account, LogInError};
+pub use disk::Disk;
 pub use gate::{Closed, Gate};
 pub use keeper::Keeper;
 pub use parts::{PartError, hashes};
 pub use pool::Pool;
-pub use settings::{IfExists, Settings};
+pub use settings::{IfExists, Settings, Verify, WatchSettings};

@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::disk::Disk;
 use super::gate::Gate;
 use super::settings::Settings;
 use super::transfer::{End, transfer};
@@ -23,6 +24,7 @@ pub struct Pool {
     pub journal: Journal,
     pub settings: Settings,
     pub gate: Gate,
+    pub disk: Disk,
     /// Uploads these samples and leaves all others in the queue.
     pub only: Option<HashSet<SampleId>>,
     /// Told the watch whose files are not what the journal says.
@@ -129,3 +131,6 @@ fn settle(ended: Ended) -> Result<(), JournalError> {
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,9 @@
 //! The same data under another path, run or rule: a copied or renamed run, a moved share. Files are bound to what they
 //! were sent as by their content and their own names, never by where they lie.
 
+use tokio_util::sync::CancellationToken;
+
+use super::disk::Disk;
 use super::parts::{PartError, hashes};
 use crate::journal::{Blocker, Journal, JournalError, Record, State};
 use crate::sample::Sample;
@@ -25,12 +28,17 @@ pub(super) enum SameError {
 
 /// Compares a sample with all that was sent of the same file names and sizes. Only where there is such a one, the files
 /// are read, and then to their ends: a likeness is no proof.
-pub(super) async fn look_for(journal: &Journal, sample: &Sample) -> Result<Sameness, SameError> {
+pub(super) async fn look_for(
+    journal: &Journal,
+    sample: &Sample,
+    disk: &Disk,
+    stopping: &CancellationToken,
+) -> Result<Sameness, SameError> {
     let alike = journal.alike(sample).map_err(SameError::Journal)?;
     if alike.is_empty() {
         return Ok(Sameness::New);
     }
-    let own = hashes(sample).await.map_err(SameError::Part)?;
+    let own = hashes(sample, disk, stopping).await.map_err(SameError::Part)?;
     for other in &alike {
         let Some(sent) = other.state.sent() else { continue };
         if sent.files.iter().map(|file| file.sha256.as_ref()).eq(own.iter().map(Some)) {

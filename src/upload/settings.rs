@@ -1,5 +1,6 @@
 //! How samples are uploaded.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,9 @@ pub struct Settings {
     pub final_wait: Option<Duration>,
     /// What becomes of a sample that is on Flow already.
     pub if_exists: IfExists,
+    pub verify: Verify,
+    /// By the watch's name. What belongs to no watch here, such as uploads by hand, goes up as it is.
+    pub watches: BTreeMap<String, WatchSettings>,
 }
 
 /// What becomes of a sample that is on Flow already, under the same name, in the same project and of the same account.
@@ -23,8 +27,61 @@ pub enum IfExists {
     Block,
 }
 
+/// How what Flow has is compared with what was sent, after a sample's last chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// By each file's size.
+    Size,
+    /// By each file's content as well: it is downloaded and hashed.
+    Download,
+}
+
+/// What the files of a watch must be before they become a sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchSettings {
+    /// Whether gzip files must be whole.
+    pub check_gzip: bool,
+    /// The watch's settle time: how long a file that is not whole may still be on its way follows from it.
+    pub settle: Duration,
+}
+
+/// What a slot's bytes are checked for on the way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Checks {
+    pub gzip: bool,
+    /// Whether checksum files beside the parts are compared.
+    pub sidecars: bool,
+}
+
+/// A file that is copied arrives at this pace at least, in bytes a second.
+const SLOWEST_COPY: u64 = 10_000_000;
+
 impl Default for Settings {
     fn default() -> Self {
-        Self { concurrency: 4, final_wait: None, if_exists: IfExists::default() }
+        Self {
+            concurrency: 4,
+            final_wait: None,
+            if_exists: IfExists::default(),
+            verify: Verify::Size,
+            watches: BTreeMap::new(),
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn checks(&self, watch: &str) -> Checks {
+        let watch = self.watches.get(watch);
+        Checks { gzip: watch.is_some_and(|watch| watch.check_gzip), sidecars: watch.is_some() }
+    }
+
+    /// The shortest time between two looks at files that are not whole.
+    pub(super) fn look_again_after(&self, watch: &str) -> Duration {
+        self.watches.get(watch).map_or(Duration::ZERO, |watch| watch.settle)
+    }
+
+    /// How long files of so many bytes may be not whole before a person is asked: a copy over SMB shows its full size
+    /// from the start.
+    pub(super) fn youth(&self, watch: &str, bytes: u64) -> Duration {
+        (self.look_again_after(watch) * 10).max(Duration::from_secs(bytes / SLOWEST_COPY))
     }
 }

@@ -7,18 +7,22 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::adopt::{Finding, Look, OnFlow};
-use super::checkpoint;
+use super::checkpoint::{self, Evidence};
+use super::disk::Disk;
 use super::disposition::{Disposition, Fault, HostError};
 use super::gate::{Gate, LONGEST_ASKED};
-use super::parts::{SlotReader, look_again};
+use super::parts::{Known, PartError, SlotReader, look_at};
 use super::pool::Pool;
 use super::same::{self, SameError, Sameness};
-use super::settings::Settings;
+use super::settings::{Settings, Verify};
 use super::streak::Forbidden;
-use crate::flow::{Client, Finished, FoundWithoutId, Host, Outcome, Progress, UploadError, advance};
-use crate::journal::{Blocker, FileUpload, Journal, JournalError, Record, Sent, SentFile, Stage, State, Upload};
+use super::verify::sha256_on_flow;
+use crate::flow::{
+    Client, FileProgress, Finished, FoundWithoutId, Host, Outcome, Progress, Stage as Sending, UploadError, advance,
+};
+use crate::journal::{Again, Blocker, FileUpload, Journal, JournalError, Record, Sent, SentFile, Stage, State, Upload};
 use crate::observation::Moment;
-use crate::sample::{BY_HAND, Sample, SampleId};
+use crate::sample::{BY_HAND, Sample, SampleId, Target};
 
 /// The first pause after a passing fault; it doubles with each one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -37,12 +41,12 @@ pub(super) enum End {
 
 /// Uploads a sample that was taken from the queue, and records what becomes of it.
 pub(super) async fn transfer(pool: &Pool, record: Record, stopping: &CancellationToken) -> Result<End, JournalError> {
-    let Pool { client, journal, settings, .. } = pool;
+    let Pool { client, journal, settings, disk, .. } = pool;
     let sample = record.sample;
     let State::Uploading { upload } = record.state else { return Ok(End::Recorded) };
     let is_fresh = upload.files.is_empty() && sample.key.watch != BY_HAND;
     if is_fresh && !record.history.insists_on_sending() {
-        if let Some(end) = keep_back_what_is_known(journal, &sample, &upload).await? {
+        if let Some(end) = keep_back_what_is_known(pool, &sample, &upload, stopping).await? {
             return Ok(end);
         }
     }
@@ -50,8 +54,16 @@ pub(super) async fn transfer(pool: &Pool, record: Record, stopping: &Cancellatio
     let recorded = checkpoint::recorded(&upload);
     let mut host = SampleHost::new(pool, &sample, upload, stopping);
     if !host.is_asking() {
+        if let Some(path) = disk.hangs_at(&sample.key.watch) {
+            return host.dispose(Disposition::of(UploadError::Host(HostError::Part(PartError::Hangs { path })))).await;
+        }
         host.upload.attempts += 1;
         tracing::info!(sample = sample.key.name, run = sample.key.run, attempt = host.upload.attempts, "uploading");
+    }
+    if recorded.is_none()
+        && let Err(error) = host.look_through().await
+    {
+        return host.dispose(Disposition::of(UploadError::Host(error))).await;
     }
     let progress = recorded.unwrap_or_else(|| Progress::new(&submission, client));
     let outcome = match host.look_before_anything_is_sent().await {
@@ -59,7 +71,10 @@ pub(super) async fn transfer(pool: &Pool, record: Record, stopping: &Cancellatio
         Err(error) => Err(UploadError::Host(error)),
     };
     let sent = match outcome {
-        Ok(Outcome::Done(finished)) => host.sent(finished).await.map_err(UploadError::Host),
+        Ok(Outcome::Done(finished)) => match host.verify(client, &finished).await {
+            Ok(()) => host.sent(finished).await.map_err(UploadError::Host),
+            Err(disposition) => return host.dispose(disposition).await,
+        },
         Ok(Outcome::AskLater(pause)) => {
             let error = "the answer to the last chunk is awaited; Flow is asked about the file".to_owned();
             host.retry(pause, error).await?;
@@ -83,13 +98,15 @@ pub(super) async fn transfer(pool: &Pool, record: Record, stopping: &Cancellatio
 
 /// Takes a sample out of the way whose content is on Flow already under another name, or on its way there.
 async fn keep_back_what_is_known(
-    journal: &Journal,
+    pool: &Pool,
     sample: &Sample,
     upload: &Upload,
+    stopping: &CancellationToken,
 ) -> Result<Option<End>, JournalError> {
+    let Pool { journal, disk, .. } = pool;
     let (id, upload) = (sample.id(), upload.clone());
     let (name, run) = (&sample.key.name, &sample.key.run);
-    match same::look_for(journal, sample).await {
+    match same::look_for(journal, sample, disk, stopping).await {
         Ok(Sameness::New) => Ok(None),
         Ok(Sameness::Same { reason }) => {
             tracing::warn!(sample = name, run, reason, "skipped");
@@ -117,6 +134,7 @@ struct SampleHost<'a> {
     journal: &'a Journal,
     settings: &'a Settings,
     gate: &'a Gate,
+    disk: &'a Disk,
     sample: &'a Sample,
     id: SampleId,
     upload: Upload,
@@ -126,9 +144,14 @@ struct SampleHost<'a> {
 
 impl<'a> SampleHost<'a> {
     fn new(pool: &'a Pool, sample: &'a Sample, upload: Upload, stopping: &'a CancellationToken) -> Self {
-        let Pool { client, journal, settings, gate, .. } = pool;
-        let readers = sample.slots.iter().map(SlotReader::new).collect();
-        Self { client, journal, settings, gate, sample, id: sample.id(), upload, readers, stopping }
+        let Pool { client, journal, settings, gate, disk, .. } = pool;
+        let watch = &sample.key.watch;
+        let reader = |(n, slot)| {
+            let known = upload.files.get(n).map(known).unwrap_or_default();
+            SlotReader::new(watch, slot, settings.checks(watch), known, disk, stopping)
+        };
+        let readers = sample.slots.iter().enumerate().map(reader).collect();
+        Self { client, journal, settings, gate, disk, sample, id: sample.id(), upload, readers, stopping }
     }
 
     /// Whether Flow is known to have anything of it, or may have.
@@ -165,7 +188,7 @@ impl<'a> SampleHost<'a> {
         for (n, data_id) in found.data_ids.into_iter().enumerate() {
             files.push(SentFile { data_id, sha256: Some(self.readers[n].sha256().await?) });
         }
-        look_again(self.sample.parts().cloned().collect()).await?;
+        self.look_at_files().await?;
         // A try in which nothing was sent is none.
         let attempts = self.upload.attempts.saturating_sub(u32::from(!self.is_begun()));
         let (sample_id, finished) = (found.sample_id, Timestamp::now());
@@ -180,34 +203,99 @@ impl<'a> SampleHost<'a> {
         Ok(self.done().await)
     }
 
+    /// Looks whether the files are what assembly saw, whoever has them open.
+    async fn look_at_files(&self) -> Result<(), PartError> {
+        let parts: Vec<_> = self.sample.parts().cloned().collect();
+        self.disk.work(&self.sample.key.watch, self.stopping, move |pulse| look_at(&parts, pulse)).await
+    }
+
     /// What changed meanwhile nobody has taken in: assembly leaves alone what is on its way.
     async fn done(&self) -> End {
-        match look_again(self.sample.parts().cloned().collect()).await {
+        match self.look_at_files().await {
             Ok(()) => End::Recorded,
             Err(_) => End::LookAgain { watch: self.sample.key.watch.clone() },
         }
     }
 
-    /// Whether it was interrupted with nothing left to do but to ask.
+    /// Whether it was interrupted with nothing left to do but to ask, or to compare what Flow has.
     fn is_asking(&self) -> bool {
-        self.upload.files.iter().any(|file| matches!(file.stage, Stage::Asking { .. }))
+        let files = &self.upload.files;
+        let is_ready = |file: &FileUpload| matches!(file.stage, Stage::Ready { .. });
+        let is_all_sent = !files.is_empty() && files.iter().all(is_ready);
+        is_all_sent || files.iter().any(|file| matches!(file.stage, Stage::Asking { .. }))
     }
 
-    /// The receipt of what was sent. A hash that an earlier process took along is taken anew.
+    /// Files that were found not whole before are read through once before anything of them is sent again.
+    async fn look_through(&mut self) -> Result<(), HostError> {
+        if self.upload.unsound_until.is_some() {
+            for reader in &mut self.readers {
+                reader.sha256().await.map_err(HostError::Part)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares what Flow has with what was sent, if that is wished.
+    async fn verify(&mut self, client: &Client, finished: &Finished) -> Result<(), Disposition> {
+        let is_unpacked = matches!(self.sample.target, Target::Data { is_directory: true, .. });
+        if self.settings.verify != Verify::Download || is_unpacked {
+            return Ok(());
+        }
+        for (n, data_id) in finished.data_ids.iter().enumerate() {
+            let Some(ours) = self.sha256(n).await.map_err(|error| Disposition::of(UploadError::Host(error)))? else {
+                continue;
+            };
+            let theirs = tokio::select! {
+                theirs = sha256_on_flow(client, data_id) => theirs,
+                () = self.stopping.cancelled() => return Err(Disposition::PutBack),
+            };
+            let theirs = theirs.map_err(|error| Disposition::of(UploadError::Request(error)))?;
+            if theirs != ours {
+                let filename = &self.sample.slots[n].filename;
+                let of_sample = finished.sample_id.as_ref().map(|id| format!(" of sample {id}")).unwrap_or_default();
+                let reason = format!(
+                    "{filename} is on Flow as data {data_id}{of_sample} with another content than was sent: its SHA-256 \
+                     there is {theirs}, and not {ours}; look at it there, and remove it before it is sent again"
+                );
+                return Err(Disposition::Block { reason, by: Blocker::Doubt });
+            }
+        }
+        Ok(())
+    }
+
+    /// The hash of a slot that was sent; taken anew where an earlier process took it along. The sample is on Flow,
+    /// whatever became of the files since: a hash that can no longer be taken must not send it again.
+    async fn sha256(&mut self, n: usize) -> Result<Option<String>, HostError> {
+        if let Some(sha256) = self.upload.files.get(n).and_then(|file| file.sha256.clone()) {
+            return Ok(Some(sha256));
+        }
+        match self.readers[n].sha256().await {
+            Err(error @ PartError::Stopped) => Err(HostError::Part(error)),
+            taken => Ok(taken.ok()),
+        }
+    }
+
+    /// The receipt of what was sent.
     async fn sent(&mut self, finished: Finished) -> Result<Sent, HostError> {
         let mut files = Vec::new();
         for (n, data_id) in finished.data_ids.into_iter().enumerate() {
-            let known = self.upload.files.get(n).and_then(|file| file.sha256.clone());
-            let sha256 = match known {
-                Some(sha256) => Some(sha256),
-                // The sample is on Flow, whatever became of the files since: a hash that can no longer be taken must
-                // not send it again.
-                None => self.readers[n].sha256().await.ok(),
-            };
-            files.push(SentFile { data_id, sha256 });
+            files.push(SentFile { data_id, sha256: self.sha256(n).await? });
         }
         let (attempts, sample_id, warnings) = (self.upload.attempts, finished.sample_id, finished.warnings);
         Ok(Sent { attempts, sample_id, files, warnings, finished: Timestamp::now(), changed: false, adopted: false })
+    }
+
+    /// When files that are not whole are looked at again: after the settle time, and then each time after twice as long;
+    /// `None` when they have been so for too long.
+    fn again(&self) -> Option<Again> {
+        let (watch, now) = (&self.sample.key.watch, Moment::now());
+        let youth = self.settings.youth(watch, self.sample.size());
+        // What another boot has seen says nothing.
+        let begun = self.upload.unsound_until.filter(|until| until.boot == now.boot);
+        let until = begun.unwrap_or(now + youth);
+        let left = until.since(&now).filter(|left| !left.is_zero())?;
+        let pause = self.settings.look_again_after(watch).max(youth.saturating_sub(left));
+        Some(Again { at: now + pause.min(left), until })
     }
 
     async fn retry(&self, pause: Duration, error: String) -> Result<(), JournalError> {
@@ -298,8 +386,26 @@ impl<'a> SampleHost<'a> {
             }
             Disposition::Wait(reason) => {
                 tracing::warn!(sample, run, reason, "back to waiting");
-                self.journal.change(&self.id, |record| record.must_wait(reason)).await?;
+                self.journal.change(&self.id, |record| record.must_wait(reason, None)).await?;
                 Ok(End::LookAgain { watch: self.sample.key.watch.clone() })
+            }
+            Disposition::Unsound(reason) => {
+                match self.again() {
+                    Some(again) => {
+                        tracing::warn!(sample, run, reason, "not whole, and perhaps still on its way");
+                        let reason = format!("{reason}; it may still be on its way, and is looked at again");
+                        self.journal.change(&self.id, move |record| record.must_wait(reason, Some(again))).await?;
+                    }
+                    None => {
+                        tracing::error!(sample, run, reason, "blocked");
+                        self.journal.change(&self.id, move |record| record.blocked(reason, Blocker::Upload)).await?;
+                    }
+                }
+                Ok(End::Recorded)
+            }
+            Disposition::PutBack => {
+                self.journal.change(&self.id, Record::put_back).await?;
+                Ok(End::Recorded)
             }
             Disposition::Missing(error) => {
                 tracing::warn!(sample, run, error, "kept for when the file is back");
@@ -324,13 +430,9 @@ impl Host for SampleHost<'_> {
 
     async fn store(&mut self, progress: &Progress) -> Result<(), HostError> {
         let before = self.upload.files.clone();
-        let hashes: Vec<_> = self
-            .readers
-            .iter()
-            .enumerate()
-            .map(|(n, reader)| reader.sha256_if_read().or_else(|| before.get(n)?.sha256.clone()))
-            .collect();
-        checkpoint::record(&mut self.upload, progress, &hashes);
+        let readers = self.readers.iter().zip(&progress.files).enumerate();
+        let evidence = readers.map(|(n, (reader, file))| evidence(reader, file, before.get(n))).collect();
+        checkpoint::record(&mut self.upload, progress, evidence);
         if is_acknowledged(&before, &self.upload.files) {
             self.upload.faults = 0;
             self.gate.acknowledged(&self.id);
@@ -346,7 +448,10 @@ impl Host for SampleHost<'_> {
 
     async fn before_final_chunk(&mut self) -> Result<(), HostError> {
         self.look_on_flow().await?;
-        look_again(self.sample.parts().cloned().collect()).await.map_err(HostError::Part)
+        for reader in &mut self.readers {
+            reader.look_again().await.map_err(HostError::Part)?;
+        }
+        Ok(())
     }
 
     async fn before_beginning_anew(&mut self) -> Result<(), HostError> {
@@ -369,6 +474,27 @@ fn is_acknowledged(before: &[FileUpload], now: &[FileUpload]) -> bool {
         (before, Stage::Ready { .. }) => !matches!(before, Some(Stage::Ready { .. })),
         _ => false,
     })
+}
+
+/// What an earlier process knew of a slot's bytes.
+fn known(file: &FileUpload) -> Known {
+    let sha256 = match file.stage {
+        Stage::Sending { .. } => &file.prefix_sha256,
+        Stage::Asking { .. } | Stage::Ready { .. } => &file.sha256,
+    };
+    Known { prefix: sha256.clone().map(|sha256| (file.sent(), sha256)), identity: file.identity.clone() }
+}
+
+/// What is known of a slot's bytes now, beside what was `before`.
+fn evidence(reader: &SlotReader, file: &FileProgress, before: Option<&FileUpload>) -> Evidence {
+    let sent = file.sent();
+    let is_sending = matches!(file.stage, Sending::Sending { .. }) && sent > 0;
+    let same = before.filter(|before| before.sent() == sent);
+    Evidence {
+        sha256: reader.sha256_if_read().or_else(|| before?.sha256.clone()),
+        prefix: if is_sending { reader.prefix_if_read(sent).or_else(|| same?.prefix_sha256.clone()) } else { None },
+        identity: reader.identity().or_else(|| before?.identity.clone()),
+    }
 }
 
 /// The pause after passing fault number `faults`, counted from 0: doubled each time, and spread by half so that what

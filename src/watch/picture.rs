@@ -12,7 +12,7 @@ use crate::observation::{Moment, Observation};
 
 use super::baseline::FirstStart;
 use super::news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News};
-use super::root::Root;
+use super::root::{Root, why};
 use super::scan::Found;
 use super::settle::{Seen, Sight, reached};
 use super::sieve::{Reason, Sieve};
@@ -210,7 +210,7 @@ impl Picture {
             before.extend(below(&self.unread, path).map(|(path, why)| (path.clone(), why.clone())));
         }
         let after: BTreeMap<PathBuf, String> =
-            found.unread.iter().map(|(path, error)| (path.clone(), error.to_string())).collect();
+            found.unread.iter().map(|(path, error)| (path.clone(), why(error))).collect();
         if before == after {
             return;
         }
@@ -321,6 +321,11 @@ impl Picture {
     /// Whether the file will be looked at again anyway.
     pub fn is_settling(&self, path: &Path) -> bool {
         self.files.get(path).is_some_and(|seen| seen.due(&self.spans).is_some())
+    }
+
+    /// Whether a look at a file at this moment can settle it.
+    pub fn is_due(&self, path: &Path, at: Moment) -> bool {
+        self.files.get(path).and_then(|seen| seen.due(&self.spans)).is_some_and(|due| due.at <= at.at)
     }
 
     /// What could not be read, and why.

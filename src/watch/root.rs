@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::observation::open_files_limit;
+
 /// A watched folder that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Root {
@@ -49,9 +51,14 @@ pub(super) fn trouble(path: &Path, error: &io::Error) -> String {
         io::ErrorKind::NotFound => "the folder does not exist; create it, or mount the share that holds it".into(),
         io::ErrorKind::NotADirectory => "it is not a folder; correct the watch's path".into(),
         io::ErrorKind::PermissionDenied => "permission denied; let the agent's user read and enter it".into(),
-        _ => format!("{error}; see to the disk or the share"),
+        _ => format!("{}; see to the disk or the share", why(error)),
     };
     format!("cannot watch {}: {what_to_do}", path.display())
+}
+
+/// Why something could not be read; a limit that is reached comes with its remedy.
+pub(super) fn why(error: &io::Error) -> String {
+    open_files_limit(error).map_or_else(|| error.to_string(), str::to_owned)
 }
 
 /// Network and other file systems that change without this kernel's knowledge, by the magic numbers that `statfs`

@@ -1,4 +1,5 @@
-//! The scan: what lies at a path and below it, told by `readdir` and `stat` alone.
+//! The scan: what lies at a path and below it, told by `readdir` and `stat` alone, but for files whose look decides
+//! something on a share: those are opened.
 //!
 //! It decides nothing about time and remembers nothing. What it could not read it says so, so that nobody takes the
 //! unread for the absent.
@@ -6,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, FileType, Metadata};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::observation::Moment;
@@ -46,8 +48,17 @@ impl Found {
 /// Looks at everything at and below `paths`. `enter` is called with the absolute path of every folder before it is
 /// listed: what is set up there misses nothing that the listing misses.
 ///
+/// `is_judged` says of a file and a moment whether a look at it then would settle it, on a share: such a file is opened
+/// first. Shares answer `stat` out of a cache that may be a minute old, and ask their server when a file is opened.
+///
 /// `root` is canonical. Links are not followed out of it.
-pub(super) fn look(root: &Path, sieve: &Sieve, mut paths: Vec<PathBuf>, enter: &mut dyn FnMut(&Path)) -> Found {
+pub(super) fn look(
+    root: &Path,
+    sieve: &Sieve,
+    mut paths: Vec<PathBuf>,
+    enter: &mut dyn FnMut(&Path),
+    is_judged: &dyn Fn(&Path, Moment) -> bool,
+) -> Found {
     paths.sort_unstable();
     // Sorted by component, a path comes right after those that it lies below.
     paths.dedup_by(|path, kept| path.starts_with(&*kept));
@@ -59,7 +70,7 @@ pub(super) fn look(root: &Path, sieve: &Sieve, mut paths: Vec<PathBuf>, enter: &
         runs: BTreeSet::new(),
         unread: BTreeMap::new(),
     };
-    let mut scan = Scan { root, sieve, enter, folders: Vec::new(), found };
+    let mut scan = Scan { root, sieve, enter, is_judged, folders: Vec::new(), found };
     for at in 0..scan.found.covered.len() {
         let path = scan.found.covered[at].clone();
         scan.begin(path);
@@ -74,6 +85,7 @@ struct Scan<'a> {
     root: &'a Path,
     sieve: &'a Sieve,
     enter: &'a mut dyn FnMut(&Path),
+    is_judged: &'a dyn Fn(&Path, Moment) -> bool,
     /// Still to be listed, and whether they lie in a run. A stack of its own, since folders can nest deeper than a
     /// thread's stack.
     folders: Vec<(PathBuf, bool)>,
@@ -138,7 +150,10 @@ impl Scan<'_> {
 
     fn take_file(&mut self, path: PathBuf, stat: impl FnOnce() -> io::Result<Metadata>) {
         let asked = Moment::now();
-        if let Some(metadata) = self.answer(&path, stat()) {
+        let opened = (self.is_judged)(&path, asked).then(|| open(&self.absolute(&path)));
+        // Whoever may not read a file can still look at it: it may be nobody's reads.
+        let metadata = opened.and_then(Result::ok).map_or_else(stat, |file| file.metadata());
+        if let Some(metadata) = self.answer(&path, metadata) {
             let sight = Sight { fingerprint: Fingerprint::of(&metadata), asked, answered: Moment::now() };
             self.found.files.insert(path, sight);
         }
@@ -181,7 +196,50 @@ impl Scan<'_> {
     }
 }
 
+/// Opens a file without waiting, should it have become a pipe.
+fn open(path: &Path) -> io::Result<fs::File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    fs::File::options().read(true).custom_flags(flags).open(path)
+}
+
 /// Whether links lead to each other in a circle.
 fn is_loop(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::AccessKind;
+    use notify::{EventKind, INotifyWatcher, RecursiveMode, Watcher};
+
+    /// The kernel is asked which files were opened.
+    #[test]
+    fn a_file_whose_look_decides_something_is_opened_and_no_other() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        for name in ["due", "settled"] {
+            fs::write(root.join(name), name).unwrap();
+        }
+        let (events, heard) = std::sync::mpsc::channel();
+        let mut watcher = INotifyWatcher::new(events, notify::Config::default()).unwrap();
+        watcher.watch(&root, RecursiveMode::NonRecursive).unwrap();
+        let sieve = Sieve::bare();
+        let is_judged = |path: &Path, _: Moment| path == Path::new("due");
+        let found = look(&root, &sieve, vec![PathBuf::new()], &mut |_| (), &is_judged);
+        assert_eq!(found.files[Path::new("due")].fingerprint.size, 3);
+        assert_eq!(found.files.len(), 2);
+        fs::write(root.join("end"), "").unwrap();
+        let mut opened = Vec::new();
+        for event in heard {
+            let event = event.unwrap();
+            if event.paths.contains(&root.join("end")) {
+                break;
+            }
+            if matches!(event.kind, EventKind::Access(AccessKind::Open(_))) {
+                opened.extend(event.paths.into_iter().filter(|path| *path != root));
+            }
+        }
+        assert_eq!(opened, [root.join("due")]);
+    }
 }

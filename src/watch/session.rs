@@ -15,12 +15,10 @@ use super::news::{News, Remembered};
 use super::picture::Picture;
 use super::root::{self, Root};
 use super::scan::{self, Found};
+use super::settings::{SETTLE, SETTLE_NETWORK};
 use super::sieve::Sieve;
 use super::{Mode, Settings};
 
-const SETTLE: Duration = Duration::from_secs(30);
-/// On a share, another host's cache may hold back writes for a while.
-const SETTLE_NETWORK: Duration = Duration::from_secs(120);
 /// How often it is checked that the root is still the same folder. One `stat`.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How soon a root that is missing or unreadable is tried again.
@@ -137,7 +135,9 @@ impl Session {
         if paths.is_empty() {
             return Ok(());
         }
-        let found = station.scan(&self.sieve, paths, full);
+        let (picture, network) = (&self.picture, station.root.network);
+        let is_judged = |path: &Path, at: Moment| network && picture.is_due(path, at);
+        let found = station.scan(&self.sieve, paths, full, &is_judged);
         if let Some(error) = found.unread.get(Path::new("")) {
             return Err(root::trouble(&self.settings.path, error));
         }
@@ -187,15 +187,21 @@ impl Session {
 }
 
 impl Station {
-    fn scan(&mut self, sieve: &Sieve, paths: Vec<PathBuf>, full: bool) -> Found {
+    fn scan(
+        &mut self,
+        sieve: &Sieve,
+        paths: Vec<PathBuf>,
+        full: bool,
+        is_judged: &dyn Fn(&Path, Moment) -> bool,
+    ) -> Found {
         match &mut self.watches {
             Some(watches) => {
                 if full {
                     watches.forget_trouble();
                 }
-                scan::look(&self.root.canonical, sieve, paths, &mut |folder| watches.add(folder))
+                scan::look(&self.root.canonical, sieve, paths, &mut |folder| watches.add(folder), is_judged)
             }
-            None => scan::look(&self.root.canonical, sieve, paths, &mut |_| ()),
+            None => scan::look(&self.root.canonical, sieve, paths, &mut |_| (), is_judged),
         }
     }
 

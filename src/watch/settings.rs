@@ -28,6 +28,18 @@ pub struct Settings {
     pub ignore: GlobSet,
 }
 
+/// The settle time on a disk of this host.
+pub(super) const SETTLE: Duration = Duration::from_secs(30);
+/// On a share, another host's cache may hold back writes for a while.
+pub(super) const SETTLE_NETWORK: Duration = Duration::from_secs(120);
+
+impl Settings {
+    /// The settle time, or the longest that it may be where it hangs on the file system.
+    pub fn longest_settle(&self) -> Duration {
+        self.settle.unwrap_or(SETTLE_NETWORK)
+    }
+}
+
 /// What becomes of files that lie under the watch at its first start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Existing {

@@ -43,6 +43,12 @@ impl Sieve {
         Self { ignore: settings.ignore.clone(), run_folder: settings.run_folder.clone() }
     }
 
+    /// Of a drop folder without rules of its own.
+    #[cfg(test)]
+    pub fn bare() -> Self {
+        Self { ignore: GlobSet::empty(), run_folder: None }
+    }
+
     /// Why the file or folder at `path` is left out whatever it holds; its parents are not asked about.
     pub fn leaves_out(&self, path: &Path) -> Option<Reason> {
         let name = path.file_name()?.as_bytes();

@@ -44,6 +44,9 @@ pub struct Setup {
     pub paired: &'static str,
     pub listen: &'static str,
     pub existing: &'static str,
+    pub check_gzip: bool,
+    pub verify: &'static str,
+    pub settle: &'static str,
 }
 
 impl Default for Setup {
@@ -62,6 +65,9 @@ impl Default for Setup {
             paired: "required",
             listen: "none",
             existing: "upload",
+            check_gzip: true,
+            verify: "size",
+            settle: "100ms",
         }
     }
 }
@@ -137,6 +143,9 @@ impl Facility {
             paired,
             listen,
             existing,
+            check_gzip,
+            verify,
+            settle,
         } = &self.setup;
         let config = format!(
             "flow:
@@ -148,13 +157,18 @@ impl Facility {
   upload_retries: {upload_retries}
   show_progress: false
 state_dir: {state_dir}
-uploads: {{ concurrency: {concurrency}, final_wait: {final_wait}, if_exists: {if_exists} }}
+uploads:
+  concurrency: {concurrency}
+  final_wait: {final_wait}
+  if_exists: {if_exists}
+  check_gzip: {check_gzip}
+  verify: {verify}
 watch:
   - name: drop
     path: drop
     manifest: manifest.yaml
     existing: {existing}
-    settle: 100ms
+    settle: {settle}
 status: {{ listen: \"{listen}\" }}
 ",
             self.sandbox.base_url()
@@ -432,14 +446,46 @@ pub async fn until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// Bytes that begin as gzip does, and are different for each size.
+/// The size of the smallest gzip file of stored bytes: header, one block's head, and trailer.
+const SMALLEST_GZIP: u64 = 23;
+
+/// A gzip file of just this size, and another for each size. Below the smallest gzip file: bytes that only begin as one
+/// does.
 pub fn bytes(size: u64) -> Vec<u8> {
-    let mut dice = StdRng::seed_from_u64(size);
-    let mut bytes: Vec<u8> = (0..size).map(|_| dice.random()).collect();
-    for (byte, magic) in bytes.iter_mut().zip([0x1f, 0x8b, 0x08]) {
-        *byte = magic;
+    gzip(size, size)
+}
+
+/// The same, with another content.
+pub fn other_bytes(size: u64) -> Vec<u8> {
+    gzip(size, size ^ (1 << 40))
+}
+
+fn gzip(size: u64, seed: u64) -> Vec<u8> {
+    let mut dice = StdRng::seed_from_u64(seed);
+    let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+    if size < SMALLEST_GZIP {
+        let noise = (0..size).map(|_| dice.random());
+        return header[..3].iter().copied().chain(noise).take(size as usize).collect();
     }
-    bytes
+    // Blocks of stored bytes, each with a head of five.
+    let body = size - 18;
+    let blocks = body.div_ceil(5 + 65_535);
+    let content: Vec<u8> = (0..body - 5 * blocks).map(|_| dice.random()).collect();
+    let mut file = header.to_vec();
+    for n in 0..blocks {
+        let length = content.len() as u64;
+        let block = &content[(length * n / blocks) as usize..(length * (n + 1) / blocks) as usize];
+        file.push(u8::from(n + 1 == blocks));
+        file.extend((block.len() as u16).to_le_bytes());
+        file.extend((!(block.len() as u16)).to_le_bytes());
+        file.extend(block);
+    }
+    let mut crc = flate2::Crc::new();
+    crc.update(&content);
+    file.extend(crc.sum().to_le_bytes());
+    file.extend((content.len() as u32).to_le_bytes());
+    assert_eq!(file.len() as u64, size);
+    file
 }
 
 pub fn read_name(sample: &str, read: usize) -> String {

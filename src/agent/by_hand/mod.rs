@@ -19,7 +19,7 @@ use crate::flow;
 use crate::journal::{Journal, JournalError};
 use crate::sample::{Sample, SampleId};
 use crate::status::{self, Board, Identity, SampleStatus, SocketError};
-use crate::upload::{self, Account, Gate, Keeper, LogInError, Pool};
+use crate::upload::{self, Account, Disk, Gate, Keeper, LogInError, Pool};
 
 use door::Door;
 use follow::Follower;
@@ -213,6 +213,7 @@ impl<'a> Worker<'a> {
             journal: journal.clone(),
             settings: self.settings.uploads.clone(),
             gate: gate.clone(),
+            disk: Disk::default(),
             only: Some(only),
             look_again,
         };

@@ -37,6 +37,9 @@ impl<R: Remote, H: Host> Upload<'_, R, H> {
                     return Ok(Step::Return(Outcome::AskLater(pause)));
                 }
                 wrong?;
+                if self.is_final(file) {
+                    self.read_back.insert(file);
+                }
                 if self.sample_closed_by(file).is_some() && self.progress.sample_id.is_none() {
                     self.progress.sample_id = data.sample.map(|sample| sample.id);
                 }
@@ -83,6 +86,34 @@ impl<R: Remote, H: Host> Upload<'_, R, H> {
             }
         }
         Ok(())
+    }
+
+    /// Reads every file back that was not yet, now that all are on the server.
+    pub(super) async fn read_back_all(&mut self) -> Result<(), UploadError<H::Error>> {
+        for file in 0..self.submission.files.len() {
+            let Some(id) = self.progress.files[file].data_id().map(str::to_owned) else { continue };
+            if self.read_back.contains(&file) {
+                continue;
+            }
+            let size = match self.remote.find_file(&id).await.map_err(UploadError::Request)? {
+                Some(data) => Some(data.size),
+                None => self.size_in_sample(&id).await?,
+            };
+            let Some(size) = size else {
+                let why = format!("{} was ready and is not shown any more", self.name(file));
+                return Err(UploadError::Request(Error::lost(&format!("GET /data/{id}"), why)));
+            };
+            self.check_size(file, &id, size)?;
+            self.read_back.insert(file);
+        }
+        Ok(())
+    }
+
+    /// What the sample says of the size of one of its files.
+    async fn size_in_sample(&self, id: &str) -> Result<Option<u64>, UploadError<H::Error>> {
+        let Making::Sample { name } = &self.submission.making else { return Ok(None) };
+        let found = self.remote.find_sample(name, &[id.to_owned()]).await.map_err(UploadError::Request)?;
+        Ok(found.and_then(|sample| sample.files().find(|entry| entry.id == id)?.size))
     }
 
     /// A file of one byte whose answer was lost: there is no id to ask about. As the first of a sample's files it can

@@ -1,5 +1,6 @@
 //! The machine itself: what is done in each stage of a file, and what each answer makes of it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,6 +39,8 @@ pub(super) struct Upload<'a, R, H> {
     pub(super) host: &'a mut H,
     /// When the answer to a chunk was lost last.
     lost_at: Option<Instant>,
+    /// The files that were read back, at the right size, after the submission's last chunk.
+    pub(super) read_back: BTreeSet<usize>,
 }
 
 /// Whether the machine goes on with the next step, or hands back to the caller.
@@ -51,7 +54,7 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
         // What was in flight when an earlier process ended may be at work still.
         let is_resumed = |file: &FileProgress| matches!(file.stage, Stage::Sending { data_id: Some(_), .. });
         let lost_at = progress.files.iter().any(is_resumed).then(Instant::now);
-        Self { remote, submission, progress, host, lost_at }
+        Self { remote, submission, progress, host, lost_at, read_back: BTreeSet::new() }
     }
 
     /// Goes as far as it can now.
@@ -68,6 +71,7 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
                 }
             }
         }
+        self.read_back_all().await?;
         Ok(Outcome::Done(Finished {
             sample_id: self.progress.sample_id,
             data_ids: self.progress.files.iter().filter_map(|file| file.data_id().map(str::to_owned)).collect(),

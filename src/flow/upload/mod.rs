@@ -5,6 +5,7 @@
 //! * a chunk in the middle of a file may be sent again, with the same boundaries;
 //! * a last chunk whose answer is unknown is never sent again; the server is asked about the file instead;
 //! * no file is begun before the one before it is ready at the right size;
+//! * when the last chunk has left, every file is read back, and must have its size;
 //! * each id, and the point of no return before a last chunk, is stored by the [`Host`] before anything follows.
 //!
 //! [`advance`] goes on from a recorded [`Progress`], so a restart and a first start are the same call. It never

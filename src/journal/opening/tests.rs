@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use super::super::claims::existing;
+use super::super::decision::{Order, Verb};
 use super::super::tests::{all, asking, begin, open, put, sample, sending, sent, state, state_dir, upload};
 use super::super::{Blocker, Inspection, Journal, Record, Upload, inspect};
 use super::*;
@@ -290,7 +291,11 @@ async fn what_is_withdrawn_does_not_come_back() {
     fs::remove_dir_all(dir.path().join("journal")).unwrap();
     let journal = open(&dir);
     let record = journal.record(&sample("a").id()).unwrap().unwrap();
-    assert_eq!((record.state.name(), record.history.decisions.len()), ("waiting", 1), "the decision stays, the doubt not");
+    assert_eq!(
+        (record.state.name(), record.history.decisions.len()),
+        ("waiting", 1),
+        "the decision stays, the doubt not"
+    );
 }
 
 #[tokio::test]

@@ -162,7 +162,10 @@ fn golden() {
     };
     let sent = crate::journal::tests::sent();
     is_written_as(
-        Receipt { account: Some("alice".into()), ..receipt(Event::Done { id, sample, first_seen, history: History::default(), sent }) },
+        Receipt {
+            account: Some("alice".into()),
+            ..receipt(Event::Done { id, sample, first_seen, history: History::default(), sent })
+        },
         r#"{"version":1,"seq":7,"previous":"abababababababababababababababababababababababababababababababab","commit":4,"time":"2026-11-24T09:00:01Z","account":"alice","event":"done","id":"8knvup1qh0bq","sample":{"key":{"kind":"sample","watch":"miseq","run":"run1","name":"a 1"},"rule":"rnaseq","target":{"kind":"sample","name":"a 1","sample_type":"RNA-Seq","organism":"Hs","project":null,"metadata":[["strandedness","reverse"]]},"slots":[{"key":"reads1","filename":"a 1_R1.fastq.gz","parts":[{"path":"/data/miseq/run1/a 1_R1.fastq.gz","fingerprint":{"size":10,"modified_ns":1700000000123456789}}]},{"key":"reads2","filename":"a 1_R2.fastq.gz","parts":[{"path":"/data/miseq/run1/a 1_R2.fastq.gz","fingerprint":{"size":10,"modified_ns":1700000000123456789}}]}]},"first_seen":"2026-11-24T08:00:00Z","sent":{"attempts":1,"sample_id":"70","files":[{"data_id":"71","sha256":"abababababababababababababababababababababababababababababababab"},{"data_id":"72","sha256":null}],"finished":"2026-11-24T09:00:00.5Z","changed":false}}"#,
     );
     let path = crate::sample::path_from_text("run1/a\\xff").unwrap();

@@ -44,8 +44,13 @@ fn what_each_decision_makes_of_each_state() {
     let cases: Vec<(&str, State, [(Verb, &str); 6])> = vec![
         (
             "waiting",
-            State::Waiting { reason: "x".into() },
+            State::Waiting { reason: "x".into(), again: None },
             [(Hold, "held"), (Release, "-"), (Skip, "skipped"), (Close, "waiting"), (Resend, "-"), (Retry, "-")],
+        ),
+        (
+            "not whole",
+            State::Waiting { reason: "x".into(), again: Some(Again { at: next_try, until: next_try }) },
+            [(Hold, "held"), (Release, "-"), (Skip, "skipped"), (Close, "waiting"), (Resend, "-"), (Retry, "queued")],
         ),
         (
             "held by a person",
@@ -324,7 +329,7 @@ mod content {
         let mut renamed = moved.clone();
         renamed.slots[0].parts[0].path = "/elsewhere/other.fastq.gz".into();
         assert_eq!((alike(&larger), alike(&renamed)), (0, 0));
-        journal.change(&original.id(), |record| record.must_wait("x".into())).await.unwrap();
+        journal.change(&original.id(), |record| record.must_wait("x".into(), None)).await.unwrap();
         assert_eq!(alike(&moved), 0);
     }
 }
