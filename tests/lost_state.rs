@@ -168,8 +168,7 @@ async fn report_says_what_was_sent_beside_a_running_service() {
     facility.add("S1", &PAIR);
     facility.add("S2", &[2000, 3000]);
     once(&facility).await;
-    let _service: Process = facility.start(&["run"]);
-    runs(&facility).await;
+    let _service = serve(&facility).await;
     let report = |arguments: &'static [&'static str]| {
         let facility = &facility;
         async move {
@@ -210,9 +209,8 @@ async fn report_says_what_was_sent_beside_a_running_service() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_is_exported_from_a_running_service_goes_on_in_another_folder() {
     let mut facility = facility(|_| ()).await;
-    let service = facility.start(&["run"]);
+    let service = serve(&facility).await;
     let file = facility.path("export.json").to_str().unwrap().to_owned();
-    runs(&facility).await;
     let exported = facility.output(&["state", "export", &file]).await;
     assert_eq!(exported.status.code(), Some(0), "{}", String::from_utf8_lossy(&exported.stderr));
     service.kill();
@@ -246,15 +244,19 @@ impl Drop for Disk {
     }
 }
 
-/// Waits until a service answers; a socket without one may lie there from before.
-async fn runs(facility: &Facility) {
+/// Starts a service and waits until it has the state folder: who asked before would take the folder itself.
+async fn serve(facility: &Facility) -> Process {
+    // One that an agent left behind says nothing.
+    let socket = facility.path("state/agent.sock");
+    let _ = fs::remove_file(&socket);
+    let service = facility.start(&["run"]);
+    until("the service runs", || socket.exists()).await;
     let begun = std::time::Instant::now();
-    while facility.output(&["status", "--json"]).await.status.code() != Some(0)
-        || status(facility).await.agent.state == "offline"
-    {
+    while facility.output(&["status"]).await.status.code() != Some(0) {
         assert!(begun.elapsed() < support::DEADLINE, "the service does not answer: {}", facility.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    service
 }
 
 /// What the agent that runs on the state folder says.
@@ -287,8 +289,7 @@ async fn on_a_full_disk_the_service_waits_and_goes_on_when_there_is_room() {
         eprintln!("skipped: this user may not mount a file system, so no disk can be filled");
         return;
     };
-    let mut service = facility.start(&["run"]);
-    runs(&facility).await;
+    let mut service = serve(&facility).await;
     facility.add("S0", &PAIR);
     status_until(&facility, "the first sample", |snapshot| snapshot.count("done") == 1).await;
 
@@ -328,8 +329,7 @@ async fn told_to_stop_on_a_full_disk_it_ends_in_time_and_loses_nothing() {
         eprintln!("skipped: this user may not mount a file system, so no disk can be filled");
         return;
     };
-    let mut service = facility.start(&["run"]);
-    runs(&facility).await;
+    let mut service = serve(&facility).await;
     fs::write(facility.path("state/ballast"), vec![1; BALLAST]).unwrap_err();
     facility.add("S1", &PAIR);
     status_until(&facility, "it says so", |snapshot| snapshot.agent.condition.is_some()).await;
