@@ -112,6 +112,7 @@ mod id;
 mod imports;
 mod lenient;
 mod local;
+mod mask;
 mod metadata;
 mod multiplexed_upload;
 mod pages;
