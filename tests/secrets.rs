@@ -98,6 +98,7 @@ impl Bench {
         let mut format = self.formats.lock().unwrap();
         *format = !*format;
         let mut command = self.facility.command(arguments);
+        command.current_dir(self.facility.path(""));
         command.args(["--log-format", if *format { "json" } else { "text" }]);
         command.env("RUST_LOG", "trace").env("HOME", self.facility.path("home")).env("RUST_BACKTRACE", "full");
         command

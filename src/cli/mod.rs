@@ -11,6 +11,7 @@ mod check;
 mod connection;
 mod demo;
 mod exit;
+pub(crate) mod fuzzing;
 mod import;
 mod import_status;
 pub mod init;

@@ -108,6 +108,7 @@ mod data;
 mod data_upload;
 mod download;
 mod error;
+pub(crate) mod fuzzing;
 mod id;
 mod imports;
 mod lenient;

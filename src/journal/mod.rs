@@ -6,6 +6,7 @@
 //! a power cut. No type of the store leaves this room, and nothing is known here of watching or uploading.
 
 mod form;
+pub(crate) mod fuzzing;
 mod index;
 mod lock;
 mod record;
