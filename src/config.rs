@@ -106,9 +106,22 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
         }
         error(problems)
     })?;
+    read(&file, &document)
+}
+
+/// Reads a config from bytes, as if they were the file at this absolute path.
+///
+/// # Errors
+/// As for [`load`].
+pub fn parse(file: &Path, bytes: Vec<u8>) -> Result<Config, ConfigError> {
+    let document = Document::of_bytes(file, bytes).map_err(|problems| ConfigError { files: vec![problems] })?;
+    read(file, &document)
+}
+
+fn read(file: &Path, document: &Document) -> Result<Config, ConfigError> {
     let base = file.parent().unwrap_or(Path::new("/")).to_owned();
     let mut reader = Reader { base, manifests: Manifests::default() };
-    let config = reader.config(&document.root(), &file);
+    let config = reader.config(&document.root(), file);
     let mut files = vec![document.take_problems()];
     files.append(&mut reader.manifests.problems);
     files.retain(|problems| !problems.is_empty());

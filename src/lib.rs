@@ -58,6 +58,8 @@ pub mod assemble;
 pub mod cli;
 pub mod config;
 pub mod flow;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod journal;
 pub mod manifest;
 pub mod observation;

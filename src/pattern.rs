@@ -13,7 +13,7 @@ use std::fmt;
 
 use regex::Regex;
 
-pub use parse::{Mistake, PatternError};
+pub use parse::{MOST_NAMES, Mistake, PatternError};
 
 /// What a pattern captured: name and text.
 pub type Captures = BTreeMap<String, String>;
@@ -35,6 +35,7 @@ pub struct Pattern {
     names: Vec<String>,
     /// Names that stand in several components, and where first.
     repeated: Vec<Repeated>,
+    weight: usize,
 }
 
 #[derive(Clone)]
@@ -51,6 +52,7 @@ struct Expression {
     /// Anchored at both ends; the group of `names[i]` is called `c{i}`.
     regex: Regex,
     names: Vec<String>,
+    weight: usize,
 }
 
 #[derive(Clone)]
@@ -101,6 +103,11 @@ impl Pattern {
     /// The captured names, in the order in which they first appear.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        self.weight
     }
 
     /// Whether some path below this folder could match; `""` is the top. It may say yes where the answer is no, never
@@ -191,6 +198,14 @@ impl Pattern {
 }
 
 impl Component {
+    /// About how much memory it takes, in bytes.
+    fn weight(&self) -> usize {
+        match self {
+            Component::Expression(expression) => expression.weight,
+            Component::AnyDepth | Component::Literal(_) => 0,
+        }
+    }
+
     /// Whether it takes this part of a path, with these texts for the names that are bound.
     fn is_match(&self, part: &str, bound: &[Bound]) -> bool {
         match self {

@@ -19,11 +19,22 @@ use std::sync::{Mutex, PoisonError};
 pub use reader::{Map, Value};
 use tree::Node;
 
-/// The largest file that is read, in bytes; a config or a manifest is a thousand times smaller.
-const LARGEST_FILE: u64 = 8 << 20;
+/// The largest file that is read, in bytes; a config or a manifest is a hundred times smaller.
+const LARGEST_FILE: u64 = 4 << 20;
 
 /// How many mistakes of a file are told; a file with more is wrong as a whole.
 const MOST_PROBLEMS: usize = 50;
+
+/// How many of a file that is longer than this, in bytes: to find the place of each takes another look at all of it.
+const MOST_PROBLEMS_OF_LONG: usize = 5;
+const LONG: usize = 256 << 10;
+
+/// How many mistakes of a file are noted. Only in one that is wrong as a whole are there more.
+const MOST_NOTES: usize = 10_000;
+
+/// The longest message, and the longest way to a key, in characters.
+const LONGEST_MESSAGE: usize = 1000;
+const LONGEST_WAY: usize = 200;
 
 /// Where a value or a key begins, both counted from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,6 +119,17 @@ impl Document {
         let opened = std::fs::File::open(file).map_err(cannot_read)?;
         // One byte more than allowed tells a file that is too large from one that just fits.
         opened.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(cannot_read)?;
+        Self::of_bytes(file, bytes)
+    }
+
+    /// Reads the bytes of a file; `file` is what mistakes name.
+    ///
+    /// # Errors
+    /// Bytes that are no text, and what [`Document::parse`] refuses.
+    pub fn of_bytes(file: &Path, bytes: Vec<u8>) -> Result<Self, Problems> {
+        if bytes.len() as u64 > LARGEST_FILE {
+            return Err(too_large(file));
+        }
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
             let place = syntax::place_behind(&valid);
@@ -125,14 +147,21 @@ impl Document {
     /// # Errors
     /// A text that is no YAML, too large, or nested too deeply: one mistake, at its place.
     pub fn parse(file: impl Into<PathBuf>, text: impl Into<String>) -> Result<Self, Problems> {
-        let (file, text) = (file.into(), text.into());
+        let (file, mut text) = (file.into(), text.into());
+        // The parser takes what follows a byte order mark for a second document.
+        if text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
         if text.len() as u64 > LARGEST_FILE {
-            let message = format!("the file is larger than {} MiB, which no config or manifest is", LARGEST_FILE >> 20);
-            return Err(Problems::of_file(&file, message));
+            return Err(too_large(&file));
         }
         match tree::parse(&text) {
             Ok(root) => Ok(Self { file, text, root, notes: Mutex::default() }),
-            Err(error) => Err(Problems { file, problems: vec![syntax::problem(&text, &error)] }),
+            Err(error) => {
+                let problem = syntax::problem(&text, &error);
+                let message = shown(&problem.message, LONGEST_MESSAGE);
+                Err(Problems { file, problems: vec![Problem { message, ..problem }] })
+            }
         }
     }
 
@@ -151,25 +180,52 @@ impl Document {
     pub fn problems_at(&self, mut notes: Vec<(Spot, String)>) -> Problems {
         // Nodes are numbered as they stand in the text.
         notes.sort_by_key(|(spot, _)| spot.node);
+        let or = if notes.len() < MOST_NOTES { "" } else { "or " };
         notes.dedup();
-        let left_out = notes.len().saturating_sub(MOST_PROBLEMS);
-        let located = notes.into_iter().take(MOST_PROBLEMS).map(|(spot, message)| Problem {
+        let most = if self.text.len() < LONG { MOST_PROBLEMS } else { MOST_PROBLEMS_OF_LONG };
+        let left_out = notes.len().saturating_sub(most);
+        let located = notes.into_iter().take(most).map(|(spot, message)| Problem {
             place: tree::locate(&self.text, spot.node),
-            key: spot.key,
-            message,
+            key: shown(&spot.key, LONGEST_WAY),
+            message: shown(&message, LONGEST_MESSAGE),
         });
         let mut problems = Problems { file: self.file.clone(), problems: located.collect() };
         if left_out > 0 {
-            let message = format!("and {left_out} more mistakes; mend these first");
+            let message = format!("and {left_out} {or}more mistakes; mend these first");
             problems.problems.push(Problem { place: None, key: String::new(), message });
         }
         problems
     }
 
-    fn note(&self, node: usize, key: &str, message: String) {
+    fn note(&self, node: usize, key: &str, message: &str) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        notes.push((Spot { node, key: key.to_owned() }, message));
+        if notes.len() < MOST_NOTES {
+            notes.push((Spot { node, key: key.to_owned() }, message.to_owned()));
+        }
     }
+}
+
+fn too_large(file: &Path) -> Problems {
+    let message = format_args!("the file is larger than {} MiB, which no config or manifest is", LARGEST_FILE >> 20);
+    Problems::of_file(file, message)
+}
+
+/// A text as a line of bearable length: what a file says may be anything.
+fn shown(text: &str, longest: usize) -> String {
+    let mut line = String::new();
+    for (n, c) in text.chars().enumerate() {
+        match c {
+            _ if n == longest => {
+                line.push('…');
+                break;
+            }
+            // The mistakes of a manifest are lines within that of the config that names it.
+            '\n' => line.push(c),
+            c if c.is_control() => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+    }
+    line
 }
 
 /// The file alone: a whole tree in a log helps nobody.
@@ -182,14 +238,18 @@ impl fmt::Debug for Document {
 /// The word of `known` that was probably meant: the nearest, where a few letters differ.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = ((word.chars().count() + 1) / 3).clamp(1, 3);
-    let near = known.into_iter().map(|candidate| (distance(word, candidate), candidate));
-    near.filter(|(distance, _)| *distance <= allowed).min_by_key(|(distance, _)| *distance).map(|(_, word)| word)
+    let near = known.into_iter().filter_map(|candidate| Some((distance(word, candidate, allowed)?, candidate)));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, word)| word)
 }
 
-/// How many letters must be changed, added or dropped to make one word the other; case and `-` for `_` are free.
-fn distance(a: &str, b: &str) -> usize {
+/// How many letters must be changed, added or dropped to make one word the other; case and `-` for `_` are free. `None`
+/// where it is more than `most`, which is soon seen.
+fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
     let letters = |word: &str| word.to_lowercase().replace('-', "_").chars().take(64).collect::<Vec<_>>();
     let (a, b) = (letters(a), letters(b));
+    if a.len().abs_diff(b.len()) > most {
+        return None;
+    }
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);
@@ -198,8 +258,11 @@ fn distance(a: &str, b: &str) -> usize {
             diagonal = row[j + 1];
             row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
         }
+        if row.iter().min() > Some(&most) {
+            return None;
+        }
     }
-    row[b.len()]
+    Some(row[b.len()]).filter(|distance| *distance <= most)
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ async fn a_token_that_expires_is_refreshed_where_the_log_in_gave_a_cookie() {
     each_at_once(4, kinds.to_vec(), |on| async move {
         let credentials = "{ username: sandbox, password_file: password }".to_owned();
         let facility = Facility::with(Setup { credentials, ..Setup::default() }, |_| {}).await;
-        std::fs::write(facility.path("password"), "sandbox\n").unwrap();
+        facility.write_secret("password", "sandbox\n");
         facility.add("S1", &PAIR);
         facility.sandbox.faults().add(Fault::on(on).expire_token().times(1));
         let ended = facility.once().await;
@@ -212,7 +212,7 @@ async fn a_single_run_that_flow_does_not_know_exits_with_3() {
         let setup = Setup { credentials: credentials.to_owned(), ..Setup::default() };
         let facility = Facility::with(setup, |_| {}).await;
         facility.add("S1", &PAIR);
-        std::fs::write(facility.path("password"), "a-wrong-password").unwrap();
+        facility.write_secret("password", "a-wrong-password");
         match case {
             "a bad token" => facility.write_token("a-bad-token"),
             "no token" => std::fs::remove_file(facility.path("token")).unwrap(),

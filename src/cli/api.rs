@@ -42,7 +42,8 @@ struct Target {
 struct Sending {
     #[command(flatten)]
     target: Target,
-    /// The document: as it is, @FILE for what a file holds, or - for stdin; goes unchanged
+    /// The document: as it is, @FILE for what a file holds, or - for stdin; goes unchanged. A secret does not belong
+    /// here, where every process of the machine can read it, but into a file or stdin
     #[arg(long, value_name = "JSON|@FILE|-")]
     data: Option<String>,
 }

@@ -10,7 +10,7 @@ use super::exit::{CommandError, Exit};
 use super::{Globals, bars, logging, output};
 use crate::agent::Agent;
 use crate::config::Config;
-use crate::flow::{Client, CredentialSource, Me};
+use crate::flow::{Client, CredentialSource, CredentialsError, Me};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -39,6 +39,10 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
     let config = globals.load_config()?;
     let mut checks = offline(&config);
     let mut exit = if checks.iter().all(|check| check.ok) { Exit::Success } else { Exit::Usage };
+    if let Some(check) = credentials(&config.flow.credentials) {
+        exit = if exit == Exit::Success && !check.ok { Exit::Authentication } else { exit };
+        checks.push(check);
+    }
     if arguments.online {
         let (check, ended) = online(&config).await?;
         checks.push(check);
@@ -65,11 +69,6 @@ fn offline(config: &Config) -> Vec<Check> {
         checks.push(check(format!("watch {name}"), readable(&watched.watch.path)));
     }
     checks.push(check("state folder".to_owned(), writable(&config.state_dir)));
-    if let CredentialSource::TokenFile(file) | CredentialSource::Password { password_file: file, .. } =
-        &config.flow.credentials
-    {
-        checks.push(check("credentials".to_owned(), openable(file)));
-    }
     if let Some(limit) = number("/proc/sys/fs/inotify/max_user_watches") {
         let detail = format!("{limit} folders can be watched (fs.inotify.max_user_watches)");
         checks.push(Check { what: "limits".to_owned(), ok: true, detail });
@@ -88,10 +87,14 @@ fn readable(folder: &Path) -> Result<String, String> {
     })
 }
 
-fn openable(file: &Path) -> Result<String, String> {
-    fs::File::open(file)
-        .map(|_| file.display().to_string())
-        .map_err(|error| format!("cannot read {}: {error}; flow-ingest login writes it", file.display()))
+/// Whether the file with the secret can be used; `None` where there is none, and the log-in will tell.
+fn credentials(source: &CredentialSource) -> Option<Check> {
+    let found = match source.check() {
+        Ok(file) => Ok(file?.display().to_string()),
+        Err(error @ CredentialsError::Unreadable { .. }) => Err(format!("{error}; flow-ingest login writes it")),
+        Err(error) => Err(error.to_string()),
+    };
+    Some(check("credentials".to_owned(), found))
 }
 
 /// Whether the state folder, or the one in which it will be made, can be written: by writing, since permissions tell

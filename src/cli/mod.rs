@@ -12,6 +12,7 @@ mod connection;
 mod decide;
 mod demo;
 mod exit;
+pub(crate) mod fuzzing;
 mod import;
 mod import_status;
 pub mod init;
@@ -33,6 +34,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::config::{self, Config};
 use crate::journal::{Journal, JournalError, Verb};
@@ -127,6 +129,7 @@ enum Command {
 
 /// Parses the command line, runs the command, and gives its exit code.
 pub fn main() -> ExitCode {
+    keep_memory_private();
     let cli = Cli::parse();
     let is_json = cli.globals.json;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -142,6 +145,12 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => error.report(is_json).into(),
     }
+}
+
+/// A crash writes no image of the memory to disk, and other processes of the same user cannot look into it: there are
+/// secrets in it. The kernel may not know how; there is nothing that could be done then.
+fn keep_memory_private() {
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 async fn execute(cli: Cli) -> Result<Exit, CommandError> {

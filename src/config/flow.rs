@@ -31,9 +31,18 @@ impl FlowSettings {
     /// When none can be built.
     pub fn client(&self) -> Result<Client, Error> {
         match &self.proxy {
-            Some(proxy) => Client::with_proxy(&self.base_url, self.client.clone(), proxy),
-            None => Client::new(&self.base_url, self.client.clone()),
+            // What is meant for this machine alone would be handed to another, readable to all.
+            Some(proxy) if !self.is_off_its_way(proxy) => {
+                Client::with_proxy(&self.base_url, self.client.clone(), proxy)
+            }
+            _ => Client::new(&self.base_url, self.client.clone()),
         }
+    }
+
+    /// Whether a proxy would take requests away from this machine that are to stay on it.
+    fn is_off_its_way(&self, proxy: &str) -> bool {
+        let is_here = |url: &str| Url::parse(url).is_ok_and(|url| is_loopback(&url));
+        is_here(&self.base_url) && !is_here(proxy)
     }
 }
 
@@ -87,9 +96,10 @@ impl Reader {
         let request_timeout = map.get("request_timeout").map_or(Some(client.request_timeout), |value| value.duration());
         let upload_retries = map.get("upload_retries").map_or(Some(client.upload_retries), retries);
         let show_progress = map.get("show_progress").map_or(Some(client.show_progress), |value| value.boolean());
-        let proxy = map.get("proxy").map_or(Some(None), |value| proxy(&value).map(Some));
+        let proxy_value = map.get("proxy");
+        let proxy = proxy_value.as_ref().map_or(Some(None), |value| proxy(value).map(Some));
         map.finish();
-        Some(FlowSettings {
+        let settings = FlowSettings {
             base_url: base_url?,
             allow_http: allow_http?,
             credentials: credentials?,
@@ -101,7 +111,13 @@ impl Reader {
                 upload_retries: upload_retries?,
             },
             proxy: proxy?,
-        })
+        };
+        if let (Some(proxy), Some(value)) = (&settings.proxy, &proxy_value)
+            && settings.is_off_its_way(proxy)
+        {
+            value.problem("base_url is on this machine, where a proxy on another cannot reach it; remove the proxy");
+        }
+        Some(settings)
     }
 
     fn credentials(&self, value: &Value) -> Option<CredentialSource> {

@@ -57,7 +57,7 @@ flow:
   request_timeout: 90s
   upload_retries: 7
   show_progress: false
-  proxy: http://proxy.example.org:3128
+  proxy: http://localhost:3128
 state_dir: /var/lib/flow-ingest
 timezone: Europe/London
 uploads: { concurrency: 64, final_wait: 5m, if_exists: block, verify: download, check_gzip: false }

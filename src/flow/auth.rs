@@ -1,12 +1,19 @@
 //! Who we are to Flow: credentials, where they come from, and the token that they bring.
 
+use std::fs::File;
 use std::future::Future;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 
 use super::client::Client;
 use super::error::Error;
+
+/// The largest file of a secret that is read, in bytes; tokens are a few hundred.
+const LARGEST_SECRET: u64 = 64 << 10;
 
 /// A way of getting an access token. Two are built in; a caller may bring its own.
 pub trait Credentials: Sync {
@@ -29,7 +36,7 @@ impl UsernamePasswordCredentials {
 
 impl Credentials for UsernamePasswordCredentials {
     async fn token(&self, client: &Client) -> Result<SecretString, Error> {
-        client.request_token(&self.username, self.password.expose_secret()).await
+        client.request_token(&self.username, &self.password).await
     }
 }
 
@@ -73,6 +80,16 @@ pub enum CredentialsError {
     /// The file cannot be read.
     #[error("cannot read the {what} from {}: {source}", path.display())]
     Unreadable { what: &'static str, path: PathBuf, source: std::io::Error },
+    /// Others than the file's owner and its group have access to it.
+    #[error(
+        "refused to use the {what} in {path}: every user of this host has access to the file (mode {mode:04o}); \
+         chmod 600 {path}, or 640 where a service reads it as its group",
+        path = path.display()
+    )]
+    Shared { what: &'static str, path: PathBuf, mode: u32 },
+    /// The file is far too large for what it should hold.
+    #[error("cannot use the {what} in {}: the file is larger than 64 KiB; put it alone on the first line", path.display())]
+    TooLarge { what: &'static str, path: PathBuf },
     /// The file has nothing on its first line.
     #[error("cannot use the {what} in {}: the file is empty; put it on the first line", path.display())]
     Empty { what: &'static str, path: PathBuf },
@@ -111,6 +128,17 @@ impl CredentialSource {
             Self::Password { .. } => Some("the config logs in with a username and a password"),
             Self::Environment => env_token().map(|_| "FLOW_API_TOKEN is set"),
         }
+    }
+
+    /// Reads the file with the secret, where the credentials lie in one, and says which it is. Nothing is sent.
+    ///
+    /// # Errors
+    /// As for [`CredentialSource::log_in`], before its request.
+    pub fn check(&self) -> Result<Option<PathBuf>, CredentialsError> {
+        let what = if matches!(self, Self::Password { .. }) { "password" } else { "token" };
+        let file = self.file();
+        file.as_deref().map(|file| read_secret(what, file)).transpose()?;
+        Ok(file)
     }
 
     /// Reads the credentials and logs `client` in with them.
@@ -153,14 +181,86 @@ fn home_token_file() -> Option<PathBuf> {
     Some(PathBuf::from(std::env::var_os("HOME")?).join(".config/flow/api-token"))
 }
 
+/// Reads the first line of a file that is its owner's, and at most its group's. Of a link, the file counts that it
+/// leads to.
 fn read_secret(what: &'static str, path: &Path) -> Result<SecretString, CredentialsError> {
-    let text = std::fs::read_to_string(path).map_err(|source| CredentialsError::Unreadable {
-        what,
-        path: path.to_owned(),
-        source,
-    })?;
+    let unreadable = |source| CredentialsError::Unreadable { what, path: path.to_owned(), source };
+    // Looked at before it is opened, which would wait for the writer of a named pipe, and once more when it is open:
+    // what was looked at may be another file by then.
+    let is_file = |metadata: &std::fs::Metadata| match metadata.is_file() {
+        true => Ok(()),
+        false => Err(unreadable(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file"))),
+    };
+    is_file(&std::fs::metadata(path).map_err(unreadable)?)?;
+    let file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    is_file(&metadata)?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o007 != 0 {
+        return Err(CredentialsError::Shared { what, path: path.to_owned(), mode });
+    }
+    if metadata.len() > LARGEST_SECRET {
+        return Err(CredentialsError::TooLarge { what, path: path.to_owned() });
+    }
+    // With room for all of it, so that no copy is left behind where it grew.
+    let mut text = Zeroizing::new(String::with_capacity(LARGEST_SECRET as usize));
+    file.take(LARGEST_SECRET).read_to_string(&mut text).map_err(unreadable)?;
     match text.lines().next().map(str::trim) {
         None | Some("") => Err(CredentialsError::Empty { what, path: path.to_owned() }),
         Some(secret) => Ok(SecretString::from(secret.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn file_of_mode(mode: u32) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        std::fs::write(&path, " t0ken \nnot this\n").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn a_file_that_its_owner_and_its_group_alone_can_read_is_taken() {
+        for mode in [0o600, 0o400, 0o640, 0o660] {
+            let (_dir, path) = file_of_mode(mode);
+            assert_eq!(read_secret("token", &path).unwrap().expose_secret(), "t0ken", "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_have_access_to_is_refused_with_the_command_that_mends_it() {
+        for mode in [0o644, 0o604, 0o602, 0o601, 0o777] {
+            let (dir, path) = file_of_mode(mode);
+            let told = read_secret("token", &path).unwrap_err().to_string();
+            assert!(told.contains(&format!("chmod 600 {}", path.display())), "{told}");
+            assert!(told.contains(&format!("(mode 0{mode:o})")) && !told.contains("t0ken"), "{told}");
+            // The mode of the file counts, not that of a link to it.
+            let link = dir.path().join("link");
+            symlink(&path, &link).unwrap();
+            assert!(matches!(read_secret("token", &link), Err(CredentialsError::Shared { .. })));
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+            assert!(read_secret("token", &link).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_holds_no_secret_is_told_and_nothing_is_waited_for() {
+        let (dir, path) = file_of_mode(0o600);
+        let told = |path: &Path| read_secret("password", path).unwrap_err().to_string();
+        assert!(told(dir.path()).contains("no plain file"));
+        assert!(told(Path::new("/dev/zero")).contains("no plain file"));
+        assert!(told(&dir.path().join("none")).contains("cannot read the password"));
+        std::fs::write(&path, "\nsecond").unwrap();
+        assert!(told(&path).contains("empty"));
+        std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert!(told(&path).contains("larger than 64 KiB"));
     }
 }

@@ -69,7 +69,7 @@ impl Client {
     }
 }
 
-fn form(request: &ChunkRequest<'_>) -> Form {
+pub(super) fn form(request: &ChunkRequest<'_>) -> Form {
     let blob = Part::stream_with_length(request.bytes.clone(), request.chunk.length)
         .file_name(header_text(request.filename))
         .mime_str("application/octet-stream")
@@ -87,12 +87,14 @@ fn form(request: &ChunkRequest<'_>) -> Form {
 }
 
 /// A name inside a part's header, as the reference client writes it: raw UTF-8, with what could end the header, or
-/// break it, escaped. (The library's own encodings write other bytes.)
-fn header_text(name: &str) -> String {
+/// break it, escaped. (The library's own encodings write other bytes.) A backslash is not doubled, as it is there:
+/// before the closing quote, servers take the second one for the quote's escape, and the form for a broken one.
+pub(super) fn header_text(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for c in name.chars() {
         match c {
             '"' => text.push_str("%22"),
+            '\\' => text.push_str("%5C"),
             c if c.is_ascii_control() => text.push_str(&format!("%{:02X}", u32::from(c))),
             c => text.push(c),
         }
@@ -128,5 +130,6 @@ mod tests {
     fn a_name_cannot_leave_its_header() {
         assert_eq!(header_text("a;b='c'é🧬%22"), "a;b='c'é🧬%22");
         assert_eq!(header_text("a\"; x=\"\r\n\0\t\x7f"), "a%22; x=%22%0D%0A%00%09%7F");
+        assert_eq!(header_text("a\\b\\"), "a%5Cb%5C");
     }
 }

@@ -19,6 +19,7 @@ use super::caller::{Caller, Callers};
 use super::config::ClientConfig;
 use super::data::DataResource;
 use super::error::{ApiError, Error, Obstacle, TIME_RAN_OUT};
+use super::mask::Mask;
 use super::samples::SampleResource;
 
 /// Fixed, as in the reference client: how long an API takes to answer says nothing about a connection.
@@ -233,10 +234,11 @@ impl Client {
         prepare: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Error> {
         let (token, generation) = self.token().await;
-        let answer = self.send_with(&method, path, token, wait, &prepare).await?;
+        let answer = self.send_with(&method, path, token, None, wait, &prepare).await?;
         if answer.status().as_u16() == 401 && self.refresh(generation).await {
             let (token, _) = self.token().await;
-            return self.accepted(&method, path, self.send_with(&method, path, token, wait, &prepare).await?).await;
+            let answer = self.send_with(&method, path, token, None, wait, &prepare).await?;
+            return self.accepted(&method, path, answer).await;
         }
         self.accepted(&method, path, answer).await
     }
@@ -253,10 +255,12 @@ impl Client {
         method: &Method,
         path: &str,
         token: Option<SecretString>,
+        password: Option<&SecretString>,
         wait: Wait,
         prepare: &impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Error> {
         let url = format!("{}/{}", self.inner.base_url, path.trim_start_matches('/'));
+        let secrets: Vec<&str> = token.iter().chain(password).map(ExposeSecret::expose_secret).collect();
         let mut tries = 0;
         loop {
             let mut request = self.inner.http.request(method.clone(), &url);
@@ -272,7 +276,10 @@ impl Client {
                 },
             };
             match answer {
-                Ok(answer) => return Ok(answer),
+                Ok(mut answer) => {
+                    answer.extensions_mut().insert(Mask::of(&secrets));
+                    return Ok(answer);
+                }
                 Err(error) => {
                     let error = Error::from_reqwest(&format!("{method} {path}"), &error);
                     let is_passing = match error {
@@ -291,15 +298,15 @@ impl Client {
         }
     }
 
-    pub(super) async fn request_token(&self, username: &str, password: &str) -> Result<SecretString, Error> {
+    pub(super) async fn request_token(&self, username: &str, password: &SecretString) -> Result<SecretString, Error> {
         #[derive(Serialize)]
         struct Login<'a> {
             username: &'a str,
             password: &'a str,
         }
-        let login = Login { username, password };
-        let answer =
-            self.send_with(&Method::POST, "/login", None, Wait::ForAll, &|request| request.json(&login)).await?;
+        let login = Login { username, password: password.expose_secret() };
+        let prepare = |request: RequestBuilder| request.json(&login);
+        let answer = self.send_with(&Method::POST, "/login", None, Some(password), Wait::ForAll, &prepare).await?;
         read_token(&Method::POST, "/login", answer).await
     }
 
@@ -313,7 +320,7 @@ impl Client {
             _ => {}
         }
         let fresh = async {
-            let answer = self.send_with(&Method::GET, "/token", None, Wait::ForAll, &|request| request).await?;
+            let answer = self.send_with(&Method::GET, "/token", None, None, Wait::ForAll, &|request| request).await?;
             read_token(&Method::GET, "/token", answer).await
         };
         match fresh.await {
@@ -353,10 +360,10 @@ async fn accept(method: &Method, path: &str, answer: Response) -> Result<Respons
         return Ok(answer);
     }
     let request = format!("{method} {path}");
-    let (status, headers) = (answer.status(), answer.headers().clone());
+    let (status, headers, mask) = (answer.status(), answer.headers().clone(), mask(&answer));
     // The status is known: a body that breaks off does not turn a refusal into a lost answer.
     let body = read_body(&request, answer).await.unwrap_or_default();
-    Err(Box::new(ApiError::new(&request, status, &headers, &body)).into())
+    Err(Box::new(ApiError::new(&request, status, &headers, &body, &mask)).into())
 }
 
 async fn read_token(method: &Method, path: &str, answer: Response) -> Result<SecretString, Error> {
@@ -374,8 +381,16 @@ async fn read_token(method: &Method, path: &str, answer: Response) -> Result<Sec
 
 /// Reads a successful answer; one that is cut off or is not the JSON that was expected counts as lost.
 pub(super) async fn read_json<T: DeserializeOwned>(request: &str, answer: Response) -> Result<T, Error> {
+    let mask = mask(&answer);
     let body = read_body(request, answer).await?;
-    serde_json::from_slice(&body).map_err(|error| Error::lost(request, format!("the answer cannot be read: {error}")))
+    // What was found in place of what was expected is quoted.
+    serde_json::from_slice(&body)
+        .map_err(|error| Error::lost(request, format!("the answer cannot be read: {}", mask.hide(&error.to_string()))))
+}
+
+/// What nothing that is said of the answer may repeat.
+fn mask(answer: &Response) -> Mask {
+    answer.extensions().get().cloned().unwrap_or_default()
 }
 
 pub(super) async fn read_body(request: &str, mut answer: Response) -> Result<Vec<u8>, Error> {

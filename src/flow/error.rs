@@ -9,6 +9,8 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::mask::Mask;
+
 pub(super) const TIME_RAN_OUT: &str = "the time for it ran out";
 
 /// A request that did not bring what it was sent for.
@@ -284,8 +286,8 @@ impl ApiError {
         self.body.as_ref().filter(|_| self.is_problem)
     }
 
-    /// Reads an error answer out of its status, headers and body.
-    pub(super) fn new(request: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+    /// Reads an error answer out of its status, headers and body; nothing of it repeats what `mask` hides.
+    pub(super) fn new(request: &str, status: StatusCode, headers: &HeaderMap, body: &[u8], mask: &Mask) -> Self {
         let mut error = Self {
             request: request.to_owned(),
             status: status.as_u16(),
@@ -297,7 +299,9 @@ impl ApiError {
             retry_after: header(headers, RETRY_AFTER).and_then(|value| retry_after(value, header(headers, DATE))),
         };
         match error.body.take() {
-            Some(body) => {
+            Some(mut body) => {
+                // Before anything is cut short: half a secret would not be known again.
+                mask.hide_in(&mut body);
                 if error.is_problem {
                     error.read_problem(&body);
                 } else {
@@ -305,7 +309,7 @@ impl ApiError {
                 }
                 error.body = Some(body);
             }
-            None => error.message = excerpt(status, body),
+            None => error.message = excerpt(status, &mask.hide(&String::from_utf8_lossy(body))),
         }
         error.message = sober(&error.message);
         error
@@ -413,12 +417,11 @@ fn one_line(value: &Value) -> String {
 }
 
 /// A proxy's page gives its status and a short excerpt, without the markup.
-fn excerpt(status: StatusCode, body: &[u8]) -> String {
+fn excerpt(status: StatusCode, text: &str) -> String {
     const LONGEST: usize = 200;
-    let text = String::from_utf8_lossy(&body[..body.len().min(8 * 1024)]);
     let mut plain = String::new();
     let mut in_tag = false;
-    for c in text.chars() {
+    for c in text.chars().take(8 * 1024) {
         match c {
             '<' => in_tag = true,
             '>' => {
@@ -461,7 +464,13 @@ mod tests {
     fn answer(status: u16, content_type: &str, body: &str) -> ApiError {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
-        ApiError::new("POST /upload", StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes())
+        ApiError::new(
+            "POST /upload",
+            StatusCode::from_u16(status).unwrap(),
+            &headers,
+            body.as_bytes(),
+            &Mask::of(&["t0ken"]),
+        )
     }
 
     #[test]
@@ -504,6 +513,29 @@ mod tests {
         assert_eq!(answer(502, "text/html", page).message, "Bad Gateway: 502 Bad Gateway 502 Bad Gateway nginx");
         assert_eq!(answer(504, "text/html", "").message, "Gateway Timeout");
         assert!(answer(503, "text/html", &"x".repeat(100_000)).message.len() < 300);
+    }
+
+    #[test]
+    fn an_answer_does_not_repeat_the_secret_of_its_request() {
+        let long = format!("{} t0ken", "x".repeat(993));
+        for (content_type, body) in [
+            ("application/json", r#"{"error": {"t0ken": ["bad token t0ken", "dDBrZW4="]}}"#.to_owned()),
+            (
+                "application/json",
+                r#"{"error": {"message": "t0ken", "code": "t0ken", "details": [{"message": "\u00740ken"}]}}"#
+                    .to_owned(),
+            ),
+            (
+                "application/problem+json",
+                r#"{"title": "t0ken", "errors": [{"pointer": "/t0ken", "code": "t0ken"}]}"#.to_owned(),
+            ),
+            ("application/json", format!(r#"{{"error": "{long}"}}"#)),
+            ("text/html", format!("<p>{}</p>", &long[800..])),
+        ] {
+            let error = answer(401, content_type, &body);
+            let told = format!("{error} {error:?}");
+            assert!(!told.contains("t0k") && !told.contains("dDBr") && told.contains("[sec"), "{told}");
+        }
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub struct Options {
 
 /// An attribute as the server sends it.
 #[derive(Debug, Deserialize)]
-struct Answer {
+pub(super) struct Answer {
     identifier: String,
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     name: String,

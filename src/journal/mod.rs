@@ -10,6 +10,7 @@ mod decision;
 mod error;
 mod export;
 mod form;
+pub(crate) mod fuzzing;
 mod index;
 mod inspection;
 mod lock;

@@ -114,7 +114,15 @@ impl Manifest {
     /// # Errors
     /// Every mistake in it that can be told at once.
     pub fn load(path: &Path) -> Result<Self, Problems> {
-        read::manifest(Document::load(path)?)
+        Self::read(Document::load(path)?)
+    }
+
+    /// Reads a manifest from its document.
+    ///
+    /// # Errors
+    /// Every mistake in it that can be told at once.
+    pub fn read(document: Document) -> Result<Self, Problems> {
+        read::manifest(document)
     }
 
     /// Reads a manifest from a text; `file_name` is what mistakes name.
@@ -122,7 +130,7 @@ impl Manifest {
     /// # Errors
     /// Every mistake in it that can be told at once.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, Problems> {
-        read::manifest(Document::parse(file_name, text)?)
+        Self::read(Document::parse(file_name, text)?)
     }
 
     /// Checks that `{run.name}` is used only with names that the watch's `run_folder` captures.

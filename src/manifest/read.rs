@@ -7,9 +7,15 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use super::template::Name;
 use super::{DataTemplate, Manifest, ORDERING, Output, Paired, Rule, SampleTemplate, Template, Where};
-use crate::pattern::Pattern;
+use crate::pattern::{MOST_NAMES, Pattern};
 use crate::sample::is_reserved_attribute;
 use crate::yaml::{Document, Map, Problems, Spot, Value, nearest};
+
+/// The most rules of a manifest: each is asked about every file.
+const MOST_RULES: usize = 1000;
+
+/// What the patterns of a manifest may take together, in bytes.
+const LARGEST_PATTERNS: usize = 32 << 20;
 
 const RULES: &str = "a list of rules, each with name, match, and sample or data";
 
@@ -21,8 +27,22 @@ pub(super) fn manifest(document: Document) -> Result<Manifest, Problems> {
         }
         let rules = root.require("rules", RULES).and_then(|rules| rules.items(RULES)).unwrap_or_default();
         root.finish();
+        if let Some(beyond) = rules.get(MOST_RULES) {
+            beyond.problem(format_args!("a manifest has {MOST_RULES} rules at most; use patterns for what varies"));
+        }
         let mut names: Vec<String> = Vec::new();
-        rules.iter().filter_map(|value| rule(value, &mut names)).collect()
+        let mut room = LARGEST_PATTERNS;
+        let mut read = Vec::new();
+        for value in rules.iter().take(MOST_RULES) {
+            let Some(rule) = rule(value, &mut names) else { continue };
+            let Some(left) = room.checked_sub(rule.pattern.weight()) else {
+                value.problem("the patterns of this manifest are too large together; ask for fewer repetitions");
+                break;
+            };
+            room = left;
+            read.push(rule);
+        }
+        read
     });
     let problems = document.take_problems();
     match rules {
@@ -123,7 +143,8 @@ fn paired(value: &Value, names: &Names, is_data: bool) -> Option<Paired> {
 fn conditions(value: &Value, names: &Names) -> Option<Vec<Where>> {
     let mut map = value.map("a map of captured names and globs")?;
     let mut conditions = Vec::new();
-    for (capture, value) in map.all() {
+    // A pattern captures fewer names: among so many, one that it does not capture is found.
+    for (capture, value) in map.all().take(MOST_NAMES + 1) {
         if names.lack(capture) {
             value.problem(format_args!("match does not capture {{{capture}}}; {}", names.suggestion(capture)));
         }

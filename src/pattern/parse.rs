@@ -9,8 +9,17 @@ use super::{Component, Expression, Pattern, Repeated, group};
 /// The longest pattern, in bytes: as long as the longest path.
 const LONGEST: usize = 4096;
 
-/// What one component may take compiled, in bytes.
-const LARGEST_REGEX: usize = 1 << 20;
+/// The most components of a pattern: no run folder is nested that deeply.
+const MOST_COMPONENTS: usize = 128;
+
+/// The most names that a pattern captures.
+pub const MOST_NAMES: usize = 32;
+
+/// What one component may take compiled, in bytes, tried one after the other: so it is known what it takes about.
+const REGEX_SIZES: [usize; 4] = [1 << 14, 1 << 16, 1 << 18, 1 << 20];
+
+/// What a pattern may take compiled, in bytes.
+const LARGEST_PATTERN: usize = 8 << 20;
 
 /// Names that values use for something else.
 const RESERVED: [&str; 3] = ["run", "sheet", "lookup"];
@@ -31,6 +40,12 @@ pub enum Mistake {
     Empty,
     #[error("the pattern is longer than {LONGEST} bytes, and so than any path")]
     TooLong,
+    #[error("the pattern has more than {MOST_COMPONENTS} names between slashes; write **/ for any depth")]
+    TooDeep,
+    #[error("the pattern captures more than {MOST_NAMES} names; write * for what no value needs")]
+    TooManyNames,
+    #[error("the pattern is too large as a whole; ask for fewer repetitions")]
+    TooLarge,
     #[error("a pattern is matched below the folder and cannot begin with /; remove the /, or write **/ for any depth")]
     LeadingSlash,
     #[error("a name was expected between / and /; remove the / that is too many")]
@@ -80,7 +95,14 @@ pub(super) fn pattern(text: &str) -> Result<Pattern, PatternError> {
     let mut parser = Parser { text: text.chars().collect(), at: 0 };
     let mut components = vec![parser.component()?];
     while parser.next() == Some('/') {
+        if components.len() == MOST_COMPONENTS {
+            return Err(at_start(Mistake::TooDeep));
+        }
         components.push(parser.component()?);
+    }
+    let weight = components.iter().map(Component::weight).sum();
+    if weight > LARGEST_PATTERN {
+        return Err(at_start(Mistake::TooLarge));
     }
     let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     let mut names = Vec::new();
@@ -93,6 +115,9 @@ pub(super) fn pattern(text: &str) -> Result<Pattern, PatternError> {
             }
             places.push(i);
         }
+    }
+    if names.len() > MOST_NAMES {
+        return Err(at_start(Mistake::TooManyNames));
     }
     let any_depth = components.iter().position(|component| matches!(component, Component::AnyDepth));
     let repeated: Vec<Repeated> = names
@@ -108,7 +133,7 @@ pub(super) fn pattern(text: &str) -> Result<Pattern, PatternError> {
     if let [one, two, ..] = floating[..] {
         return Err(at_start(Mistake::Ambiguous(one.name.clone(), two.name.clone())));
     }
-    Ok(Pattern { text: text.to_owned(), components, names, repeated })
+    Ok(Pattern { text: text.to_owned(), components, names, repeated, weight })
 }
 
 struct Parser {
@@ -183,8 +208,8 @@ impl Parser {
             _ if is_literal => Ok(Component::Literal(literal)),
             _ => {
                 let whole = compile(&format!(r"\A(?:{regex})\z"));
-                let regex = whole.map_err(|why| mistake(start, Mistake::Component(why)))?;
-                Ok(Component::Expression(Expression { regex, names }))
+                let (regex, weight) = whole.map_err(|why| mistake(start, Mistake::Component(why)))?;
+                Ok(Component::Expression(Expression { regex, names, weight }))
             }
         }
     }
@@ -235,7 +260,8 @@ impl Parser {
             _ => {}
         }
         // Compiled alone first: "a)(b" would be valid between our own parentheses.
-        let alone = compile(&kind).map_err(|why| mistake(kind_start, Mistake::BadKind { kind: kind.clone(), why }))?;
+        let (alone, _) =
+            compile(&kind).map_err(|why| mistake(kind_start, Mistake::BadKind { kind: kind.clone(), why }))?;
         if let Some(group) = alone.capture_names().flatten().next() {
             return Err(mistake(kind_start, Mistake::NamedGroup(group.to_owned())));
         }
@@ -247,16 +273,19 @@ fn mistake(at: usize, mistake: Mistake) -> PatternError {
     PatternError { column: at + 1, mistake }
 }
 
-/// Compiles a regular expression within limits; else says why not, in one line.
-fn compile(regex: &str) -> Result<Regex, String> {
-    RegexBuilder::new(regex).size_limit(LARGEST_REGEX).dfa_size_limit(LARGEST_REGEX).nest_limit(64).build().map_err(
-        |error| match error {
-            regex::Error::CompiledTooBig(_) => "it is too large; ask for fewer repetitions".to_owned(),
+/// Compiles a regular expression within limits, and tells what it takes at most; else says why not, in one line.
+fn compile(regex: &str) -> Result<(Regex, usize), String> {
+    let sized = |size: usize| RegexBuilder::new(regex).size_limit(size).dfa_size_limit(size).nest_limit(64).build();
+    for size in REGEX_SIZES {
+        match sized(size) {
+            Ok(regex) => return Ok((regex, size)),
+            Err(regex::Error::CompiledTooBig(_)) => {}
             // The rest of the text draws the expression over several lines.
-            error => {
+            Err(error) => {
                 let text = error.to_string();
-                text.lines().last().unwrap_or(&text).trim_start_matches("error: ").to_owned()
+                return Err(text.lines().last().unwrap_or(&text).trim_start_matches("error: ").to_owned());
             }
-        },
-    )
+        }
+    }
+    Err("it is too large; ask for fewer repetitions".to_owned())
 }

@@ -203,3 +203,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_pattern_takes_a_bearable_amount_of_memory() {
+    let mistake = |pattern: &str| Pattern::parse(pattern).unwrap_err().mistake;
+    assert_eq!(mistake(&vec!["a"; 129].join("/")), Mistake::TooDeep);
+    assert!(Pattern::parse(&vec!["a"; 128].join("/")).is_ok());
+    let names: Vec<String> = (0..33).map(|n| format!("{{n{n}}}")).collect();
+    assert_eq!(mistake(&names.join("/")), Mistake::TooManyNames);
+    let large: Vec<String> = (0..32).map(|n| format!("{{n{n}:\\w{{20}}}}")).collect();
+    assert_eq!(mistake(&large.join("/")), Mistake::TooLarge);
+    assert!(Pattern::parse(&large[0]).is_ok());
+    assert!(Pattern::parse("{sample}_S{n:int}_L{lane:int}_R{read}_001.fastq.gz").unwrap().weight() <= 1 << 16);
+}

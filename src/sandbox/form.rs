@@ -66,7 +66,9 @@ impl Form {
         while let Some(field) = multipart.next_field().await.map_err(Unread::Broken)? {
             let name = field.name().unwrap_or_default().to_owned();
             if name != "blob" {
-                self.fields.push((name, field.text().await.map_err(Unread::Broken)?));
+                // As it came: a text reader would take a byte order mark off.
+                let value = field.bytes().await.map_err(Unread::Broken)?;
+                self.fields.push((name, String::from_utf8_lossy(&value).into_owned()));
                 continue;
             }
             let complete = self.first("is_last").is_some();

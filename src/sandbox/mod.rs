@@ -31,6 +31,7 @@ mod course;
 mod exchange;
 mod faults;
 mod form;
+pub(crate) mod fuzzing;
 mod imports;
 mod log;
 mod on;

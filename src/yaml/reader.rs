@@ -1,5 +1,6 @@
 //! Reading settings off a document: every mistake is noted with its place, and reading goes on.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ impl<'d> Value<'d> {
 
     /// Notes a mistake at this value.
     pub fn problem(&self, message: impl Display) {
-        self.document.note(self.node.id, &self.path, message.to_string());
+        self.document.note(self.node.id, &self.path, &message.to_string());
     }
 
     /// Where this value stands, for mistakes that come to light later.
@@ -179,10 +180,11 @@ impl<'d> Value<'d> {
             }
         };
         let mut entries: Vec<Entry> = Vec::with_capacity(nodes.len());
+        let mut seen: HashSet<&str> = HashSet::with_capacity(nodes.len());
         for (key, node) in nodes {
             let value = Value { document: self.document, node, path: self.path_to(&key.text) };
-            if entries.iter().any(|entry| entry.key.text == key.text) {
-                self.document.note(key.id, &value.path, "the key stands twice in this map; remove one".to_owned());
+            if !seen.insert(&key.text) {
+                self.document.note(key.id, &value.path, "the key stands twice in this map; remove one");
             } else {
                 entries.push(Entry { key, value, asked: false });
             }
@@ -296,7 +298,7 @@ impl<'d> Map<'d> {
             } else {
                 format!("unknown key; expected {}", self.known.join(", "))
             };
-            self.value.document.note(entry.key.id, &entry.value.path, message);
+            self.value.document.note(entry.key.id, &entry.value.path, &message);
         }
     }
 }

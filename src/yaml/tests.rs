@@ -49,8 +49,13 @@ fn bombs_and_deep_nesting_end_soon() {
     // Few jumps, each to much: the parser's own limit counts jumps alone.
     let wide = format!("a: &a [{}]\nb: [{}]\n", "x, ".repeat(5_000), "*a, ".repeat(5_000));
     assert!(broken(&wide).contains("aliases"), "{}", broken(&wide));
-    assert!(broken(&"#".repeat(9 << 20)).contains("8 MiB"));
-    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    // Few values, each of them large.
+    let heavy = format!("a: &a {}\nb: [{}]\n", "x".repeat(16_000), "*a, ".repeat(5_000));
+    assert!(broken(&heavy).contains("aliases"), "{}", broken(&heavy));
+    assert!(broken(&format!("? {}\n: 1\n", "k".repeat(5000))).contains("a key is longer than"));
+    assert!(broken(&"x".repeat(20_000)).contains("a text is longer than"));
+    assert!(broken(&"#".repeat(5 << 20)).contains("4 MiB"));
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -168,4 +173,25 @@ fn many_mistakes_are_told_up_to_a_number() {
     let problems = document.take_problems();
     assert_eq!(problems.problems.len(), MOST_PROBLEMS + 1);
     assert!(problems.to_string().ends_with("and 30 more mistakes; mend these first"));
+}
+
+#[test]
+fn what_a_file_says_is_told_shortly_and_without_control_characters() {
+    let text = format!("\"a\\e[2J{}\": 1\nb: \"{}\\a\"\n", "k".repeat(240), "x".repeat(9000));
+    let document = Document::parse("f.yaml", text).unwrap();
+    let mut map = document.root().map("a map").unwrap();
+    let _ = map.get("b").unwrap().parse("a word", |word| Err::<(), _>(format!("no such word: {word}")));
+    map.finish();
+    let told = document.take_problems().to_string();
+    assert!(told.len() < 2000 && told.lines().count() == 2, "{told}");
+    assert!(told.chars().all(|c| c == '\n' || !c.is_control()) && told.contains("a\\u{1b}[2J"), "{told}");
+}
+
+#[test]
+fn more_mistakes_than_anybody_reads_take_no_memory() {
+    let text: String = (0..20_000).map(|i| format!("key{i}: 1\n")).collect();
+    let document = Document::parse("f.yaml", text).unwrap();
+    document.root().map("a map").unwrap().finish();
+    let told = document.take_problems().to_string();
+    assert!(told.ends_with("and 9950 or more mistakes; mend these first"), "{told}");
 }

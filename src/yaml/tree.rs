@@ -13,7 +13,18 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use super::Place;
 
 /// How many values a file may hold once its aliases are followed. An alias costs a few bytes and may repeat much.
-const MOST_NODES: usize = 1_000_000;
+const MOST_NODES: usize = 100_000;
+
+/// How many bytes of text they may hold together, once its aliases are followed.
+const MOST_TEXT: usize = 4 << 20;
+
+/// How many brackets and braces may be open at once, and how many a file may open in all.
+const DEEPEST: usize = 1000;
+const MOST_OPENED: usize = 50_000;
+
+/// The longest key and the longest other text, in bytes.
+const LONGEST_KEY: usize = 256;
+const LONGEST_TEXT: usize = 16 << 10;
 
 /// A value and its number: keys and values are counted in the order of the text.
 #[derive(Debug)]
@@ -47,13 +58,31 @@ pub(super) struct Key {
 
 /// Reads a text into a tree.
 pub(super) fn parse(text: &str) -> Result<Node, serde_yaml::Error> {
+    if is_too_deep(text) {
+        return Err(Error::custom("recursion limit exceeded"));
+    }
     if is_blank(text) {
         return Ok(Node { id: 0, kind: Kind::Scalar(Scalar::Null, String::new()) });
     }
     let counter = Cell::new(0);
     let mut root = Build(&counter).deserialize(serde_yaml::Deserializer::from_str(text))?;
-    Source(&mut root).deserialize(serde_yaml::Deserializer::from_str(text))?;
+    let room = Cell::new(MOST_TEXT);
+    Source(&mut root, &room).deserialize(serde_yaml::Deserializer::from_str(text))?;
     Ok(root)
+}
+
+/// Whether so many lists and maps may lie one in the other that the parser, which looks at all that are open for each
+/// word, would not end. What is quoted counts as well, so this says yes too early, where no file is honest.
+fn is_too_deep(text: &str) -> bool {
+    let (mut depth, mut opened) = (0_usize, 0);
+    text.bytes().any(|byte| {
+        match byte {
+            b'[' | b'{' => (depth, opened) = (depth + 1, opened + 1),
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEEPEST || opened > MOST_OPENED
+    })
 }
 
 /// Where a node stands.
@@ -158,6 +187,9 @@ impl<'de> Visitor<'de> for Build<'_> {
         let id = self.number()?;
         let mut entries = Vec::new();
         while let Some(text) = map.next_key_seed(Text)? {
+            if text.len() > LONGEST_KEY {
+                return Err(A::Error::custom(format_args!("a key is longer than {LONGEST_KEY} bytes")));
+            }
             let key = Key { id: self.number()?, text };
             entries.push((key, map.next_value_seed(Build(self.0))?));
         }
@@ -189,14 +221,31 @@ impl Visitor<'_> for Text {
 }
 
 /// Second walk: the scalars' texts, into the tree that the first one built.
-struct Source<'n>(&'n mut Node);
+struct Source<'n, 'c>(&'n mut Node, &'c Cell<usize>);
 
-impl<'de> DeserializeSeed<'de> for Source<'_> {
+impl Source<'_, '_> {
+    fn take_room<E: Error>(&self, bytes: usize) -> Result<(), E> {
+        if bytes > LONGEST_TEXT {
+            return Err(E::custom(format_args!("a text is longer than {LONGEST_TEXT} bytes")));
+        }
+        let left = self.1.get().checked_sub(bytes);
+        self.1.set(left.ok_or_else(|| E::custom(format_args!("more than {MOST_TEXT} bytes, aliases followed")))?);
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Source<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         match &mut self.0.kind {
-            Kind::Scalar(_, text) => *text = Text.deserialize(deserializer)?,
+            Kind::Scalar(..) => {
+                let source = Text.deserialize(deserializer)?;
+                self.take_room(source.len())?;
+                if let Kind::Scalar(_, text) = &mut self.0.kind {
+                    *text = source;
+                }
+            }
             Kind::List(_) => deserializer.deserialize_seq(self)?,
             Kind::Map(_) => deserializer.deserialize_map(self)?,
         }
@@ -204,7 +253,7 @@ impl<'de> DeserializeSeed<'de> for Source<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Source<'_> {
+impl<'de> Visitor<'de> for Source<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -214,7 +263,7 @@ impl<'de> Visitor<'de> for Source<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         if let Kind::List(nodes) = &mut self.0.kind {
             for node in nodes {
-                list.next_element_seed(Source(node))?;
+                list.next_element_seed(Source(node, self.1))?;
             }
         }
         Ok(())
@@ -224,7 +273,7 @@ impl<'de> Visitor<'de> for Source<'_> {
         if let Kind::Map(entries) = &mut self.0.kind {
             for (_, node) in entries {
                 map.next_key_seed(Text)?;
-                map.next_value_seed(Source(node))?;
+                map.next_value_seed(Source(node, self.1))?;
             }
         }
         Ok(())

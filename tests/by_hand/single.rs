@@ -1,5 +1,6 @@
 //! One upload at a time: what arrives, and how each refusal ends.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use flow_ingest::sandbox::{Fault, On, Reply};
@@ -143,7 +144,8 @@ async fn credentials_that_are_bad_or_missing_end_with_3() {
     assert!(bench.chunks().is_empty());
     // A file with a token mends it, and the same command goes on.
     std::fs::create_dir_all(bench.path("home/.config/flow")).unwrap();
-    bench.write("home/.config/flow/api-token", format!("{}\n", bench.sandbox.token()));
+    let token = bench.write("home/.config/flow/api-token", format!("{}\n", bench.sandbox.token()));
+    std::fs::set_permissions(token, PermissionsExt::from_mode(0o600)).unwrap();
     let mut command = bench.command(&["upload", "data", "R1.fastq"]);
     command.env_remove("FLOW_API_TOKEN");
     assert_eq!(bench.end(command).await.code, 0);

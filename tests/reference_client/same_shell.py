@@ -455,6 +455,7 @@ class Sides:
         nobody = ([*post, "--body", "body.json"], [*post, "--data", "@body.json"])
         self.case("api post, as nobody", *nobody, code=(2, 3), why=why, token=None)
         empty = self.file("empty-token", "")
+        os.chmod(empty, 0o600)
         missing = ["--token-file", empty, "api", "get", "/me"], ["api", "get", "/me", "--token-file", empty]
         self.case("an empty token file", *missing, code=(2, 3), why="credentials that cannot be used", token=None)
 

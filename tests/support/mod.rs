@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::future::{Future, pending};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -125,7 +126,15 @@ impl Facility {
     }
 
     pub fn write_token(&self, token: &str) {
-        fs::write(self.path("token"), token).unwrap();
+        self.write_secret("token", token);
+    }
+
+    /// A file that nobody else can read, as the agent wants its secrets.
+    pub fn write_secret(&self, name: &str, secret: &str) {
+        // A new file each time: the mode is that of a file that is made.
+        let mut file = tempfile::NamedTempFile::new_in(self.dir.path()).unwrap();
+        file.write_all(secret.as_bytes()).unwrap();
+        file.persist(self.path(name)).unwrap();
     }
 
     pub fn write_config(&self) {

@@ -1,7 +1,7 @@
 //! `flow-ingest import`: starts one job that imports the accessions of a CSV sheet. Every row is checked before
 //! anything is asked; Flow takes all of them or none.
 
-mod sheet;
+pub(super) mod sheet;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ pub(super) struct Arguments {
 
 /// A row with mistakes.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct BadRow {
+pub(super) struct BadRow {
     row: usize,
     /// Empty where it is missing.
     accession: String,

@@ -13,7 +13,7 @@ use crate::flow::SampleImportSpec;
 
 /// A row that is to be imported.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Row {
+pub(in super::super) struct Row {
     /// As a spreadsheet shows it: the header is row 1.
     pub number: usize,
     pub spec: SampleImportSpec,
@@ -24,11 +24,18 @@ pub(super) struct Row {
 /// # Errors
 /// A file that is no such sheet.
 pub(super) fn read(path: &Path, sample_type: Option<&str>) -> Result<(Vec<Row>, Vec<BadRow>), CommandError> {
-    let cannot = |why: &str| csv::cannot_use(path, why);
-    let mut rows = csv::read(path)?.into_iter();
-    let header = rows.next().ok_or_else(|| cannot("it is empty"))?.cells;
+    of_rows(csv::read(path)?, sample_type).map_err(|why| csv::cannot_use(path, &why))
+}
+
+/// Reads the rows of a sheet; else says why not.
+pub(in super::super) fn of_rows(
+    rows: Vec<CsvRow>,
+    sample_type: Option<&str>,
+) -> Result<(Vec<Row>, Vec<BadRow>), String> {
+    let mut rows = rows.into_iter();
+    let header = rows.next().ok_or("it is empty")?.cells;
     let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
-    check_header(&header, sample_type.is_some()).map_err(|why| cannot(&why))?;
+    check_header(&header, sample_type.is_some())?;
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for row in rows.filter(|row| row.cells.iter().any(|cell| !cell.trim().is_empty())) {
         match read_row(row, &header, sample_type) {
@@ -37,7 +44,7 @@ pub(super) fn read(path: &Path, sample_type: Option<&str>) -> Result<(Vec<Row>, 
         }
     }
     if good.is_empty() && bad.is_empty() {
-        return Err(cannot("it has no rows below its header"));
+        return Err("it has no rows below its header".to_owned());
     }
     Ok((good, bad))
 }

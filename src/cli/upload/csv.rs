@@ -1,9 +1,13 @@
 //! Comma-separated values as spreadsheets write them (RFC 4180), with the row numbers that a spreadsheet shows: a
 //! blank line is a row, and a line end within quotes is none.
 
+use std::io::Read;
 use std::path::Path;
 
 use super::super::exit::CommandError;
+
+/// The largest sheet that is read, in bytes; a sheet of ten thousand samples is smaller.
+const LARGEST_SHEET: u64 = 16 << 20;
 
 /// A row and its number; the first is 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +19,7 @@ pub(in super::super) struct CsvRow {
 /// A quote that is never closed, and where it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("row {0}: a quote is never closed; write a quote within a value twice, and put quotes around the value")]
-pub(super) struct Unclosed(usize);
+pub(in super::super) struct Unclosed(usize);
 
 /// Reads the rows of a sheet that a person saved.
 ///
@@ -26,10 +30,21 @@ pub(in super::super) fn read(path: &Path) -> Result<Vec<CsvRow>, CommandError> {
     if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
         return Err(cannot("it is no .csv file; save it from the spreadsheet as comma-separated values".to_owned()));
     }
-    let bytes = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
+    let mut bytes = Vec::new();
+    let opened = std::fs::File::open(path).map_err(|error| cannot(error.to_string()))?;
+    // One byte more than allowed tells a sheet that is too large from one that just fits.
+    opened.take(LARGEST_SHEET + 1).read_to_end(&mut bytes).map_err(|error| cannot(error.to_string()))?;
+    of_bytes(bytes).map_err(cannot)
+}
+
+/// Reads the rows of a sheet's bytes; else says why not.
+pub(in super::super) fn of_bytes(bytes: Vec<u8>) -> Result<Vec<CsvRow>, String> {
+    if bytes.len() as u64 > LARGEST_SHEET {
+        return Err(format!("it is larger than {} MiB; divide it", LARGEST_SHEET >> 20));
+    }
     let text = String::from_utf8(bytes)
-        .map_err(|_| cannot("it is not UTF-8; save it from the spreadsheet as \"CSV UTF-8\"".to_owned()))?;
-    parse(text.strip_prefix('\u{feff}').unwrap_or(&text)).map_err(|error| cannot(error.to_string()))
+        .map_err(|_| "it is not UTF-8; save it from the spreadsheet as \"CSV UTF-8\"".to_owned())?;
+    parse(text.strip_prefix('\u{feff}').unwrap_or(&text)).map_err(|error| error.to_string())
 }
 
 /// That a sheet is not one that can be used.
@@ -48,7 +63,7 @@ pub(in super::super) fn other_separator(header: &[String]) -> Option<String> {
 ///
 /// # Errors
 /// A quote that is never closed: all that follows would be one value.
-pub(super) fn parse(text: &str) -> Result<Vec<CsvRow>, Unclosed> {
+pub(in super::super) fn parse(text: &str) -> Result<Vec<CsvRow>, Unclosed> {
     let mut rows = Vec::new();
     let mut number = 1;
     let mut cells = Vec::new();

@@ -8,7 +8,7 @@ mod data;
 mod multiplexed;
 mod render;
 mod sample;
-mod sheet;
+pub(super) mod sheet;
 mod values;
 
 use std::path::PathBuf;

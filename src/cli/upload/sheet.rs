@@ -21,7 +21,7 @@ pub(in super::super) const ANNOTATION: &str = "__annotation";
 
 /// A row that is not blank.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(in super::super) struct Row {
     /// As a spreadsheet shows it: the header is row 1.
     pub number: usize,
     /// Empty where it is missing.
@@ -37,7 +37,7 @@ pub(super) struct Row {
 
 /// What is wrong with a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Problem {
+pub(in super::super) enum Problem {
     /// With the sheet itself, or the files that it names.
     Sheet(String),
     /// With a value that Flow would refuse.
@@ -57,15 +57,17 @@ impl Problem {
 /// # Errors
 /// A file that is no such sheet.
 pub(super) fn read(path: &Path) -> Result<Vec<Row>, CommandError> {
-    let cannot = |why: String| csv::cannot_use(path, &why);
-    let mut rows = csv::read(path)?.into_iter();
-    let header = rows.next().map(|row| header(row.cells)).transpose().map_err(cannot)?;
-    let header = header.ok_or_else(|| cannot("it is empty".to_owned()))?;
-    let folder = path.parent().unwrap_or(Path::new(""));
+    of_rows(csv::read(path)?, path.parent().unwrap_or(Path::new(""))).map_err(|why| csv::cannot_use(path, &why))
+}
+
+/// Reads the rows of a sheet that lies in `folder`; else says why not.
+pub(in super::super) fn of_rows(rows: Vec<csv::CsvRow>, folder: &Path) -> Result<Vec<Row>, String> {
+    let mut rows = rows.into_iter();
+    let header = rows.next().map(|row| header(row.cells)).transpose()?.ok_or("it is empty")?;
     let is_blank = |row: &csv::CsvRow| row.cells.iter().all(|cell| cell.trim().is_empty());
     let mut rows: Vec<Row> = rows.filter(|row| !is_blank(row)).map(|row| Row::new(row, &header, folder)).collect();
     if rows.is_empty() {
-        return Err(cannot("it has no rows below its header".to_owned()));
+        return Err("it has no rows below its header".to_owned());
     }
     note_double_names(&mut rows);
     Ok(rows)

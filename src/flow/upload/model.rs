@@ -26,6 +26,7 @@ use crate::flow::chunk::{ChunkAnswer, ChunkFailure, ChunkRequest};
 use crate::flow::config::ClientConfig;
 use crate::flow::data::Data;
 use crate::flow::error::{ApiError, Error};
+use crate::flow::mask::Mask;
 use crate::flow::samples::SampleDetails;
 
 /// How long the machine asks; work behind a lost answer ends before that.
@@ -216,7 +217,13 @@ impl Model {
 }
 
 fn refusal(status: u16, body: &str) -> ApiError {
-    ApiError::new("POST /upload", StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+    ApiError::new(
+        "POST /upload",
+        StatusCode::from_u16(status).unwrap(),
+        &HeaderMap::new(),
+        body.as_bytes(),
+        &Mask::default(),
+    )
 }
 
 fn lost() -> ChunkFailure {
