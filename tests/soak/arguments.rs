@@ -22,20 +22,26 @@ pub struct Plan {
     pub time: Duration,
     /// Samples that are in flight at once.
     pub concurrency: usize,
-    /// Whether it is not over before the agent was killed at every named point.
-    pub all_points: bool,
 }
+
+/// A soak of so many kills is not over before the agent was killed at every named point.
+const KILLS_FOR_ALL_POINTS: usize = 500;
 
 impl Plan {
     fn short(seed: u64) -> Self {
         let time = Duration::from_secs(180);
-        Self { seed, kills: 12, faults: 40, samples: 12, time, concurrency: 8, all_points: false }
+        Self { seed, kills: 10, faults: 30, samples: 12, time, concurrency: 8 }
     }
 
     fn long() -> Self {
         let time = Duration::from_secs(60 * 60);
         let seed = fresh_seed();
-        Self { seed, kills: 1000, faults: 10_000, samples: 0, time, concurrency: 48, all_points: true }
+        Self { seed, kills: 1000, faults: 10_000, samples: 0, time, concurrency: 48 }
+    }
+
+    /// Whether it goes on until the agent was killed at every named point.
+    pub fn needs_all_points(&self) -> bool {
+        self.kills >= KILLS_FOR_ALL_POINTS
     }
 
     /// How a reader of test results calls it.

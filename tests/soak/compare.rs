@@ -35,7 +35,7 @@ pub fn compare(ledger: &Ledger, sandbox: &Sandbox, status: &Snapshot) -> Verdict
     for excused in ledger.excused() {
         stored.remove(&excused);
     }
-    let mut verdict = Verdict::default();
+    let mut verdict = Verdict { needed: ledger.bytes(), ..Verdict::default() };
     for (name, wanted) in ledger.wanted() {
         *if wanted.is_report { &mut verdict.reports } else { &mut verdict.samples } += 1;
         verdict.compare(&name, &wanted, stored.remove(&name).unwrap_or_default(), status);
@@ -58,7 +58,6 @@ impl Verdict {
             }
             expected.push((file.filename.as_str(), parts.concat()));
         }
-        self.needed += expected.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
         if stored.len() > 1 {
             self.doubled.push(format!("{name}: {} times on the server", stored.len()));
         }

@@ -28,9 +28,14 @@ use tokio::task::JoinSet;
 
 use arguments::Plan;
 use facility::{Agent, Facility};
+use killer::Kills;
 use network::Network;
 use report::{Report, unfinished};
 use sequencer::{Ledger, Sequencer};
+
+/// How long it may take until all is done when nothing goes wrong any more. A sample that met fault after fault rests
+/// for minutes before its next try.
+const LONGEST_END: Duration = Duration::from_secs(240);
 
 fn main() -> ExitCode {
     let order = match arguments::read(std::env::args().skip(1)) {
@@ -103,10 +108,10 @@ async fn soak(plan: Plan) -> Report {
 
     let mut failures = Vec::new();
     let written = || ledger.len();
-    let kills = killer::storm(&facility, &network, &plan, deadline, written).await.unwrap_or_else(|failure| {
+    let mut kills = Kills::default();
+    if let Err(failure) = killer::storm(&facility, &network, &plan, deadline, written, &mut kills).await {
         failures.push(failure);
-        killer::Kills::default()
-    });
+    }
     if Instant::now() > deadline {
         failures.push(format!("after {:?} there were not enough kills, faults, points and samples", plan.time));
     }
@@ -118,7 +123,7 @@ async fn soak(plan: Plan) -> Report {
     writing.await.expect("the sequencer does not panic");
     let share_left = share.await.expect("the share does not panic");
     outages.await.expect("the network does not panic");
-    if let Err(failure) = all_done(&facility, &ledger, &mut agent, deadline).await {
+    if let Err(failure) = all_done(&facility, &ledger, &mut agent).await {
         failures.push(failure);
     }
     counting.abort();
@@ -158,8 +163,9 @@ fn count(sandbox: &Sandbox) -> usize {
 }
 
 /// Waits until every sample that is wanted is done, as the agent says.
-async fn all_done(facility: &Facility, ledger: &Ledger, agent: &mut Agent, deadline: Instant) -> Result<(), String> {
+async fn all_done(facility: &Facility, ledger: &Ledger, agent: &mut Agent) -> Result<(), String> {
     let wanted = ledger.wanted();
+    let calm = Instant::now();
     loop {
         if let Some(status) = agent.ended() {
             return Err(format!("the agent ended by itself, with {status}"));
@@ -175,8 +181,8 @@ async fn all_done(facility: &Facility, ledger: &Ledger, agent: &mut Agent, deadl
                 return Ok(());
             }
         }
-        if Instant::now() > deadline {
-            return Err("not everything was done when the time was over".to_owned());
+        if calm.elapsed() > LONGEST_END {
+            return Err(format!("not everything was done {LONGEST_END:?} after the last fault"));
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
     }

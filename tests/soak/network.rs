@@ -342,7 +342,7 @@ impl Network {
     pub async fn outages(&self, sandbox: &Sandbox) {
         let mut dice = StdRng::seed_from_u64(self.state().seed ^ 0x0007);
         loop {
-            tokio::time::sleep(Duration::from_millis(dice.random_range(3_000..15_000))).await;
+            tokio::time::sleep(Duration::from_millis(dice.random_range(8_000..30_000))).await;
             if !self.state().rages {
                 return;
             }

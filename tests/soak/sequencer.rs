@@ -20,9 +20,9 @@ use rand::{Rng, RngExt, SeedableRng};
 use tokio::task::JoinSet;
 
 /// How long a file must stay as it is, in the agent's config as well.
-pub const SETTLE: Duration = Duration::from_secs(2);
+pub const SETTLE: Duration = Duration::from_secs(3);
 /// The longest that a growing file may seem to stand still.
-const LONGEST_GAP: Duration = Duration::from_millis(1500);
+const LONGEST_GAP: Duration = Duration::from_millis(2500);
 /// What a run writes when it is over.
 pub const MARKER: &str = "Complete.txt";
 
@@ -66,7 +66,7 @@ impl Part {
         if !is_gzip {
             return noise;
         }
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::none());
         gzip.write_all(&noise).expect("memory takes it");
         gzip.finish().expect("memory takes it")
     }
@@ -124,11 +124,19 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Without those that are excused.
     pub fn wanted(&self) -> BTreeMap<String, Wanted> {
         let excused = self.excused();
         let mut wanted = self.wanted.lock().expect("nobody panics with it").clone();
         wanted.retain(|name, _| !excused.contains(name));
         wanted
+    }
+
+    /// Bytes of all that was written, what is excused included.
+    pub fn bytes(&self) -> u64 {
+        let wanted = self.wanted.lock().expect("nobody panics with it");
+        let parts = wanted.values().flat_map(|wanted| &wanted.files).flat_map(|file| &file.parts);
+        parts.map(|part| part.bytes().len() as u64).sum()
     }
 
     pub fn excused(&self) -> BTreeSet<String> {
@@ -228,7 +236,8 @@ impl Sequencer {
                 let (delivery, wanted) = self.draw();
                 self.ledger.wanted.lock().expect("nobody panics with it").extend(wanted);
                 let ledger = self.ledger.clone();
-                writers.spawn(async move { delivery.write(&ledger).await });
+                // On a thread of its own: among the server's tasks it would stand still whenever they are busy.
+                writers.spawn_blocking(move || delivery.write(&ledger));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -332,8 +341,9 @@ fn wanted_file(sample: &str, read: usize, parts: &[Part]) -> WantedFile {
 }
 
 impl Delivery {
-    async fn write(self, ledger: &Ledger) {
+    fn write(self, ledger: &Ledger) {
         let marker_first = self.marker.as_ref().is_some_and(|marker| marker.is_first);
+        let contents: Vec<Vec<u8>> = self.files.iter().map(|(part, _)| part.bytes()).collect();
         if marker_first {
             self.mark();
         }
@@ -341,13 +351,13 @@ impl Delivery {
         let mut before = Instant::now();
         for step in 1..=self.steps {
             let began = Instant::now();
-            for (part, manner) in &self.files {
-                self.write_piece(part, *manner, step);
+            for ((part, manner), bytes) in self.files.iter().zip(&contents) {
+                self.write_piece(part, *manner, bytes, step);
             }
             longest = longest.max(before.elapsed());
             before = began;
             if step < self.steps {
-                tokio::time::sleep(self.pause).await;
+                std::thread::sleep(self.pause);
             }
         }
         // A run's own marker says when its files are whole, unless it came too early.
@@ -355,7 +365,7 @@ impl Delivery {
             ledger.excused.lock().expect("nobody panics with it").extend(self.names.iter().cloned());
         }
         if !marker_first {
-            tokio::time::sleep(self.pause).await;
+            std::thread::sleep(self.pause);
             self.mark();
         }
     }
@@ -366,8 +376,7 @@ impl Delivery {
         }
     }
 
-    fn write_piece(&self, part: &Part, manner: Manner, step: usize) {
-        let bytes = part.bytes();
+    fn write_piece(&self, part: &Part, manner: Manner, bytes: &[u8], step: usize) {
         let up_to = |step: usize| bytes.len() * step / self.steps;
         let piece = &bytes[up_to(step - 1)..up_to(step)];
         let last_but_one = self.steps - 1;
@@ -375,7 +384,7 @@ impl Delivery {
             let path = root.join(&part.path);
             match manner {
                 Manner::Growing => append(&path, piece),
-                Manner::AtOnce if step == last_but_one => append(&path, &bytes),
+                Manner::AtOnce if step == last_but_one => append(&path, bytes),
                 Manner::AtOnce => {}
                 Manner::Renamed(extension) => {
                     let mut hidden = path.clone().into_os_string();
