@@ -30,7 +30,7 @@ const KILLS_FOR_ALL_POINTS: usize = 500;
 impl Plan {
     fn short(seed: u64) -> Self {
         let time = Duration::from_secs(180);
-        Self { seed, kills: 10, faults: 30, samples: 12, time, concurrency: 8 }
+        Self { seed, kills: 8, faults: 25, samples: 8, time, concurrency: 8 }
     }
 
     fn long() -> Self {

@@ -157,6 +157,16 @@ async fn soak(plan: Plan) -> Report {
     report
 }
 
+/// Lets time go by; false as soon as it is over.
+async fn rest_unless(time: Duration, is_over: impl Fn() -> bool) -> bool {
+    let began = Instant::now();
+    while !is_over() {
+        let Some(left) = time.checked_sub(began.elapsed()) else { return true };
+        tokio::time::sleep(left.min(Duration::from_millis(100))).await;
+    }
+    false
+}
+
 /// Samples and reports on the server, doubles included.
 fn count(sandbox: &Sandbox) -> usize {
     sandbox.samples().len() + sandbox.data().len()

@@ -342,8 +342,9 @@ impl Network {
     pub async fn outages(&self, sandbox: &Sandbox) {
         let mut dice = StdRng::seed_from_u64(self.state().seed ^ 0x0007);
         loop {
-            tokio::time::sleep(Duration::from_millis(dice.random_range(8_000..30_000))).await;
-            if !self.state().rages {
+            if !crate::rest_unless(Duration::from_millis(dice.random_range(8_000..30_000)), || !self.state().rages)
+                .await
+            {
                 return;
             }
             *self.state().counts.entry(Trouble::Outage).or_default() += 1;
@@ -369,7 +370,7 @@ impl State {
             self.armed = Some((point, hit));
         }
         let mut dice = self.dice(kind, file);
-        let trouble = self.leads_to_armed(kind).or_else(|| draw(kind.troubles(), &mut dice))?;
+        let trouble = self.leads_to_armed(kind, &mut dice).or_else(|| draw(kind.troubles(), &mut dice))?;
         let trouble = match trouble.costs(kind) && !self.can_pay(file) {
             true => Trouble::DroppedAnswer,
             false => trouble,
@@ -389,8 +390,9 @@ impl State {
     }
 
     /// Some points are reached by a fault alone.
-    fn leads_to_armed(&self, kind: Kind) -> Option<Trouble> {
+    fn leads_to_armed(&self, kind: Kind, dice: &mut StdRng) -> Option<Trouble> {
         match (self.armed.as_ref()?.0.kind, kind) {
+            _ if !dice.random_bool(0.3) => None,
             (Kind::Refresh, Kind::First | Kind::Middle) => Some(Trouble::Expired),
             (Kind::Search | Kind::SampleLookup, Kind::Final) => Some(Trouble::DroppedBefore),
             _ => None,

@@ -211,8 +211,8 @@ impl Sequencer {
         async move {
             let mut times = 0;
             loop {
-                tokio::time::sleep(Duration::from_millis(dice.random_range(1_000..8_000))).await;
-                if is_over.load(Ordering::Relaxed) {
+                let rest = Duration::from_millis(dice.random_range(1_000..8_000));
+                if !crate::rest_unless(rest, || is_over.load(Ordering::Relaxed)).await {
                     return times;
                 }
                 share.leave(dice.random());
