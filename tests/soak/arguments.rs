@@ -30,7 +30,7 @@ const KILLS_FOR_ALL_POINTS: usize = 500;
 impl Plan {
     fn short(seed: u64) -> Self {
         let time = Duration::from_secs(180);
-        Self { seed, kills: 8, faults: 25, samples: 8, time, concurrency: 8 }
+        Self { seed, kills: 8, faults: 25, samples: 8, time, concurrency: 5 }
     }
 
     fn long() -> Self {

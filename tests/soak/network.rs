@@ -18,7 +18,7 @@ use rand::{RngExt, SeedableRng};
 /// How long the agent waits for an answer, in its config as well.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long it asks about a lost answer to a last chunk; more than any work goes on behind one.
-pub const FINAL_WAIT: Duration = Duration::from_secs(6);
+pub const FINAL_WAIT: Duration = Duration::from_secs(5);
 /// So many faults may make the agent begin a file anew. It asks a person after the third, and kills cost some, too.
 const MOST_COSTS: u32 = 2;
 
