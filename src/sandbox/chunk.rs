@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::http::StatusCode;
 
@@ -106,7 +107,8 @@ async fn append(shared: &Arc<Shared>, id: u64, form: &Arc<Form>) -> io::Result<u
     tokio::task::spawn_blocking(move || {
         let mut target = fs::OpenOptions::new().append(true).open(path_of(&shared, id)?)?;
         if let Some(blob) = &form.blob {
-            io::copy(&mut fs::File::open(blob.path())?, &mut target)?;
+            let stored = io::copy(&mut fs::File::open(blob.path())?, &mut target)?;
+            shared.traffic.stored.fetch_add(stored, Ordering::Relaxed);
         }
         Ok(target.metadata()?.len())
     })
@@ -127,7 +129,7 @@ mod tests {
     use serde_json::json;
 
     use crate::sandbox::testing::Bench;
-    use crate::sandbox::{Fault, Gate, On, Reply, Stage};
+    use crate::sandbox::{Fault, Gate, On, Reply, Stage, Traffic};
 
     #[tokio::test]
     async fn rule_1_a_first_chunk_makes_a_record_that_is_not_ready() {
@@ -206,6 +208,8 @@ mod tests {
         bench.chunk().at(&id, 6, "dd", true).id().await;
 
         assert_eq!(bench.sandbox.data()[0].size, 8, "as large as it should be");
+        let Traffic { received, stored } = bench.sandbox.traffic();
+        assert_eq!((received, stored), (10, 8), "one of five chunks was ignored");
         assert_eq!(fs::read(&bench.sandbox.data()[0].path).unwrap(), b"aabbbbdd", "and wrong");
     }
 

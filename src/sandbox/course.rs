@@ -13,7 +13,8 @@ pub enum Stage {
     Record,
 }
 
-/// Something a test opens when the work behind a lost answer may go on.
+/// Something that is opened once: by a test when the work behind a lost answer may go on, or for a test when work is
+/// done.
 #[derive(Debug, Clone, Default)]
 pub struct Gate(CancellationToken);
 
@@ -26,6 +27,11 @@ impl Gate {
     /// Lets through whoever waits and whoever comes later.
     pub fn open(&self) {
         self.0.cancel();
+    }
+
+    /// Waits until it is open.
+    pub async fn opened(&self) {
+        self.0.cancelled().await;
     }
 }
 
@@ -40,7 +46,7 @@ impl Until {
     async fn wait(&self) {
         match self {
             Self::Elapsed(delay) => tokio::time::sleep(*delay).await,
-            Self::Open(gate) => gate.0.cancelled().await,
+            Self::Open(gate) => gate.opened().await,
         }
     }
 }
@@ -85,6 +91,6 @@ impl Course {
 
     /// Waits until the client may lose its answer.
     pub(super) async fn reached(&self) {
-        self.reached.0.cancelled().await;
+        self.reached.opened().await;
     }
 }

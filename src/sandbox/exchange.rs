@@ -116,7 +116,10 @@ async fn receive(
         let picked = shared.faults.pick(&Sight { method: &log.method, path: &log.path, fields });
         matches!(action.insert(picked), Action::CutMidBody)
     };
-    match form.read(multipart, shared.store.spool_dir(), shared.settings.max_chunk, known).await {
+    match form
+        .read(multipart, shared.store.spool_dir(), shared.settings.max_chunk, &shared.traffic.received, known)
+        .await
+    {
         Ok(()) => None,
         Err(Unread::Cut) => Some(End::Cut),
         Err(Unread::TooLarge) => Some(End::Answered(Refusal::TooLarge.into_response())),
@@ -159,8 +162,11 @@ async fn carry_out(work: Work, action: Action, mut request: Request, next: Next)
             tokio::time::sleep(delay).await;
             End::Answered(next.run(request).await)
         }
-        Action::DelayAfter(delay) => {
+        Action::DelayAfter { delay, done } => {
             let response = next.run(request).await;
+            if let Some(done) = done {
+                done.open();
+            }
             tokio::time::sleep(delay).await;
             End::Answered(response)
         }

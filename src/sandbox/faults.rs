@@ -1,8 +1,10 @@
 //! The script of what goes wrong: which requests, how, how often.
 //!
 //! A list of rules, first come first served: a request suffers the first rule that fires. Every rule counts the
-//! requests that it is about, whether or not an earlier rule took them.
+//! requests that it is about, whether or not an earlier rule took them. Where rules are not enough, a function decides
+//! before them ([`Faults::decide`]).
 
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +30,11 @@ pub(super) enum Action {
     Answer(Reply),
     AnswerAfter(Reply),
     Delay(Duration),
-    DelayAfter(Duration),
+    DelayAfter {
+        delay: Duration,
+        /// Opened between the work and the delay.
+        done: Option<Gate>,
+    },
     CutMidBody,
     CutMidAnswer,
     ExpireToken,
@@ -155,7 +161,15 @@ impl Fault {
 
     /// The work is done, and the answer comes so much later.
     pub fn delay_after(self, delay: Duration) -> Self {
-        self.act(Action::DelayAfter(delay))
+        self.act(Action::DelayAfter { delay, done: None })
+    }
+
+    /// For [`Fault::delay_after`]: the gate opens when the work is done, and the answer is still to come.
+    pub fn opening(mut self, gate: &Gate) -> Self {
+        if let Action::DelayAfter { done, .. } = &mut self.action {
+            *done = Some(gate.clone());
+        }
+        self
     }
 
     /// The connection is cut while the request's body is coming in; no work is done. Requests without a body are cut
@@ -195,10 +209,20 @@ impl Fault {
 #[derive(Debug, Default)]
 pub struct Faults(Mutex<Script>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Script {
+    decide: Option<Box<Decide>>,
     rules: Vec<Fault>,
     fired: usize,
+}
+
+type Decide = dyn FnMut(&Sight<'_>) -> Option<Fault> + Send;
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut script = f.debug_struct("Script");
+        script.field("rules", &self.rules).field("fired", &self.fired).finish_non_exhaustive()
+    }
 }
 
 impl Faults {
@@ -211,9 +235,18 @@ impl Faults {
         self.script().rules.push(fault);
     }
 
-    /// Forgets every rule. What is held up stays held up.
+    /// Lets a function decide about each request, before the rules. Of the fault that it names only what happens
+    /// counts, not its `times` and the like; `None` leaves the request to the rules. It is called with the script
+    /// locked, so it must not use it.
+    pub fn decide(&self, decide: impl FnMut(&Sight<'_>) -> Option<Fault> + Send + 'static) {
+        self.script().decide = Some(Box::new(decide));
+    }
+
+    /// Forgets every rule, and the function that decides. What is held up stays held up.
     pub fn clear(&self) {
-        self.script().rules.clear();
+        let mut script = self.script();
+        script.rules.clear();
+        script.decide = None;
     }
 
     /// How often a rule has fired, all rules together, since the sandbox started.
@@ -224,7 +257,8 @@ impl Faults {
     /// What happens to this request.
     pub(super) fn pick(&self, sight: &Sight<'_>) -> Action {
         let mut script = self.script();
-        let mut picked: Option<Action> = None;
+        let decided = script.decide.as_mut().and_then(|decide| decide(sight));
+        let mut picked: Option<Action> = decided.map(|fault| fault.action);
         for rule in &mut script.rules {
             if rule.fires(sight) && picked.is_none() {
                 rule.times = rule.times.map(|times| times - 1);
@@ -294,6 +328,21 @@ mod tests {
         assert!(!dropped(&faults));
         faults.add(Fault::on(On::Any).of_file("f").drop_before());
         assert!(dropped(&faults));
+        faults.clear();
+        assert!(!dropped(&faults));
+    }
+
+    #[test]
+    fn a_function_decides_before_the_rules() {
+        let faults = Faults::default();
+        faults.add(Fault::on(On::Any).status(503));
+        let mut seen = 0;
+        faults.decide(move |sight| {
+            seen += 1;
+            (seen == 2 && sight.is(&On::FinalChunk)).then(|| Fault::on(On::Any).drop_before())
+        });
+        assert_eq!([(); 3].map(|()| dropped(&faults)), [false, true, false]);
+        assert_eq!(faults.fired(), 3, "the rule took the others");
         faults.clear();
         assert!(!dropped(&faults));
     }
@@ -427,6 +476,17 @@ mod tests {
             assert_eq!(bench.read("/me").await.0, 200);
             assert!(begun.elapsed() >= delay);
         }
+    }
+
+    #[tokio::test]
+    async fn work_that_is_done_is_told_before_its_answer_goes_out() {
+        let bench = Bench::new().await;
+        let done = Gate::new();
+        bench.sandbox.faults().add(Fault::on(On::FinalChunk).delay_after(Duration::from_secs(600)).opening(&done));
+        let client = tokio::spawn(bench.sample_chunk().bytes("x").request().send());
+        done.opened().await;
+        assert_eq!(bench.only_sample_bytes(), "x");
+        assert!(!client.is_finished());
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::Multipart;
 use axum::extract::multipart::{Field, MultipartError};
@@ -54,12 +55,13 @@ impl Form {
     ///
     /// `known` is called once, as soon as the fields tell which chunk this is (before the file part for every client
     /// that sends the fields first); when it returns true, reading ends there with [`Unread::Cut`]. What was read is
-    /// in `self` whatever the outcome.
+    /// in `self` whatever the outcome, and the bytes of the file part are added to `received` as they come.
     pub(super) async fn read(
         &mut self,
         mut multipart: Multipart,
         spool_dir: &Path,
         max_blob: Option<u64>,
+        received: &AtomicU64,
         known: impl FnOnce(&[(String, String)]) -> bool,
     ) -> Result<(), Unread> {
         let mut known = Some(known);
@@ -73,7 +75,7 @@ impl Form {
             }
             let complete = self.first("is_last").is_some();
             let cut = complete && known.take().is_some_and(|known| known(&self.fields));
-            self.read_blob(field, spool_dir, max_blob, cut).await?;
+            self.read_blob(field, spool_dir, max_blob, received, cut).await?;
         }
         if known.is_some_and(|known| known(&self.fields)) {
             return Err(Unread::Cut);
@@ -89,12 +91,14 @@ impl Form {
         mut field: Field<'_>,
         spool_dir: &Path,
         max_blob: Option<u64>,
+        received: &AtomicU64,
         cut: bool,
     ) -> Result<(), Unread> {
         let spool = NamedTempFile::new_in(spool_dir).map_err(Unread::Disk)?;
         let blob = self.blob.insert(Blob { filename: field.file_name().map(str::to_owned), length: 0, spool });
         while let Some(bytes) = field.chunk().await.map_err(Unread::Broken)? {
             blob.length += bytes.len() as u64;
+            received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             if cut {
                 return Err(Unread::Cut);
             }

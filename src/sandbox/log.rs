@@ -1,6 +1,8 @@
-//! What was asked and what was answered, kept for tests and for curious people.
+//! What was asked and what was answered, kept for tests and for curious people: the latest requests, and how many bytes
+//! went through all of them.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// How many requests are remembered.
@@ -34,6 +36,28 @@ impl RequestLog {
     /// Every value of a form field.
     pub fn all(&self, name: &str) -> Vec<&str> {
         self.fields.iter().filter(|(field, _)| field == name).map(|(_, value)| value.as_str()).collect()
+    }
+}
+
+/// Bytes of files since the sandbox started, cut and repeated requests included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// That came in.
+    pub received: u64,
+    /// That were written to a file, of a sample or of nobody.
+    pub stored: u64,
+}
+
+/// The same, while it is counted: a request whose client is gone may never be logged.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) received: AtomicU64,
+    pub(super) stored: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn read(&self) -> Traffic {
+        Traffic { received: self.received.load(Ordering::Relaxed), stored: self.stored.load(Ordering::Relaxed) }
     }
 }
 

@@ -56,8 +56,8 @@ use tokio::sync::watch;
 pub use catalogue::{FOREIGN_DATA_ID, FOREIGN_FILENAME};
 pub use course::{Gate, Stage};
 pub use faults::{Fault, Faults};
-pub use log::RequestLog;
-pub use on::On;
+pub use log::{RequestLog, Traffic};
+pub use on::{On, Sight};
 pub use reply::{Reply, RetryAfter};
 pub use store::{StoredFile, StoredSample};
 
@@ -129,6 +129,7 @@ struct Shared {
     imports: imports::Imports,
     faults: Faults,
     log: log::Log,
+    traffic: log::Counters,
     /// How many requests are being worked on, those included whose client has gone.
     works: watch::Sender<usize>,
 }
@@ -155,6 +156,7 @@ impl Sandbox {
             imports: imports::Imports::default(),
             faults: Faults::default(),
             log: log::Log::default(),
+            traffic: log::Counters::default(),
             works: watch::Sender::new(0),
             settings,
         });
@@ -203,6 +205,11 @@ impl Sandbox {
     /// The latest requests, oldest first, in the order in which they were answered or cut. Ten thousand are kept.
     pub fn requests(&self) -> Vec<RequestLog> {
         self.shared.log.entries()
+    }
+
+    /// How many bytes of files came in, and how many were written.
+    pub fn traffic(&self) -> Traffic {
+        self.shared.traffic.read()
     }
 
     /// Every sample, in the order in which they were made, doubles included.

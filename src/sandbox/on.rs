@@ -33,9 +33,9 @@ pub enum On {
     Path(&'static str, String),
 }
 
-/// What a rule is held against.
+/// What is known of a request when it is decided whether it suffers a fault.
 #[derive(Debug)]
-pub(super) struct Sight<'a> {
+pub struct Sight<'a> {
     pub(super) method: &'a str,
     /// Below the base URL.
     pub(super) path: &'a str,
@@ -47,7 +47,18 @@ impl Sight<'_> {
         self.value(field) == Some("true")
     }
 
-    pub(super) fn value(&self, field: &str) -> Option<&str> {
+    /// Whether it is one of these.
+    pub fn is(&self, on: &On) -> bool {
+        on.matches(self)
+    }
+
+    /// The path below the base URL: `/upload/sample`.
+    pub fn path(&self) -> &str {
+        self.path
+    }
+
+    /// The first value of a form field.
+    pub fn value(&self, field: &str) -> Option<&str> {
         self.fields.iter().find(|(name, _)| name == field).map(|(_, value)| value.as_str())
     }
 

@@ -1,0 +1,164 @@
+//! The facility: its folders, the agent's config, and the agent itself, the real program.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use flow_ingest::sandbox::{Sandbox, Settings};
+use flow_ingest::status::Snapshot;
+use tempfile::TempDir;
+
+use crate::network::{FINAL_WAIT, REQUEST_TIMEOUT};
+use crate::sequencer::{MARKER, SETTLE};
+
+/// How long the agent may take to end when it is told to.
+const END: Duration = Duration::from_secs(30);
+
+pub struct Facility {
+    dir: TempDir,
+    pub sandbox: Sandbox,
+}
+
+impl Facility {
+    pub async fn new(concurrency: usize) -> Self {
+        let dir = tempfile::Builder::new().prefix("soak-").tempdir().expect("a temporary folder can be made");
+        let sandbox =
+            Sandbox::start(Settings::new(dir.path().join("flow"))).await.expect("the loopback has free ports");
+        let facility = Self { dir, sandbox };
+        facility.write_config(concurrency);
+        facility
+    }
+
+    pub fn root(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Leaves everything where it is, for whoever looks into a failure.
+    pub fn keep(self) -> PathBuf {
+        self.dir.keep()
+    }
+
+    fn write_config(&self, concurrency: usize) {
+        let write = |name: &str, text: String| {
+            fs::write(self.root().join(name), text).expect("the facility's folder can be written")
+        };
+        let watch = |name: &str, manifest: &str, more: &str| {
+            format!(
+                "  - {{ name: {name}, path: {name}, manifest: {manifest}, existing: upload, settle: {SETTLE:?}{more} }}\n"
+            )
+        };
+        let of_runs = format!(
+            ", run_folder: \"{{date}}_{{instrument}}_{{run_number}}_{{flow_cell}}\", complete_when: {{ marker: {MARKER} }}"
+        );
+        write(
+            "flow-ingest.yaml",
+            format!(
+                "flow:
+  base_url: {}
+  credentials: {{ username: {user}, password_file: password }}
+  chunk_size: 16kB
+  connection_retries: 0
+  request_timeout: {REQUEST_TIMEOUT:?}
+  upload_retries: 1
+  show_progress: false
+state_dir: state
+uploads: {{ concurrency: {concurrency}, final_wait: {FINAL_WAIT:?} }}
+status: {{ listen: none }}
+watch:
+{}{}{}",
+                self.sandbox.base_url(),
+                watch("drop", "pairs.yaml", ""),
+                watch("share", "pairs.yaml", ""),
+                watch("runs", "runs.yaml", &of_runs),
+                user = flow_ingest::sandbox::DEFAULT_ACCOUNT,
+            ),
+        );
+        write("password", flow_ingest::sandbox::DEFAULT_ACCOUNT.to_owned());
+        write(
+            "pairs.yaml",
+            "version: 1
+rules:
+  - name: pairs
+    match: \"{sample}_R{read}.fastq.gz\"
+    sample: { name: \"{sample}\", type: RNA-Seq }
+"
+            .to_owned(),
+        );
+        write(
+            "runs.yaml",
+            "version: 1
+rules:
+  - name: reads
+    match: \"Fastq/{sample}_S{sample_number:int}_L{lane:int}_R{read}_001.fastq.gz\"
+    sample: { name: \"{run}_{sample}\", type: RNA-Seq }
+  - name: reports
+    match: \"Reports/{report}.html\"
+    data: { filename: \"{run}_{report}.html\", data_type: report }
+"
+            .to_owned(),
+        );
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flow-ingest"));
+        command.args(arguments).arg("--config").arg(self.root().join("flow-ingest.yaml"));
+        command.env_remove("RUST_LOG").env("NO_PROXY", "127.0.0.1").stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the service. All of them write one log.
+    pub fn start(&self) -> Agent {
+        let log = fs::OpenOptions::new().append(true).create(true).open(self.root().join("log"));
+        let mut command = self.command(&["run"]);
+        command.stdout(Stdio::null()).stderr(log.expect("the log can be written"));
+        Agent(command.spawn().expect("the program can be started"))
+    }
+
+    /// What `status --json` says; `None` when the agent could not be asked.
+    pub async fn status(&self) -> Option<Snapshot> {
+        let mut command = self.command(&["status", "--json"]);
+        let output = tokio::task::spawn_blocking(move || command.output()).await.expect("it does not panic").ok()?;
+        serde_json::from_slice(&output.stdout).ok()
+    }
+}
+
+/// The program while it runs.
+pub struct Agent(Child);
+
+impl Agent {
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.0.kill().expect("it is ours");
+        self.0.wait().expect("it is ours");
+    }
+
+    /// How it ended, if it did so by itself.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().expect("it is ours")
+    }
+
+    /// Tells it to stop, and waits.
+    pub async fn stop(mut self) -> Result<(), String> {
+        let id = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("it is ours");
+        let told = Instant::now();
+        loop {
+            match self.ended() {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => return Err(format!("the agent was told to stop and ended with {status}")),
+                None if told.elapsed() > END => {
+                    return Err(format!("the agent was told to stop and ran on for {END:?}"));
+                }
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
