@@ -556,7 +556,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, "Sat, 24 Nov 2001 10:00:07 GMT".parse().unwrap());
         headers.insert(DATE, "Sat, 24 Nov 2001 10:00:00 GMT".parse().unwrap());
-        let error = ApiError::new("POST /upload", StatusCode::SERVICE_UNAVAILABLE, &headers, b"");
+        let error = ApiError::new("POST /upload", StatusCode::SERVICE_UNAVAILABLE, &headers, b"", &Mask::of(&[]));
         assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Multipart, Request};
@@ -35,7 +36,7 @@ fn read(content_type: &str, body: Vec<u8>) -> Option<Result<Form, Unread>> {
     let reading = async {
         let multipart = Multipart::from_request(request, &()).await.ok()?;
         let mut form = Form::default();
-        let read = form.read(multipart, &spool(), Some(1 << 20), |_| false).await;
+        let read = form.read(multipart, &spool(), Some(1 << 20), &AtomicU64::default(), |_| false).await;
         Some(read.map(|()| form))
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

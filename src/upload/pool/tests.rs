@@ -55,7 +55,7 @@ async fn a_share_that_hangs_keeps_its_own_samples_back_and_neither_others_nor_th
     });
     let gate = Gate::default();
     let stop = CancellationToken::new();
-    let account = Account::new(journal.clone(), sandbox.base_url(), dir.path().join("state"), false);
+    let account = Account::new(journal.clone(), &sandbox.base_url(), dir.path().join("state"), false);
     let source = CredentialSource::TokenFile(token);
     let keeper = Keeper { gate: gate.clone(), client: client.clone(), source, account };
     tokio::spawn(keeper.run(stop.clone()));
