@@ -31,6 +31,14 @@ pub struct Assembled {
     pub finding: Finding,
     /// When it will be ready if nothing changes; `None` when more than the passing of time is missing, or nothing.
     pub in_time: Option<Duration>,
+    /// Whether something tells when its run is over, so that a sample that appears after others were sent is late.
+    pub in_ending_run: bool,
+}
+
+/// Splits findings by whether they can be late.
+pub fn by_lateness(samples: Vec<Assembled>) -> [(Vec<Finding>, bool); 2] {
+    let (ending, open): (Vec<_>, Vec<_>) = samples.into_iter().partition(|assembled| assembled.in_ending_run);
+    [(ending, true), (open, false)].map(|(samples, ends)| (samples.into_iter().map(|it| it.finding).collect(), ends))
 }
 
 /// Makes samples of a run's files. `closed` is what people said of its end.
@@ -38,11 +46,19 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
     let run = Run { name: &view.name, captures: &view.captures };
     let mut assembly = Assembly::default();
     let mut groups: BTreeMap<(usize, Captures), Group<'_>> = BTreeMap::new();
+    let mut extras: BTreeMap<(usize, Captures), Extra<'_>> = BTreeMap::new();
+    let place = |rule| manifest.rules.iter().position(|other| std::ptr::eq(other, rule)).unwrap_or_default();
     let mut taken = Vec::new();
     for file in &view.files {
         let below_run = file.below_run.to_string_lossy();
-        let (rule, captures) = match manifest.classify(&below_run) {
+        let (rule, captures) = match manifest.classify(&below_run, &view.captures) {
             Taker::Taken { rule, captures } => (rule, captures),
+            Taker::Extra { rule, captures, label } => {
+                let reason = format!("rule {} has no place for {label}; map it with reads, or ignore it", rule.name);
+                assembly.left_out.push((file.path.clone(), reason));
+                extras.entry((place(rule), identity(rule, &captures, file))).or_insert(Extra { file, label });
+                continue;
+            }
             Taker::LeftOut { .. } if view.is_marker(file) => {
                 assembly.left_out.push((file.path.clone(), "it marks the run as complete (complete_when)".to_owned()));
                 continue;
@@ -58,20 +74,32 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
             continue;
         }
         taken.push(file);
-        let place = manifest.rules.iter().position(|other| std::ptr::eq(other, rule)).unwrap_or_default();
-        let identity = identity(rule, &captures, file);
         groups
-            .entry((place, identity))
-            .or_insert_with(|| Group { rule, captures: captures.clone(), files: Vec::new() })
+            .entry((place(rule), identity(rule, &captures, file)))
+            .or_insert_with(|| Group { rule, captures: captures.clone(), files: Vec::new(), extra: None })
             .files
             .push(Member { view: file, captures });
+    }
+
+    for (identity, extra) in extras {
+        if let Some(group) = groups.get_mut(&identity) {
+            group.extra = Some(extra);
+        }
     }
 
     let mut by_name: BTreeMap<(Kind, String), Vec<Group<'_>>> = BTreeMap::new();
     for group in groups.into_values() {
         by_name.entry((group.kind(), group.name(&run))).or_default().push(group);
     }
-    let unsettled = if view.is_drop_folder() { None } else { Unsettled::of(taken.into_iter()) };
+    let mut unsettled = BTreeMap::new();
+    if !view.is_drop_folder() {
+        let mut parts: BTreeMap<usize, Vec<&FileView>> = BTreeMap::new();
+        for file in taken.into_iter().filter(|file| !file.settled) {
+            parts.entry(view.scope(file)).or_default().push(file);
+        }
+        unsettled
+            .extend(parts.into_iter().filter_map(|(scope, files)| Some((scope, Unsettled::of(files.into_iter())?))));
+    }
     let context = Context { watch, run, view, closed, unsettled };
     assembly.samples = by_name.into_iter().map(|((_, name), groups)| context.assembled(name, &groups)).collect();
     assembly
@@ -90,6 +118,27 @@ struct Group<'a> {
     captures: Captures,
     /// Never empty.
     files: Vec<Member<'a>>,
+    /// A read of it that has no place in the sample.
+    extra: Option<Extra<'a>>,
+}
+
+/// A read that belongs to a group and has no slot.
+struct Extra<'a> {
+    file: &'a FileView,
+    label: String,
+}
+
+impl Extra<'_> {
+    fn reason(&self, rule: &Rule) -> String {
+        format!(
+            "rule {} would leave out {} ({}), and reads without it may be useless; say which reads are which in the \
+             rule, such as reads: {{reads1: R1, reads2: {}}}, or have the watch ignore it",
+            rule.name,
+            path_to_text(&self.file.below_run),
+            self.label,
+            self.label
+        )
+    }
 }
 
 /// What tells a group from the others of its rule. A generic file is a group of its own.
@@ -135,10 +184,10 @@ struct Context<'a> {
     run: Run<'a>,
     view: &'a RunView,
     closed: &'a Closed,
-    /// Files of the run that have not settled, among all that a rule takes. A run whose marker came before the last of
-    /// its files is not over while one of them still changes. `None` in a drop folder, whose samples have nothing to do
-    /// with each other.
-    unsettled: Option<Unsettled>,
+    /// By part of the run, the files that have not settled, among all that a rule takes. A run whose marker came before
+    /// the last of its files is not over while one of them still changes. Empty in a drop folder, whose samples have
+    /// nothing to do with each other.
+    unsettled: BTreeMap<usize, Unsettled>,
 }
 
 impl Context<'_> {
@@ -157,13 +206,18 @@ impl Context<'_> {
             name.clone_from(&sample.key.name);
         }
         let is_existing = groups.iter().flat_map(Group::views).all(|file| file.observation.existing);
-        Assembled { finding: Finding { sample, standing, is_existing }, in_time }
+        let in_ending_run = self.view.tells_its_end(groups.iter().flat_map(Group::views));
+        Assembled { finding: Finding { sample, standing, is_existing }, in_time, in_ending_run }
     }
 
     fn standing(&self, groups: &[Group<'_>], slots: &[Filled<'_>], name: &str) -> (Standing, Option<Duration>) {
         let group = &groups[0];
-        if let Some(reason) =
-            name_trouble(groups, &self.run, name).or_else(|| slots.iter().find_map(Filled::claimed_twice))
+        if let Some(reason) = name_trouble(groups, &self.run, name)
+            .or_else(|| slots.iter().find_map(Filled::claimed_twice))
+            .or_else(|| {
+                let extra = group.extra.as_ref().filter(|_| !self.closed.samples.contains(name))?;
+                Some(extra.reason(group.rule))
+            })
         {
             return (Standing::Blocked(reason), None);
         }
@@ -175,10 +229,10 @@ impl Context<'_> {
             false => self.view.verdict(group.views()),
         };
         let own = Unsettled::of(group.views());
-        let unsettled = own.as_ref().or(self.unsettled.as_ref());
+        let of_part = group.views().find_map(|file| self.unsettled.get(&self.view.scope(file)));
+        let unsettled = own.as_ref().or(of_part);
         // In a run folder the sample's own files are among all that must settle.
-        let settles_in =
-            self.unsettled.as_ref().or(own.as_ref()).map_or(Some(Duration::ZERO), |unsettled| unsettled.settles_in);
+        let settles_in = of_part.or(own.as_ref()).map_or(Some(Duration::ZERO), |unsettled| unsettled.settles_in);
         let waits = match (verdict, unsettled) {
             (Verdict::Complete, None) => None,
             (Verdict::Complete, Some(unsettled)) => Some((unsettled.reason(), settles_in)),

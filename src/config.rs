@@ -17,7 +17,8 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::flow::{ClientConfig, CredentialSource};
-use crate::manifest::Manifest;
+use crate::layout::Layout;
+use crate::manifest::{self, Manifest};
 use crate::upload::IfExists;
 use crate::yaml::{Document, Problems, Value};
 use crate::{status, upload};
@@ -58,9 +59,10 @@ pub struct FlowSettings {
 #[derive(Debug, Clone)]
 pub struct WatchConfig {
     pub watch: crate::watch::Settings,
+    pub layout: Option<&'static Layout>,
     /// Absolute path of the manifest.
     pub manifest_file: PathBuf,
-    /// Shared by the watches that name the same file.
+    /// Shared by the watches that name the same file and have the same layout.
     pub manifest: Arc<Manifest>,
     /// Whether gzip files must be whole; `None`: as for all uploads.
     pub check_gzip: Option<bool>,
@@ -184,32 +186,33 @@ impl Reader {
     }
 }
 
-/// The manifests that were read so far, each once, and their mistakes.
+/// The manifests that were read so far, each once for a layout, and their mistakes.
 #[derive(Default)]
 struct Manifests {
     /// `None` is a manifest with mistakes.
-    read: BTreeMap<PathBuf, Option<Arc<Manifest>>>,
+    read: BTreeMap<(PathBuf, manifest::Defaults), Option<Arc<Manifest>>>,
     problems: Vec<Problems>,
 }
 
 impl Manifests {
     /// `value` is where the config names the file: where a file that cannot be read at all is a mistake.
-    fn load(&mut self, file: &Path, value: &Value) -> Option<Arc<Manifest>> {
-        if let Some(manifest) = self.read.get(file) {
+    fn load(&mut self, file: &Path, defaults: manifest::Defaults, value: &Value) -> Option<Arc<Manifest>> {
+        let key = (file.to_owned(), defaults);
+        if let Some(manifest) = self.read.get(&key) {
             return manifest.clone();
         }
-        let manifest = match Manifest::load(file) {
+        let manifest = match Manifest::load(file, defaults) {
             Ok(manifest) => Some(Arc::new(manifest)),
             Err(problems) => {
                 if problems.problems.iter().all(|problem| problem.place.is_none()) {
                     value.problem(problems);
                 } else {
-                    self.problems.push(problems);
+                    self.note(problems);
                 }
                 None
             }
         };
-        self.read.insert(file.to_owned(), manifest.clone());
+        self.read.insert(key, manifest.clone());
         manifest
     }
 

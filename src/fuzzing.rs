@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use crate::manifest::{Manifest, Run, Verdict};
+use crate::manifest::{Defaults, Manifest, Run, Verdict};
 use crate::pattern::{Captures, Pattern};
 use crate::yaml::{Document, Problems};
 use crate::{cli, config, flow, journal, sandbox};
@@ -17,7 +17,8 @@ const LONGEST_MISTAKE: usize = 8000;
 /// A manifest: every mistake is told in lines of a bearable length, and what loads takes paths and renders names that
 /// Flow accepts.
 pub fn manifest(bytes: &[u8]) {
-    let read = Document::of_bytes(Path::new("manifest.yaml"), bytes.to_vec()).and_then(Manifest::read);
+    let read = Document::of_bytes(Path::new("manifest.yaml"), bytes.to_vec())
+        .and_then(|document| Manifest::read(document, Defaults::default()));
     let manifest = match read {
         Ok(manifest) => manifest,
         Err(problems) => return are_told(&problems),
@@ -26,8 +27,9 @@ pub fn manifest(bytes: &[u8]) {
     let run = Run { name: "240115_A01234_0042_AHXXXXDSX7", captures: &captures };
     are_told(&manifest.check_run_names(&["flow_cell"]));
     for path in ["a_S1_L001_R1_001.fastq.gz", "Reports/{a}.html", "..", "x/..%2F\n/\u{1b}[2J \"'\\_R2.fq", ""] {
-        match manifest.classify(path) {
+        match manifest.classify(path, &captures) {
             Verdict::LeftOut { reason } => assert!(!reason.is_empty()),
+            Verdict::Extra { label, .. } => assert!(!label.is_empty()),
             Verdict::Taken { rule, captures } => {
                 let file_name = path.rsplit('/').next().unwrap_or(path);
                 if let Ok(name) = rule.sample_name(&run, &captures, file_name) {

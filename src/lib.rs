@@ -61,6 +61,7 @@ pub mod flow;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod journal;
+pub mod layout;
 pub mod manifest;
 pub mod observation;
 pub mod pattern;

@@ -7,6 +7,7 @@
 //! This module knows text alone: no I/O, and no meaning of a captured name except `read`, which is 1 or 2.
 
 mod parse;
+mod several;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +15,7 @@ use std::fmt;
 use regex::Regex;
 
 pub use parse::{MOST_NAMES, Mistake, PatternError};
+pub use several::Patterns;
 
 /// What a pattern captured: name and text.
 pub type Captures = BTreeMap<String, String>;

@@ -11,16 +11,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room (a file or a folder of `src`), and the rooms that it may use.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     // The words that all speak.
     ("sample", &[]),
     ("observation", &["sample"]),
     // Tools that know nothing of the domain.
     ("pattern", &[]),
     ("yaml", &[]),
+    // What is known of the folders that instruments write: data, without I/O.
+    ("layout", &[]),
     // The data's way.
     ("watch", &["pattern", "sample", "observation"]),
-    ("manifest", &["pattern", "yaml", "sample"]),
+    ("manifest", &["pattern", "yaml", "layout", "sample"]),
     ("assemble", &["manifest", "pattern", "sample", "watch", "observation"]),
     ("journal", &["sample", "observation"]),
     // Usable alone; `upload` is the only one that holds both the journal and the client.
@@ -30,7 +32,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("status", &["journal", "sample", "observation"]),
     ("sandbox", &[]),
     // Each component's own settings type, put together.
-    ("config", &["sample", "watch", "flow", "upload", "status", "manifest", "pattern", "yaml"]),
+    ("config", &["sample", "watch", "flow", "upload", "status", "manifest", "layout", "pattern", "yaml"]),
     // Those that tie the rooms together.
     (
         "agent",
@@ -39,6 +41,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
             "observation",
             "pattern",
             "yaml",
+            "layout",
             "watch",
             "manifest",
             "assemble",
@@ -57,6 +60,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
             "observation",
             "pattern",
             "yaml",
+            "layout",
             "watch",
             "manifest",
             "assemble",

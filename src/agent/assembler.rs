@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::AgentError;
-use crate::assemble::{self, Assembly, assemble};
+use crate::assemble::{self, Assembly, assemble, by_lateness};
 use crate::config::WatchConfig;
 use crate::journal::{self, Journal, JournalError, LeftOut, Record, State};
 use crate::manifest::Manifest;
@@ -189,13 +189,13 @@ impl Assembler {
             };
 
             let ids: HashSet<_> = samples.iter().map(|assembled| assembled.finding.sample.id()).collect();
-            let findings = samples.into_iter().map(|assembled| assembled.finding).collect();
-            let journal::Assembled { changed, to_compare } =
-                self.journal.assembled(findings, view.tells_its_end()).await?;
-            changed.iter().for_each(say);
-            for sample in to_compare {
-                // A receiver that is gone has its task's end reported elsewhere.
-                let _ = self.compare.send(sample);
+            for (findings, run_ends) in by_lateness(samples).into_iter().filter(|(findings, _)| !findings.is_empty()) {
+                let journal::Assembled { changed, to_compare } = self.journal.assembled(findings, run_ends).await?;
+                changed.iter().for_each(say);
+                for sample in to_compare {
+                    // A receiver that is gone has its task's end reported elsewhere.
+                    let _ = self.compare.send(sample);
+                }
             }
             let made = self.made.entry(run).or_default();
             let unmade: Vec<_> = made.difference(&ids).cloned().collect();

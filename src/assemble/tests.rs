@@ -83,7 +83,7 @@ fn marker() -> Condition {
 
 fn view(name: &str, folder: &str, files: Vec<FileView>, quiet_for: u64, condition: &Condition) -> RunView {
     let quiet_for = Duration::from_secs(quiet_for);
-    RunView::new(name.into(), folder.into(), Captures::new(), files, BOOT, quiet_for, condition)
+    RunView::new(name.into(), folder.into(), Captures::new(), files, BOOT, quiet_for, &condition.clone().into())
 }
 
 /// A run folder whose marker has not come.

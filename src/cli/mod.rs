@@ -16,6 +16,7 @@ pub(crate) mod fuzzing;
 mod import;
 mod import_status;
 pub mod init;
+mod layouts;
 mod list;
 mod logging;
 mod login;
@@ -121,6 +122,8 @@ enum Command {
         #[arg(default_value = ".")]
         dir: PathBuf,
     },
+    /// What is known of instruments, for the key layout of a watch
+    Layouts(layouts::Arguments),
     /// A stand-in for Flow on this machine
     Sandbox(sandbox::Arguments),
     /// The whole thing on this machine, against the sandbox, in under a minute
@@ -177,6 +180,7 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::ImportStatus(arguments) => import_status::execute(arguments, &globals).await,
         Command::Api(arguments) => api::execute(arguments, &globals).await,
         Command::Init { dir } => init::execute(&dir, &globals),
+        Command::Layouts(arguments) => layouts::execute(arguments, &globals),
         Command::Sandbox(arguments) => sandbox::execute(arguments, &globals).await,
         Command::Demo(arguments) => demo::execute(arguments, &globals).await,
     }

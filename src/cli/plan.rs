@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::exit::{CommandError, Exit};
 use super::{Globals, open_journal, output};
-use crate::assemble::{assemble, run_key};
+use crate::assemble::{assemble, by_lateness, run_key};
 use crate::config::{Config, WatchConfig};
 use crate::journal::{Journal, JournalError, Record};
 use crate::observation::Moment;
@@ -40,8 +40,9 @@ pub(super) async fn execute(globals: &Globals) -> Result<Exit, CommandError> {
             left_out.extend(
                 assembly.left_out.into_iter().map(|(path, reason)| LeftOut { path: path_to_text(&path), reason }),
             );
-            let findings = assembly.samples.into_iter().map(|assembled| assembled.finding).collect();
-            samples.extend(known.states(findings, view.tells_its_end())?);
+            for (findings, run_ends) in by_lateness(assembly.samples) {
+                samples.extend(known.states(findings, run_ends)?);
+            }
         }
         watches.push(WatchStatus {
             name: watched.watch.name.clone(),

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::watch::Read;
 use crate::manifest::{Manifest, Output, Paired};
 use crate::sample::BY_HAND;
-use crate::watch::Condition;
+use crate::watch::Completion;
 use crate::yaml::Value;
 
 /// Two watches of one name, or of which one holds the other: their samples would be taken for each other's.
@@ -52,8 +52,8 @@ pub(super) fn state_dir(state_dir: &Path, value: &Value, watches: &[&Read]) {
 }
 
 /// In a drop folder nothing tells the last part or a missing mate, unless there is an end to wait for.
-pub(super) fn drop_folder(condition: &Condition, value: &Value, manifest: &Manifest) {
-    if has_end(condition) {
+pub(super) fn drop_folder(condition: &Completion, value: &Value, manifest: &Manifest) {
+    if condition.tells_an_end() {
         return;
     }
     for rule in manifest.rules.iter().filter(|rule| matches!(rule.output, Output::Sample(_))) {
@@ -69,16 +69,6 @@ pub(super) fn drop_folder(condition: &Condition, value: &Value, manifest: &Manif
              rule {:?} of its manifest {because}",
             rule.name
         ));
-    }
-}
-
-/// Whether the condition cannot hold before a marker came or all was quiet.
-fn has_end(condition: &Condition) -> bool {
-    match condition {
-        Condition::Marker(_) | Condition::Quiet(_) => true,
-        Condition::Settled => false,
-        Condition::Any(conditions) => conditions.iter().all(has_end),
-        Condition::All(conditions) => conditions.iter().any(has_end),
     }
 }
 

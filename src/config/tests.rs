@@ -42,7 +42,7 @@ fn what_is_not_said_has_its_documented_default() {
     assert_eq!((&watch.existing, watch.mode, watch.settle), (&Existing::Skip, Mode::Auto, None));
     assert_eq!((watch.poll, watch.rescan), (Duration::from_secs(30), Duration::from_secs(900)));
     assert!(watch.run_folder.is_none() && watch.ignore.is_empty());
-    assert!(matches!(watch.complete_when, Condition::Settled));
+    assert!(matches!(watch.complete_when.otherwise, Condition::Settled));
 }
 
 #[test]
@@ -107,7 +107,7 @@ status: { listen: none }
     let watch = &config.watches[0].watch;
     assert_eq!(watch.settle, Some(Duration::from_secs(10)));
     assert!(watch.ignore.is_match("x/y.bak") && watch.ignore.is_match("y.bak") && !watch.ignore.is_match("y.bak/z"));
-    let Condition::All(conditions) = &watch.complete_when else { panic!("{:?}", watch.complete_when) };
+    let Condition::All(conditions) = &watch.complete_when.otherwise else { panic!("{:?}", watch.complete_when) };
     assert!(matches!(&conditions[..], [Condition::Any(any), Condition::Settled] if any.len() == 2));
     assert!(Arc::ptr_eq(&config.watches[0].manifest, &config.watches[1].manifest));
 }
@@ -170,4 +170,60 @@ fn a_flag_names_the_file() {
 fn the_watch_of_uploads_by_hand_is_nobodys() {
     let config = "state_dir: state\nwatch: [{name: by hand, path: drop, manifest: manifest.yaml, existing: skip}]\n";
     assert!(wrong(config).contains("give this watch another name"), "{}", wrong(config));
+}
+
+/// What `layouts show` prints can be pasted into a watch, and then does what the layout does.
+#[test]
+fn a_layout_is_what_its_yaml_says() {
+    for layout in crate::layout::all() {
+        let pasted: String = layout.yaml().lines().map(|line| format!("    {line}\n")).collect();
+        let (_dir, config) = right(&format!(
+            "state_dir: state\nwatch:\n  - {{name: a, path: a, manifest: manifest.yaml, existing: skip, layout: {}}}\n  \
+             - name: b\n    path: b\n    manifest: manifest.yaml\n    existing: skip\n{pasted}",
+            layout.name
+        ));
+        let [by_name, by_hand] = [&config.watches[0].watch, &config.watches[1].watch];
+        assert_eq!(by_name.run_folder, by_hand.run_folder, "{}", layout.name);
+        assert_eq!(format!("{:?}", by_name.complete_when), format!("{:?}", by_hand.complete_when), "{}", layout.name);
+        assert!(by_name.complete_when.tells_an_end(), "{}", layout.name);
+        assert_eq!(by_hand.ignore.len(), layout.ignored.len() + layout.never_listed.len(), "{}", layout.name);
+        let pattern = Manifest::parse(
+            "m",
+            &format!(
+                "version: 1\nrules:\n- name: a\n  match: {}\n  sample: {{name: '{{run}}', type: x}}\n",
+                layout.yaml().split_once("match:").unwrap().1.replace('#', " ")
+            ),
+        );
+        let patterns = pattern.unwrap_or_else(|problems| panic!("{}: {problems}", layout.name)).rules.remove(0).pattern;
+        let written: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+        assert_eq!(written, layout.reads, "{}", layout.name);
+        let in_runs = by_name.run_folder.iter().flat_map(|folders| folders.names()).collect::<Vec<_>>();
+        let promised = |name: &&str| patterns.names().contains(name) || in_runs.contains(name);
+        assert!(layout.captures.iter().all(promised), "{}", layout.name);
+    }
+}
+
+#[test]
+fn a_watchs_own_keys_go_before_its_layouts() {
+    let (_dir, config) = right(
+        "state_dir: state\nwatch: [{path: a, manifest: manifest.yaml, existing: skip, layout: illumina, \
+         run_folder: [r, '{x}_run'], complete_when: {marker: done}, ignore: ['*.x', '*.y']}]\n",
+    );
+    let watch = &config.watches[0].watch;
+    assert_eq!(watch.run_folder.as_ref().unwrap().names(), ["x"]);
+    assert!(matches!(&watch.complete_when.otherwise, Condition::Marker(_)) && watch.complete_when.folders.is_empty());
+    assert_eq!(watch.ignore.len(), 2);
+}
+
+#[test]
+fn mistakes_about_layouts_say_what_to_write() {
+    let watch = |keys: &str| {
+        wrong(&format!("state_dir: state\nwatch: [{{path: a, manifest: manifest.yaml, existing: skip, {keys}}}]\n"))
+    };
+    assert!(watch("layout: ilumina").contains("unknown layout \"ilumina\"; did you mean illumina?"));
+    assert!(watch("layout: abi3730").contains("expected illumina, bcl-convert, "));
+    let each = watch("run_folder: r, complete_when: {each: [{folder: 'a/{b', own_unit: 3}]}");
+    for said in ["never closed", "the key complete_when is missing", "the key else is missing", "own_unit"] {
+        assert!(each.contains(said), "{said}: {each}");
+    }
 }

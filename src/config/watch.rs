@@ -9,15 +9,18 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use super::{Reader, WatchConfig, cross};
-use crate::manifest::Manifest;
-use crate::pattern::Pattern;
-use crate::watch::{Condition, Existing, Mode, Settings};
-use crate::yaml::{Map, Value};
+use crate::layout::{self, Layout};
+use crate::manifest::{Defaults, Manifest};
+use crate::pattern::{Pattern, Patterns};
+use crate::watch::{Completion, Condition, Existing, FolderCompletion, Mode, Settings};
+use crate::yaml::{Document, Map, Value, nearest};
 
 const POLL: Duration = Duration::from_secs(30);
 const RESCAN: Duration = Duration::from_secs(15 * 60);
 
 const COMPLETE_WHEN: &str = "settled, {marker: PATTERN}, {quiet: DURATION}, {any: [...]} or {all: [...]}";
+
+const IGNORE: &str = "a list of globs such as \"**/*.bak\"";
 
 /// A watch as it was read: its parts where they are right, for the checks across watches, and their values, to say
 /// where those checks fail.
@@ -46,10 +49,14 @@ impl Reader {
             Some(value) => name(value),
             None => path.as_ref().and_then(|(path, value)| folder_name(path, value)),
         };
+        let layout = map.get("layout").map_or(Some(None), |value| self::layout(&value).map(Some));
+        let ignore_value = map.get("ignore");
+        let ignores = ignore_value.is_none();
         let manifest = map.require("manifest", "the manifest's file, such as manifest.yaml");
         let manifest = manifest.and_then(|value| {
             let file = self.path(&value)?;
-            Some((self.manifests.load(&file, &value), file))
+            // Under an unknown layout, the manifest's mistakes would be others.
+            Some((self.manifests.load(&file, Defaults { layout: layout?, ignores }, &value), file))
         });
         let (manifest, manifest_file) = manifest.map_or((None, None), |(manifest, file)| (manifest, Some(file)));
         let existing = map.require(
@@ -57,11 +64,18 @@ impl Reader {
             "what becomes of files that lie there at the first start: upload, skip, or {since: DATE}",
         );
         let existing = existing.and_then(|value| existing_files(&value, zone));
+        let known = layout.flatten().map(Known::of);
         let run_folder_value = map.get("run_folder");
-        let has_runs = run_folder_value.is_some();
-        let run_folder =
-            run_folder_value.map_or(Some(None), |value| value.parse("a pattern", Pattern::parse).map(Some));
-        let condition = map.get("complete_when").map(|value| (complete_when(&value), value));
+        let run_folder = match &run_folder_value {
+            Some(value) => patterns(value).map(Some),
+            None => Some(known.as_ref().and_then(|known| known.run_folder.clone())),
+        };
+        let has_runs = run_folder_value.is_some() || run_folder.as_ref().is_some_and(Option::is_some);
+        let condition = match (map.get("complete_when"), &known) {
+            (Some(value), _) => Some((completion(&value), value)),
+            (None, Some(known)) => Some((Some(known.complete_when.clone()), map.value().clone())),
+            (None, None) => None,
+        };
         let condition = self.condition_or_default(&map, condition, has_runs, manifest.as_deref());
         let settle = map.get("settle").map_or(Some(None), |value| value.duration().map(Some));
         let mode = map.get("mode").map_or(Some(Mode::Auto), |value| {
@@ -69,12 +83,15 @@ impl Reader {
         });
         let poll = map.get("poll").map_or(Some(POLL), |value| value.duration());
         let rescan = map.get("rescan").map_or(Some(RESCAN), |value| value.duration());
-        let ignore = map.get("ignore").map_or(Some(GlobSet::empty()), |value| ignore(&value));
+        let ignore = match (ignore_value, known) {
+            (Some(value), _) => ignore(&value),
+            (None, known) => Some(known.map_or(GlobSet::empty(), |known| known.never_listed)),
+        };
         let check_gzip = map.get("check_gzip").map_or(Some(None), |value| value.boolean().map(Some));
-        map.not_yet(&["layout", "expect", "verify", "notify"]);
+        map.not_yet(&["expect", "verify", "notify"]);
         map.finish();
         if let (Some(manifest), Some(run_folder)) = (&manifest, &run_folder) {
-            let names: Vec<&str> = run_folder.iter().flat_map(Pattern::names).collect();
+            let names: Vec<&str> = run_folder.iter().flat_map(Patterns::names).collect();
             self.manifests.note(manifest.check_run_names(&names));
         }
         let whole = || {
@@ -90,7 +107,13 @@ impl Reader {
                 rescan: rescan?,
                 ignore: ignore?,
             };
-            Some(WatchConfig { watch, manifest_file: manifest_file?, manifest: manifest?, check_gzip: check_gzip? })
+            Some(WatchConfig {
+                watch,
+                layout: layout?,
+                manifest_file: manifest_file?,
+                manifest: manifest?,
+                check_gzip: check_gzip?,
+            })
         };
         let whole = whole();
         Some(Read { value: value.clone(), name, name_value, path, whole })
@@ -100,10 +123,10 @@ impl Reader {
     fn condition_or_default(
         &self,
         map: &Map,
-        condition: Option<(Option<Condition>, Value)>,
+        condition: Option<(Option<Completion>, Value)>,
         has_runs: bool,
         manifest: Option<&Manifest>,
-    ) -> Option<Condition> {
+    ) -> Option<Completion> {
         let (condition, value) = match condition {
             Some((condition, value)) => (condition?, value),
             None if has_runs => {
@@ -112,13 +135,53 @@ impl Reader {
                 ));
                 return None;
             }
-            None => (Condition::Settled, map.value().clone()),
+            None => (Condition::Settled.into(), map.value().clone()),
         };
         if let Some(manifest) = manifest.filter(|_| !has_runs) {
             cross::drop_folder(&condition, &value, manifest);
         }
         Some(condition)
     }
+}
+
+/// What a layout sets on a watch, read as if a user had written it.
+struct Known {
+    run_folder: Option<Patterns>,
+    complete_when: Completion,
+    never_listed: GlobSet,
+}
+
+impl Known {
+    fn of(layout: &Layout) -> Self {
+        let right = "a layout is right, as its tests say";
+        let document = Document::parse(format!("layout {}", layout.name), layout.yaml()).expect(right);
+        let mut map = document.root().map("a map").expect(right);
+        let run_folder = map.get("run_folder").map(|value| patterns(&value).expect(right));
+        let complete_when = map.get("complete_when").and_then(|value| completion(&value)).expect(right);
+        let never_listed = glob_set(layout.never_listed.iter().map(|text| glob(text).expect(right))).expect(right);
+        Self { run_folder, complete_when, never_listed }
+    }
+}
+
+fn layout(value: &Value) -> Option<&'static Layout> {
+    let name = value.text("the name of a layout, such as illumina")?;
+    let layout = layout::find(name);
+    if layout.is_none() {
+        let names = || layout::all().map(|layout| layout.name);
+        match nearest(name, names()) {
+            Some(meant) => value.problem(format_args!("unknown layout {name:?}; did you mean {meant}?")),
+            None => value.problem(format_args!(
+                "unknown layout {name:?}; expected {}; `flow-ingest layouts` says what they are",
+                names().collect::<Vec<_>>().join(", ")
+            )),
+        }
+    }
+    layout
+}
+
+/// A pattern, or a list of them, tried in order.
+fn patterns(value: &Value) -> Option<Patterns> {
+    Patterns::new(value.parse_each("a pattern", Pattern::parse)?)
 }
 
 fn name(value: &Value) -> Option<String> {
@@ -174,6 +237,33 @@ fn since(value: &Value, zone: &TimeZone) -> Option<Timestamp> {
     time.ok()
 }
 
+/// The whole of `complete_when`: a condition, or one for each folder of some kinds and one for the rest.
+fn completion(value: &Value) -> Option<Completion> {
+    if !value.is_map() || !value.map(COMPLETE_WHEN)?.peek("each") {
+        return complete_when(value).map(Completion::from);
+    }
+    let mut map = value.map("a map with each and else")?;
+    let folders = map.get("each").and_then(|value| {
+        let items = value.items("a list of folders, each with its complete_when")?;
+        let read: Vec<Option<FolderCompletion>> = items.iter().map(folder_completion).collect();
+        read.into_iter().collect::<Option<Vec<_>>>()
+    });
+    let otherwise = map.require("else", "what all that lies outside of these folders waits for");
+    let otherwise = otherwise.and_then(|value| complete_when(&value));
+    map.finish();
+    Some(Completion { folders: folders?, otherwise: otherwise? })
+}
+
+fn folder_completion(value: &Value) -> Option<FolderCompletion> {
+    let mut map = value.map("a map with folder and complete_when")?;
+    let folder = map.require("folder", "a pattern of folders below the run, such as \"Analysis/{analysis}\"");
+    let folder = folder.and_then(|value| value.parse("a pattern", Pattern::parse));
+    let condition = map.require("complete_when", COMPLETE_WHEN).and_then(|value| complete_when(&value));
+    let is_own_unit = map.get("own_unit").map_or(Some(false), |value| value.boolean());
+    map.finish();
+    Some(FolderCompletion { folder: folder?, complete_when: condition?, is_own_unit: is_own_unit? })
+}
+
 fn complete_when(value: &Value) -> Option<Condition> {
     if !value.is_map() {
         if value.as_text() == Some("settled") {
@@ -213,20 +303,22 @@ fn conditions(value: &Value) -> Option<Vec<Condition>> {
 }
 
 fn ignore(value: &Value) -> Option<GlobSet> {
-    let expected = "a list of globs such as \"**/*.bak\"";
     if value.is_list() && value.is_empty() {
         return Some(GlobSet::empty());
     }
-    let items = value.items(expected)?;
-    let globs: Vec<Option<Glob>> = items
-        .iter()
-        .map(|item| {
-            item.parse("a glob such as \"**/*.bak\"", |glob| GlobBuilder::new(glob).literal_separator(true).build())
-        })
-        .collect();
+    let items = value.items(IGNORE)?;
+    let globs: Vec<Option<Glob>> = items.iter().map(|item| item.parse("a glob such as \"**/*.bak\"", glob)).collect();
+    glob_set(globs.into_iter().collect::<Option<Vec<_>>>()?).map_err(|error| value.problem(error)).ok()
+}
+
+fn glob(text: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(text).literal_separator(true).build()
+}
+
+fn glob_set(globs: impl IntoIterator<Item = Glob>) -> Result<GlobSet, globset::Error> {
     let mut set = GlobSetBuilder::new();
     for glob in globs {
-        set.add(glob?);
+        set.add(glob);
     }
-    set.build().map_err(|error| value.problem(error)).ok()
+    set.build()
 }

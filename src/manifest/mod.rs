@@ -2,9 +2,12 @@
 //!
 //! YAML goes in, compiled rules come out ([`Manifest::parse`]); a file's path goes in, the rule that takes it comes
 //! out ([`Manifest::classify`]); and from what the rule captured it renders the sample's name and its [`Target`].
+//! What a watch's layout knows (the default of `match`, reads that nobody wants) comes in as [`Defaults`].
 //! The manifest groups nothing and reads nothing but its own file: that is assembly's part.
 
+mod ignored;
 mod read;
+mod reads;
 mod template;
 
 use std::path::Path;
@@ -12,10 +15,13 @@ use std::sync::Arc;
 
 use globset::GlobSet;
 
-use crate::pattern::{Captures, Pattern};
+use crate::layout::Layout;
+use crate::pattern::{Captures, Patterns};
 use crate::sample::{self, NameError, Target};
 use crate::yaml::{Document, Problems, Spot, nearest};
 
+use ignored::IgnoredReads;
+use reads::Reads;
 pub use template::Template;
 
 /// Captures that order or pair the files of one sample, so that its own values cannot depend on them.
@@ -25,16 +31,53 @@ pub const ORDERING: [&str; 4] = ["read", "lane", "part", "sample_number"];
 #[derive(Debug, Clone)]
 pub struct Manifest {
     pub rules: Vec<Rule>,
+    ignored: IgnoredReads,
     /// To say where a mistake stands that only a watch brings to light.
     document: Arc<Document>,
+}
+
+/// What a watch has for its manifest: its layout, and whether that layout says which reads nobody wants.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Defaults {
+    pub layout: Option<&'static Layout>,
+    pub ignores: bool,
+}
+
+impl Defaults {
+    fn key(&self) -> Option<(&'static str, bool)> {
+        self.layout.map(|layout| (layout.name, self.ignores))
+    }
+}
+
+impl PartialEq for Defaults {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Defaults {}
+
+impl Ord for Defaults {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl PartialOrd for Defaults {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// Which files, grouped how, uploaded as what.
 #[derive(Debug, Clone)]
 pub struct Rule {
     pub name: String,
-    /// Matched against the whole path below the run folder.
-    pub pattern: Pattern,
+    /// Matched against the whole path below the run folder, in order.
+    pub pattern: Patterns,
+    reads: Reads,
+    /// Names that its values and conditions use as if `pattern` captured them, which the run folder's name does.
+    from_run: Vec<&'static str>,
     /// What the captured values must look like beside.
     pub conditions: Vec<Where>,
     /// `None`: `auto` in runs, `required` in a drop folder.
@@ -102,6 +145,13 @@ pub enum Verdict<'m> {
         rule: &'m Rule,
         captures: Captures,
     },
+    /// It belongs to a sample of this rule, which has no place for it: a read that Flow has no name for.
+    Extra {
+        rule: &'m Rule,
+        captures: Captures,
+        /// The read as the instrument calls it: R3, I1.
+        label: String,
+    },
     /// No rule takes it; the reason names the rule that nearly did.
     LeftOut {
         reason: String,
@@ -113,24 +163,24 @@ impl Manifest {
     ///
     /// # Errors
     /// Every mistake in it that can be told at once.
-    pub fn load(path: &Path) -> Result<Self, Problems> {
-        Self::read(Document::load(path)?)
+    pub fn load(path: &Path, defaults: Defaults) -> Result<Self, Problems> {
+        Self::read(Document::load(path)?, defaults)
     }
 
     /// Reads a manifest from its document.
     ///
     /// # Errors
     /// Every mistake in it that can be told at once.
-    pub fn read(document: Document) -> Result<Self, Problems> {
-        read::manifest(document)
+    pub fn read(document: Document, defaults: Defaults) -> Result<Self, Problems> {
+        read::manifest(document, defaults)
     }
 
-    /// Reads a manifest from a text; `file_name` is what mistakes name.
+    /// Reads a manifest from a text, for a watch without a layout; `file_name` is what mistakes name.
     ///
     /// # Errors
     /// Every mistake in it that can be told at once.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, Problems> {
-        Self::read(Document::parse(file_name, text)?)
+        Self::read(Document::parse(file_name, text)?, Defaults::default())
     }
 
     /// Checks that `{run.name}` is used only with names that the watch's `run_folder` captures.
@@ -151,15 +201,25 @@ impl Manifest {
         self.document.problems_at(unknown.collect())
     }
 
-    /// Which rule takes a file; the first one that matches. `below_run` is its path below the run folder.
-    pub fn classify(&self, below_run: &str) -> Verdict<'_> {
+    /// Which rule takes a file; the first one that matches. `below_run` is its path below the run folder, `run` what the
+    /// run folder's pattern captured.
+    pub fn classify(&self, below_run: &str, run: &Captures) -> Verdict<'_> {
+        let ignored = self.ignored.find(below_run);
+        let is_named = |rule: &Rule| ignored.is_none_or(|ignored| !rule.takes(&ignored.disguised(below_run), run));
         let mut nearest = None;
         for rule in &self.rules {
-            let Some(captures) = rule.pattern.captures(below_run) else { continue };
+            let Some(captures) = rule.captured(below_run, run) else { continue };
             match rule.failed_condition(&captures) {
-                None => return Verdict::Taken { rule, captures },
+                None if is_named(rule) => return Verdict::Taken { rule, captures },
+                None => {}
                 Some(failed) => nearest = nearest.or(Some(format!("{} (where: {})", rule.name, failed.capture))),
             }
+        }
+        if let Some(ignored) = ignored {
+            return Verdict::LeftOut { reason: ignored.reason() };
+        }
+        if let Some(extra) = self.rules.iter().find_map(|rule| self.extra(rule, below_run, run)) {
+            return extra;
         }
         let by_name = || self.rules.iter().find(|rule| rule.pattern.matches_file_name(below_run));
         let nearest = nearest.or_else(|| Some(format!("{} (match: the folders differ)", by_name()?.name)));
@@ -169,12 +229,49 @@ impl Manifest {
         };
         Verdict::LeftOut { reason }
     }
+
+    /// A read that belongs to a sample of the rule and would be left out of it. Index reads count where a layout is
+    /// known to have them, and its word that nobody wants them was taken back.
+    fn extra<'m>(&self, rule: &'m Rule, below_run: &str, run: &Captures) -> Option<Verdict<'m>> {
+        let (label, captures) = rule.reads.surplus(below_run)?;
+        let counts = label.starts_with('R') || self.ignored.are_taken_back();
+        let is_whole = matches!(rule.output, Output::Sample(_)) && rule.paired != Some(Paired::Never);
+        let captures = rule.with_run(captures, run);
+        (counts && is_whole && rule.failed_condition(&captures).is_none()).then_some(Verdict::Extra {
+            rule,
+            captures,
+            label,
+        })
+    }
 }
 
 impl Rule {
     /// Whether its pattern captures a name.
     pub fn captures(&self, name: &str) -> bool {
-        self.pattern.names().any(|captured| captured == name)
+        self.pattern.names().contains(&name)
+    }
+
+    /// What it captures from a path, whatever its conditions say.
+    fn captured(&self, below_run: &str, run: &Captures) -> Option<Captures> {
+        let captures = match self.reads.mapped(below_run) {
+            Some(mapped) => mapped?,
+            None => self.pattern.captures(below_run)?,
+        };
+        Some(self.with_run(captures, run))
+    }
+
+    fn with_run(&self, mut captures: Captures, run: &Captures) -> Captures {
+        for name in &self.from_run {
+            if let Some(text) = run.get(*name) {
+                captures.entry((*name).to_owned()).or_insert_with(|| text.clone());
+            }
+        }
+        captures
+    }
+
+    /// Whether it would take a file.
+    fn takes(&self, below_run: &str, run: &Captures) -> bool {
+        self.captured(below_run, run).is_some_and(|captures| self.failed_condition(&captures).is_none())
     }
 
     /// The sample's name, or the name under which a generic file is stored: rendered, and made acceptable to Flow.

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
+use super::ignored::IgnoredReads;
+use super::reads::Reads;
 use super::template::Name;
-use super::{DataTemplate, Manifest, ORDERING, Output, Paired, Rule, SampleTemplate, Template, Where};
-use crate::pattern::{MOST_NAMES, Pattern};
+use super::{DataTemplate, Defaults, Manifest, ORDERING, Output, Paired, Rule, SampleTemplate, Template, Where};
+use crate::layout::Layout;
+use crate::pattern::{MOST_NAMES, Pattern, Patterns};
 use crate::sample::is_reserved_attribute;
 use crate::yaml::{Document, Map, Problems, Spot, Value, nearest};
 
@@ -19,7 +22,8 @@ const LARGEST_PATTERNS: usize = 32 << 20;
 
 const RULES: &str = "a list of rules, each with name, match, and sample or data";
 
-pub(super) fn manifest(document: Document) -> Result<Manifest, Problems> {
+pub(super) fn manifest(document: Document, defaults: Defaults) -> Result<Manifest, Problems> {
+    let default = defaults.layout.map(Default::of);
     let rules = document.root().map("a map with version and rules").map(|mut root| {
         let version = root.require("version", "version: 1");
         if let Some(version) = version.filter(|version| version.as_text() != Some("1")) {
@@ -34,8 +38,11 @@ pub(super) fn manifest(document: Document) -> Result<Manifest, Problems> {
         let mut room = LARGEST_PATTERNS;
         let mut read = Vec::new();
         for value in rules.iter().take(MOST_RULES) {
-            let Some(rule) = rule(value, &mut names) else { continue };
-            let Some(left) = room.checked_sub(rule.pattern.weight()) else {
+            let Some(rule) = rule(value, &mut names, default.as_ref()) else { continue };
+            // Rules that have the layout's patterns share them.
+            let is_default = default.as_ref().is_some_and(|default| rule.pattern == default.pattern);
+            let weight = if is_default { 0 } else { rule.pattern.weight() + rule.reads.weight() };
+            let Some(left) = room.checked_sub(weight) else {
                 value.problem("the patterns of this manifest are too large together; ask for fewer repetitions");
                 break;
             };
@@ -46,40 +53,116 @@ pub(super) fn manifest(document: Document) -> Result<Manifest, Problems> {
     });
     let problems = document.take_problems();
     match rules {
-        Some(rules) if problems.is_empty() => Ok(Manifest { rules, document: Arc::new(document) }),
+        Some(rules) if problems.is_empty() => {
+            Ok(Manifest { rules, ignored: IgnoredReads::of(defaults), document: Arc::new(document) })
+        }
         _ => Err(problems),
     }
 }
 
-fn rule(value: &Value, names: &mut Vec<String>) -> Option<Rule> {
+/// What a rule without `match` takes.
+struct Default {
+    pattern: Patterns,
+    reads: Reads,
+    /// Names that the layout promises and takes from the run folder.
+    from_run: Vec<&'static str>,
+}
+
+impl Default {
+    fn of(layout: &Layout) -> Self {
+        let right = "a layout's patterns are right";
+        let patterns = layout.reads.iter().map(|text| Pattern::parse(text).expect(right)).collect();
+        let pattern = Patterns::new(patterns).expect(right);
+        let reads = Reads::of(&pattern);
+        let captured = pattern.names();
+        let from_run = layout.captures.iter().copied().filter(|name| !captured.contains(name)).collect();
+        Self { reads, from_run, pattern }
+    }
+}
+
+fn rule(value: &Value, rule_names: &mut Vec<String>, default: Option<&Default>) -> Option<Rule> {
     let mut map = value.map("a rule: a map with name, match, and sample or data")?;
     let name = map.require("name", "a name for the rule");
     let name = name.and_then(|value| {
         let name = value.text("a name for the rule")?.to_owned();
-        if names.contains(&name) {
+        if rule_names.contains(&name) {
             value.problem(format_args!("another rule is called {name:?} too; give this one another name"));
         }
-        names.push(name.clone());
+        rule_names.push(name.clone());
         Some(name)
     });
-    let pattern = map.require("match", "a pattern such as \"**/{sample}_R{read}.fastq.gz\"");
-    let pattern = pattern.and_then(|value| value.parse("a pattern", Pattern::parse));
-    let captured = pattern.as_ref().map(|pattern| pattern.names().collect());
-    let names = Names { captured, run_names: RefCell::default() };
+    let own = map.get("match").map(|value| Patterns::new(value.parse_each("a pattern", Pattern::parse)?));
+    let (pattern, mut reads, from_run) = match (own, default) {
+        (None, Some(default)) => (Some(default.pattern.clone()), default.reads.clone(), default.from_run.clone()),
+        (None, None) => {
+            let expected = "a pattern such as \"**/{sample}_R{read}.fastq.gz\", unless the watch has a layout";
+            map.require("match", expected);
+            (None, Reads::default(), Vec::new())
+        }
+        (Some(own), _) => {
+            let reads = own.as_ref().map(Reads::of).unwrap_or_default();
+            (own, reads, Vec::new())
+        }
+    };
+    let captured =
+        pattern.as_ref().map(|pattern| pattern.names().into_iter().chain(from_run.iter().copied()).collect());
+    let names = Names { captured, from_run: &from_run, run_names: RefCell::default() };
     let conditions = map.get("where").map_or(Some(Vec::new()), |value| conditions(&value, &names));
     let is_data = map.peek("data");
     let paired = map.get("paired").map_or(Some(None), |value| paired(&value, &names, is_data).map(Some));
+    if let Some(value) = map.get("reads") {
+        map_reads(&value, &mut reads, pattern.is_some());
+    }
     let output = output(&mut map, &names);
-    map.not_yet(&["sheet", "lookup", "multiplexed", "reads", "release", "no_reads"]);
+    map.not_yet(&["sheet", "lookup", "multiplexed", "release", "no_reads"]);
     map.finish();
     let run_names = names.run_names.into_inner();
-    Some(Rule { name: name?, conditions: conditions?, paired: paired?, output: output?, run_names, pattern: pattern? })
+    Some(Rule {
+        name: name?,
+        conditions: conditions?,
+        paired: paired?,
+        output: output?,
+        run_names,
+        pattern: pattern?,
+        reads,
+        from_run,
+    })
+}
+
+/// `reads: {reads1: R1, reads2: R3}`.
+fn map_reads(value: &Value, reads: &mut Reads, has_pattern: bool) {
+    let Some(mut map) = value.map("a map such as {reads1: R1, reads2: R3}") else { return };
+    if has_pattern && !reads.have_labels() {
+        value.problem("this needs R{read} in match, in the place of R1, R2, R3, I1 and I2");
+    }
+    let expected = "a read as its file is named: R1, R2, R3, I1 or I2";
+    let mut label = |value: Value| {
+        let text = value.text(expected)?;
+        let is_label = matches!(text.as_bytes(), [b'R' | b'I', b'1'..=b'9']);
+        if !is_label {
+            value.expected(expected);
+        }
+        is_label.then(|| text.to_owned())
+    };
+    let first = map.require("reads1", expected).and_then(&mut label);
+    let second = map.get("reads2").map(|value| (label(value.clone()), value));
+    map.finish();
+    let mut mapping = Vec::from_iter(first.map(|label| (label, "1")));
+    if let Some((Some(label), value)) = second {
+        if mapping.iter().any(|(first, _)| *first == label) {
+            value.problem("one file cannot be both reads; name another");
+        }
+        mapping.push((label, "2"));
+    }
+    reads.map(mapping);
 }
 
 /// The names that a rule's values may take, and those that they take from the run folder.
 struct Names<'p> {
     /// `None` where the pattern itself is wrong: its mistake is enough then.
     captured: Option<Vec<&'p str>>,
+    /// Those among them that the run folder captures.
+    from_run: &'p [&'static str],
     run_names: RefCell<Vec<(String, Spot)>>,
 }
 
@@ -123,6 +206,9 @@ impl Names<'_> {
                     value.problem(format_args!("unknown name {{{name}}}; {}", self.suggestion(name)));
                 }
                 Name::RunCapture(name) => self.run_names.borrow_mut().push((name.clone(), value.spot())),
+                Name::Capture(name) if self.from_run.contains(&name.as_str()) => {
+                    self.run_names.borrow_mut().push((name.clone(), value.spot()));
+                }
                 Name::Capture(_) | Name::Run => {}
             }
         }

@@ -36,7 +36,9 @@ fn captures(pairs: &[(&str, &str)]) -> Captures {
 #[test]
 fn a_sample_is_rendered_from_what_the_rule_captured() {
     let manifest = manifest(TWO_RULES);
-    let Verdict::Taken { rule, captures: found } = manifest.classify("Data/RNA_{run} 1_S3_L001_R2_001.fastq.gz") else {
+    let Verdict::Taken { rule, captures: found } =
+        manifest.classify("Data/RNA_{run} 1_S3_L001_R2_001.fastq.gz", &Captures::new())
+    else {
         panic!("left out")
     };
     assert_eq!((rule.name.as_str(), rule.paired), ("rnaseq", Some(Paired::Required)));
@@ -61,13 +63,17 @@ fn a_generic_file_keeps_its_name_unless_told_otherwise() {
     let manifest = manifest(TWO_RULES);
     let no_captures = Captures::new();
     let run = Run { name: "r1", captures: &no_captures };
-    let Verdict::Taken { rule, captures } = manifest.classify("Reports/demux_3.html") else { panic!("left out") };
+    let Verdict::Taken { rule, captures } = manifest.classify("Reports/demux_3.html", &Captures::new()) else {
+        panic!("left out")
+    };
     assert_eq!(rule.sample_name(&run, &captures, "demux_3.html").unwrap(), "r1_demux_3.html");
     assert_eq!(
         rule.target(&run, &captures),
         Target::Data { data_type: Some("report".to_owned()), is_directory: false }
     );
-    let Verdict::Taken { rule, captures } = manifest.classify("Logs/a b.txt") else { panic!("left out") };
+    let Verdict::Taken { rule, captures } = manifest.classify("Logs/a b.txt", &Captures::new()) else {
+        panic!("left out")
+    };
     assert_eq!(rule.sample_name(&run, &captures, "a b.txt").unwrap(), "a_b.txt");
     assert_eq!(rule.target(&run, &captures), Target::Data { data_type: None, is_directory: false });
 }
@@ -75,9 +81,9 @@ fn a_generic_file_keeps_its_name_unless_told_otherwise() {
 #[test]
 fn what_is_left_out_hears_which_rule_nearly_took_it() {
     let manifest = manifest(TWO_RULES);
-    let reason = |path: &str| match manifest.classify(path) {
+    let reason = |path: &str| match manifest.classify(path, &Captures::new()) {
         Verdict::LeftOut { reason } => reason,
-        Verdict::Taken { rule, .. } => panic!("taken by {}", rule.name),
+        Verdict::Taken { rule, .. } | Verdict::Extra { rule, .. } => panic!("taken by {}", rule.name),
     };
     assert_eq!(reason("x/DNA_1_S1_L001_R1_001.fastq.gz"), "no rule matches; nearest: rnaseq (where: sample)");
     assert_eq!(reason("x/RNA_1_S1_L003_R1_001.fastq.gz"), "no rule matches; nearest: rnaseq (where: lane)");
@@ -89,9 +95,10 @@ fn what_is_left_out_hears_which_rule_nearly_took_it() {
 fn the_first_rule_wins() {
     let text = "version: 1\nrules:\n- {name: a, match: '*.x', data: {}}\n- {name: b, match: '**', data: {}}\n";
     let manifest = manifest(text);
-    let rule = |path: &str| match manifest.classify(path) {
+    let rule = |path: &str| match manifest.classify(path, &Captures::new()) {
         Verdict::Taken { rule, .. } => rule.name.clone(),
         Verdict::LeftOut { reason } => panic!("{reason}"),
+        Verdict::Extra { label, .. } => panic!("{label}"),
     };
     assert_eq!((rule("q.x").as_str(), rule("q.y").as_str()), ("a", "b"));
 }
@@ -149,4 +156,89 @@ fn a_manifest_without_rules_is_a_mistake() {
     for text in ["", "version: 1\n", "version: 1\nrules: []\n", "version: 1\nrules: {}\n", "- 1\n"] {
         assert!(!problems(text).is_empty(), "{text:?}");
     }
+}
+
+/// Rules for a watch with a layout; each text is what one rule has beside its name and its sample.
+fn with_layout(layout: &str, ignores: bool, rules: &[&str]) -> Result<Manifest, Problems> {
+    let rule =
+        |(n, keys): (usize, &&str)| format!("  - {{ name: r{n}, {keys} sample: {{ name: '{{run}}', type: x }} }}\n");
+    let text = format!("version: 1\nrules:\n{}", rules.iter().enumerate().map(rule).collect::<String>());
+    let defaults = Defaults { layout: crate::layout::find(layout), ignores };
+    Manifest::read(Document::parse("manifest.yaml", text).unwrap(), defaults)
+}
+
+/// What becomes of a file: the rule and its captures, the read that has no place, or why it is left out.
+fn told(manifest: &Manifest, path: &str) -> String {
+    match manifest.classify(path, &Captures::from([("experiment".to_owned(), "E".to_owned())])) {
+        Verdict::Taken { rule, captures } => {
+            let captures: Vec<String> = captures.iter().map(|(name, text)| format!("{name}={text}")).collect();
+            format!("{} {}", rule.name, captures.join(" "))
+        }
+        Verdict::Extra { rule, label, .. } => format!("{} has no {label}", rule.name),
+        Verdict::LeftOut { reason } => reason,
+    }
+}
+
+#[test]
+fn a_rule_without_match_takes_the_layouts_reads() {
+    let manifest = with_layout("illumina", true, &[""]).unwrap();
+    assert_eq!(
+        told(&manifest, "p/A_b_S3_L002_R2_001.fastq.gz"),
+        "r0 lane=002 project=p read=2 sample=A_b sample_number=3"
+    );
+    let x = told(&manifest, "Analysis/2/Data/BCLConvert/fastq/A_S1_R1_001.fastq.gz");
+    assert_eq!(x, "r0 analysis=2 read=1 sample=A sample_number=1");
+    let nanopore = with_layout("nanopore", true, &["where: { experiment: E },"]).unwrap();
+    let path = "fastq_pass/barcode03/PAA12345_pass_barcode03_e05460c6_0f1d7e9e_11.fastq.gz";
+    assert_eq!(told(&nanopore, path), "r0 barcode=barcode03 experiment=E flow_cell=PAA12345 part=11");
+    let error = with_layout("none", true, &[""]).unwrap_err().to_string();
+    assert!(error.contains("the key match is missing"), "{error}");
+}
+
+#[test]
+fn what_a_layout_ignores_is_taken_only_by_a_rule_that_names_it() {
+    let undetermined = "Undetermined_S0_L001_R1_001.fastq.gz";
+    let everything = "match: '**/{sample}_S{sample_number:int}_L{lane:int}_R{read}_001.fastq.gz',";
+    let ignored =
+        "ignored by the layout illumina: reads that no sample was found for; name it in a rule's match to take it";
+    for rules in [&[""][..], &[everything]] {
+        assert_eq!(told(&with_layout("illumina", true, rules).unwrap(), undetermined), ignored);
+    }
+    for naming in
+        ["where: { sample: Undetermined },", "match: '**/{sample:Undetermined}_S0_L{lane}_R{read}_001.fastq.gz',"]
+    {
+        let manifest = with_layout("illumina", true, &[everything, naming]).unwrap();
+        assert!(told(&manifest, undetermined).starts_with("r1 "), "{naming}");
+        assert!(told(&manifest, "A_S1_L001_R1_001.fastq.gz").starts_with("r0 "));
+    }
+    assert!(told(&with_layout("illumina", false, &[""]).unwrap(), undetermined).starts_with("r0 "));
+    let failed = "fastq_fail/barcode01/F_fail_barcode01_e05460c6_0f1d7e9e_1.fastq.gz";
+    let naming = "match: 'fastq_fail/{barcode}/{flow_cell}_fail_*_{part:int}.fastq.gz',";
+    assert!(
+        told(&with_layout("nanopore", true, &["match: '**/{x}.fastq.gz',"]).unwrap(), failed).contains("failed reads")
+    );
+    assert!(told(&with_layout("nanopore", true, &["match: '**/{x}.gz',", naming]).unwrap(), failed).starts_with("r1 "));
+}
+
+#[test]
+fn reads_are_mapped_to_slots_or_have_no_place() {
+    let path = |read: &str| format!("A_S1_L001_{read}_001.fastq.gz");
+    let plain = with_layout("illumina", true, &[""]).unwrap();
+    assert_eq!(told(&plain, &path("R3")), "r0 has no R3");
+    assert!(told(&plain, &path("I1")).contains("index reads"));
+    assert_eq!(told(&with_layout("illumina", false, &[""]).unwrap(), &path("I1")), "r0 has no I1");
+    let mapped = with_layout("illumina", true, &["reads: { reads1: R1, reads2: R3 },"]).unwrap();
+    for (read, slot) in [("R1", "1"), ("R3", "2")] {
+        assert_eq!(told(&mapped, &path(read)), format!("r0 lane=001 read={slot} sample=A sample_number=1"));
+    }
+    assert!(told(&mapped, &path("R2")).starts_with("no rule matches"));
+    let index = with_layout("illumina", true, &["reads: { reads1: I1, reads2: R1 },"]).unwrap();
+    assert_eq!(told(&index, &path("I1")), "r0 lane=001 read=1 sample=A sample_number=1");
+    let own = with_layout("none", true, &["match: '{sample}_S{sample_number:int}_R{read}.fq',"]).unwrap();
+    assert_eq!(told(&own, "A_S1_R3.fq"), "r0 has no R3");
+    assert!(told(&own, "A_S1_I1.fq").starts_with("no rule matches"), "nobody said that these are index reads");
+    let error =
+        with_layout("none", true, &["match: '{s}_{read}.fq', reads: { reads1: R9x, reads2: I1 },"]).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("this needs R{read} in match") && error.contains("R1, R2, R3, I1 or I2"), "{error}");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Condition;
 use super::view::{FileView, Verdict};
-use crate::pattern::Pattern;
+use crate::pattern::{Captures, Pattern};
 
 /// How many changing files a reason names.
 const NAMED: usize = 3;
@@ -16,7 +16,12 @@ const NAMED: usize = 3;
 /// of the folder for each.
 #[derive(Debug, Clone)]
 pub(super) enum Check {
-    Marker { pattern: Pattern, found: bool },
+    Marker {
+        pattern: Pattern,
+        found: bool,
+        /// What the pattern must capture, where it captures these names.
+        of: Captures,
+    },
     Quiet(Duration),
     Settled,
     Any(Vec<Check>),
@@ -24,13 +29,15 @@ pub(super) enum Check {
 }
 
 impl Check {
-    /// Looks for the condition's markers among all files of a run.
-    pub(super) fn new(condition: &Condition, files: &[FileView]) -> Self {
-        let each = |conditions: &[Condition]| conditions.iter().map(|c| Check::new(c, files)).collect();
+    /// Looks for the condition's markers among these files of a run. A marker that captures a name of `bound` must
+    /// capture the same text.
+    pub(super) fn new(condition: &Condition, files: &[&FileView], bound: &Captures) -> Self {
+        let each = |conditions: &[Condition]| conditions.iter().map(|c| Check::new(c, files, bound)).collect();
         match condition {
             Condition::Marker(pattern) => Check::Marker {
                 pattern: pattern.clone(),
-                found: files.iter().any(|file| pattern.is_match(&file.below_run.to_string_lossy())),
+                found: files.iter().any(|file| marks(pattern, &file.below_run, bound)),
+                of: bound.clone(),
             },
             Condition::Quiet(time) => Check::Quiet(*time),
             Condition::Settled => Check::Settled,
@@ -39,20 +46,10 @@ impl Check {
         }
     }
 
-    /// Whether it says that no more files will come, rather than that those that are there have settled.
-    pub(super) fn tells_an_end(&self) -> bool {
-        match self {
-            Check::Marker { .. } | Check::Quiet(_) => true,
-            Check::Settled => false,
-            Check::Any(checks) => checks.iter().all(Check::tells_an_end),
-            Check::All(checks) => checks.iter().any(Check::tells_an_end),
-        }
-    }
-
     /// Whether a file of the run is one of its markers.
     pub(super) fn is_marker(&self, below_run: &Path) -> bool {
         match self {
-            Check::Marker { pattern, .. } => pattern.is_match(&below_run.to_string_lossy()),
+            Check::Marker { pattern, of, .. } => marks(pattern, below_run, of),
             Check::Quiet(_) | Check::Settled => false,
             Check::Any(checks) | Check::All(checks) => checks.iter().any(|check| check.is_marker(below_run)),
         }
@@ -67,7 +64,9 @@ impl Check {
         }
         match self {
             Check::Marker { found: true, .. } => Verdict::Complete,
-            Check::Marker { pattern, found: false } => waits(format!("waiting for the marker {pattern}"), None),
+            Check::Marker { pattern, found: false, of } => {
+                waits(format!("waiting for the marker {}", named(pattern, of)), None)
+            }
             Check::Quiet(time) => {
                 let so_far =
                     quiet_for.unwrap_or_else(|| group.iter().map(|file| file.unchanged_for).min().unwrap_or_default());
@@ -91,17 +90,34 @@ impl Check {
                 let (reasons, times) = reasons(verdicts);
                 waits(reasons.join(", or "), times.into_iter().flatten().min())
             }
-            Check::All(checks) => {
-                let verdicts = checks.iter().map(|c| c.judge(group, quiet_for)).collect();
-                let (reasons, times) = reasons(verdicts);
-                if reasons.is_empty() {
-                    return Verdict::Complete;
-                }
-                let last = times.into_iter().collect::<Option<Vec<_>>>().and_then(|times| times.into_iter().max());
-                waits(reasons.join(", and "), last)
-            }
+            Check::All(checks) => joined(checks.iter().map(|c| c.judge(group, quiet_for)).collect()),
         }
     }
+}
+
+fn marks(pattern: &Pattern, below_run: &Path, bound: &Captures) -> bool {
+    let path = below_run.to_string_lossy();
+    if bound.is_empty() {
+        return pattern.is_match(&path);
+    }
+    let agrees =
+        |captures: Captures| captures.iter().all(|(name, text)| bound.get(name).is_none_or(|must| must == text));
+    pattern.captures(&path).is_some_and(agrees)
+}
+
+/// A marker's pattern with the text that it must capture put in, for a person.
+fn named(pattern: &Pattern, of: &Captures) -> String {
+    of.iter().fold(pattern.to_string(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+}
+
+/// One verdict of several that must all hold.
+pub(super) fn joined(verdicts: Vec<Verdict>) -> Verdict {
+    let (reasons, times) = reasons(verdicts);
+    if reasons.is_empty() {
+        return Verdict::Complete;
+    }
+    let last = times.into_iter().collect::<Option<Vec<_>>>().and_then(|times| times.into_iter().max());
+    Verdict::Waits { reason: reasons.join(", and "), in_time: last }
 }
 
 /// The reasons and times of those that wait.
@@ -167,7 +183,15 @@ mod tests {
     }
 
     fn run(folder: &str, files: Vec<FileView>, quiet_for: u64, condition: &Condition) -> RunView {
-        RunView::new("run".into(), folder.into(), Default::default(), files, MOMENT, seconds(quiet_for), condition)
+        RunView::new(
+            "run".into(),
+            folder.into(),
+            Default::default(),
+            files,
+            MOMENT,
+            seconds(quiet_for),
+            &condition.clone().into(),
+        )
     }
 
     fn whole(files: Vec<FileView>, quiet_for: u64, condition: &Condition) -> Verdict {

@@ -13,6 +13,7 @@ mod news;
 mod picture;
 mod root;
 mod scan;
+mod scope;
 mod session;
 mod settings;
 mod settle;
@@ -21,6 +22,6 @@ mod task;
 mod view;
 
 pub use news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, PathText, Remembered};
-pub use settings::{Condition, Existing, Mode, Settings};
+pub use settings::{Completion, Condition, Existing, FolderCompletion, Mode, Settings};
 pub use task::{Error, look_once, run};
 pub use view::{FileView, RunView, Verdict};

@@ -82,7 +82,7 @@ impl Picture {
         now: Moment,
     ) -> Self {
         let mut quiets = Vec::new();
-        collect_quiets(&settings.complete_when, &mut quiets);
+        settings.complete_when.conditions().for_each(|condition| collect_quiets(condition, &mut quiets));
         quiets.sort_unstable();
         quiets.dedup();
         let mut picture = Self {

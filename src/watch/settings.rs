@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use globset::GlobSet;
 
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Patterns};
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -15,8 +15,8 @@ pub struct Settings {
     pub existing: Existing,
     /// Matched against a folder's path below the watch; `None` makes the watch a drop folder: one endless run named
     /// after the watch.
-    pub run_folder: Option<Pattern>,
-    pub complete_when: Condition,
+    pub run_folder: Option<Patterns>,
+    pub complete_when: Completion,
     /// How long size and modification time must stay as they are; `None`: 30 s, 2 m on a network file system.
     pub settle: Option<Duration>,
     pub mode: Mode,
@@ -68,4 +68,57 @@ pub enum Condition {
     Settled,
     Any(Vec<Condition>),
     All(Vec<Condition>),
+}
+
+/// When a run is complete, or, where it has folders that are finished one after the other, each of them.
+#[derive(Debug, Clone)]
+pub struct Completion {
+    /// The first whose folder holds a file speaks for it.
+    pub folders: Vec<FolderCompletion>,
+    /// Speaks for all that lies outside of them, and looks for its markers there.
+    pub otherwise: Condition,
+}
+
+/// Folders of a run, each of which is complete by itself: an analysis, a cell.
+#[derive(Debug, Clone)]
+pub struct FolderCompletion {
+    /// Matched against a folder's path below the run.
+    pub folder: Pattern,
+    /// Its markers are paths below the run; one that captures a name which `folder` captures as well counts for the
+    /// folder with the same text there.
+    pub complete_when: Condition,
+    /// Whether such folders follow each other in one run as a matter of course, so that what is new in one of them is
+    /// not late, whatever was sent of the others.
+    pub is_own_unit: bool,
+}
+
+impl From<Condition> for Completion {
+    fn from(otherwise: Condition) -> Self {
+        Self { folders: Vec::new(), otherwise }
+    }
+}
+
+impl Completion {
+    /// Each condition in it.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.folders.iter().map(|folder| &folder.complete_when).chain([&self.otherwise])
+    }
+
+    /// Whether nothing is taken before a marker came or all was quiet.
+    pub fn tells_an_end(&self) -> bool {
+        self.conditions().all(Condition::tells_an_end)
+    }
+}
+
+impl Condition {
+    /// Whether it says that no more files will come, rather than that those that are there have settled: it cannot hold
+    /// before a marker came or all was quiet.
+    pub fn tells_an_end(&self) -> bool {
+        match self {
+            Condition::Marker(_) | Condition::Quiet(_) => true,
+            Condition::Settled => false,
+            Condition::Any(conditions) => conditions.iter().all(Condition::tells_an_end),
+            Condition::All(conditions) => conditions.iter().any(Condition::tells_an_end),
+        }
+    }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use globset::GlobSet;
 
-use crate::pattern::Pattern;
+use crate::pattern::Patterns;
 
 use super::Settings;
 
@@ -35,7 +35,7 @@ pub(super) enum Reason {
 #[derive(Debug, Clone)]
 pub(super) struct Sieve {
     ignore: GlobSet,
-    run_folder: Option<Pattern>,
+    run_folder: Option<Patterns>,
 }
 
 impl Sieve {
@@ -124,12 +124,16 @@ fn text(path: &Path) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pattern::Pattern;
     use globset::{Glob, GlobSetBuilder};
 
     fn sieve(run_folder: Option<&str>) -> Sieve {
         let mut ignore = GlobSetBuilder::new();
         ignore.add(Glob::new("**/*.bak").unwrap()).add(Glob::new("old/**").unwrap());
-        Sieve { ignore: ignore.build().unwrap(), run_folder: run_folder.map(|text| Pattern::parse(text).unwrap()) }
+        Sieve {
+            ignore: ignore.build().unwrap(),
+            run_folder: run_folder.map(|text| Pattern::parse(text).unwrap().into()),
+        }
     }
 
     #[test]

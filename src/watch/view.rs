@@ -3,14 +3,15 @@
 //! A view is a finished statement about one moment. It holds no handle on the watch, does no I/O, and can be built by
 //! hand, so that whoever works on views can be tested without a file system.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::observation::{Moment, Observation};
 
-use super::Condition;
-use super::complete::Check;
+use super::Completion;
+use super::complete::joined;
+use super::scope::Scopes;
 
 /// A file of a run, as last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,10 +58,7 @@ pub struct RunView {
     pub quiet_for: Duration,
     /// Folders and files of the run, below the watch, that cannot be read now.
     pub unreadable: Vec<PathBuf>,
-    /// The completeness condition, its markers looked for already.
-    check: Check,
-    /// The verdict over the whole run; a run folder has no other.
-    whole: Verdict,
+    scopes: Scopes,
 }
 
 impl RunView {
@@ -72,54 +70,63 @@ impl RunView {
         mut files: Vec<FileView>,
         first_seen: Moment,
         quiet_for: Duration,
-        complete_when: &Condition,
+        complete_when: &Completion,
     ) -> Self {
         files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        let check = Check::new(complete_when, &files);
-        let whole = check.judge(&files.iter().collect::<Vec<_>>(), Some(quiet_for));
-        Self { name, folder, captures, files, first_seen, quiet_for, unreadable: Vec::new(), check, whole }
+        let scopes = Scopes::new(complete_when, &files, (!folder.as_os_str().is_empty()).then_some(quiet_for));
+        Self { name, folder, captures, files, first_seen, quiet_for, unreadable: Vec::new(), scopes }
     }
 
     /// Adds what of the run cannot be read. A run folder with a blind spot waits: what lies there may belong to it.
     /// A drop folder goes on, since its samples have nothing to do with each other.
-    pub fn with_unreadable(mut self, unreadable: Vec<PathBuf>) -> Self {
-        if let Some(path) = unreadable.first()
-            && !self.is_drop_folder()
-        {
-            let reason = format!("cannot read {}; make it readable to the agent, or ignore it", path.display());
-            self.whole = Verdict::Waits { reason, in_time: None };
-        }
-        self.unreadable = unreadable;
-        self
+    pub fn with_unreadable(self, unreadable: Vec<PathBuf>) -> Self {
+        Self { unreadable, ..self }
     }
 
     pub fn is_drop_folder(&self) -> bool {
         self.folder.as_os_str().is_empty()
     }
 
-    /// Whether a file says that the run is complete, rather than belonging to a sample.
+    /// Whether a file says that something is complete, rather than belonging to a sample.
     pub fn is_marker(&self, file: &FileView) -> bool {
-        self.check.is_marker(&file.below_run)
+        self.scopes.are_marked_by(file)
     }
 
     /// Whether nothing ever says that no more files will come: a drop folder without a marker or a quiet time.
     pub fn is_endless(&self) -> bool {
-        self.is_drop_folder() && !self.check.tells_an_end()
+        self.is_drop_folder() && !self.scopes.tell_an_end()
     }
 
-    /// Whether something tells when the run is over, so that what comes later is new.
-    pub fn tells_its_end(&self) -> bool {
-        !self.is_drop_folder() && self.check.tells_an_end()
+    /// Whether something tells when the run is over, so that what comes later is new. Not so of `group` where it lies in
+    /// a folder of the run that is a unit of its own.
+    pub fn tells_its_end<'a>(&self, group: impl IntoIterator<Item = &'a FileView>) -> bool {
+        let is_own_unit = |file: &FileView| self.scopes.is_own_unit(self.scope(file));
+        !self.is_drop_folder() && self.scopes.tell_an_end() && !group.into_iter().any(is_own_unit)
+    }
+
+    /// Which part of the run a file belongs to: those of one part are complete together.
+    pub fn scope(&self, file: &FileView) -> usize {
+        self.scopes.of(file)
     }
 
     /// Whether a sample made of `group`, files of this view, may be taken.
     ///
-    /// A run folder's verdict is the run's, whatever the group. In a drop folder, which is never quiet as a whole,
-    /// quiet and settled are judged over the group, and markers over the whole folder.
+    /// In a run folder the verdict is that over the parts of the run in which the group lies, or over all of it where
+    /// the group is empty. In a drop folder, which is never quiet as a whole, quiet and settled are judged over the
+    /// group, and markers over the whole folder.
     pub fn verdict<'a>(&self, group: impl IntoIterator<Item = &'a FileView>) -> Verdict {
-        if !self.is_drop_folder() {
-            return self.whole.clone();
+        let group: Vec<&FileView> = group.into_iter().collect();
+        if self.is_drop_folder() {
+            return self.scopes.judge(&group);
         }
-        self.check.judge(&group.into_iter().collect::<Vec<_>>(), None)
+        if let Some(path) = self.unreadable.first() {
+            let reason = format!("cannot read {}; make it readable to the agent, or ignore it", path.display());
+            return Verdict::Waits { reason, in_time: None };
+        }
+        let scopes: BTreeSet<usize> = group.iter().map(|file| self.scope(file)).collect();
+        match scopes.is_empty() {
+            true => joined(self.scopes.all().cloned().collect()),
+            false => joined(scopes.into_iter().map(|scope| self.scopes.whole(scope).clone()).collect()),
+        }
     }
 }

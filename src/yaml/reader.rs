@@ -83,6 +83,20 @@ impl<'d> Value<'d> {
         parse(self.text(expected)?).map_err(|error| self.problem(error)).ok()
     }
 
+    /// A text that is parsed, or a list of such texts; every mistake in it is noted.
+    pub fn parse_each<T, E: Display>(&self, expected: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<Vec<T>> {
+        if !self.is_list() {
+            return Some(vec![self.parse(expected, parse)?]);
+        }
+        // Each is read before one that is wrong ends it.
+        let read: Vec<Option<T>> = self
+            .items(&format!("{expected}, or a list of them"))?
+            .iter()
+            .map(|item| item.parse(expected, &parse))
+            .collect();
+        read.into_iter().collect()
+    }
+
     /// One of these words.
     pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let found = self.as_text().and_then(|text| choices.iter().find(|(word, _)| *word == text));

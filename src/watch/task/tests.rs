@@ -20,8 +20,8 @@ fn settings(path: &Path, run_folder: Option<&str>) -> Settings {
         name: "seq".into(),
         path: path.to_owned(),
         existing: Existing::Upload,
-        run_folder: run_folder.map(|text| Pattern::parse(text).unwrap()),
-        complete_when: Condition::Settled,
+        run_folder: run_folder.map(|text| Pattern::parse(text).unwrap().into()),
+        complete_when: Condition::Settled.into(),
         settle: Some(Duration::from_millis(100)),
         mode: Mode::Native,
         poll: Duration::from_secs(3600),
@@ -165,7 +165,7 @@ async fn a_marker_completes_its_run_within_a_second() {
     fs::create_dir_all(run.join("Logs")).unwrap();
     fs::write(run.join("a.fastq.gz"), "reads").unwrap();
     let mut settings = settings(place.path(), Some("{date:int}_{rest}"));
-    settings.complete_when = marker("Logs/FastqComplete.txt");
+    settings.complete_when = marker("Logs/FastqComplete.txt").into();
     let mut watched = Watched::scanned(settings).await;
     watched.until("run", |w| w.runs.len() == 1).await;
     let Some(Verdict::Waits { reason, in_time: None }) = watched.verdict("2024_run") else { panic!() };
@@ -485,7 +485,7 @@ async fn quiet_is_reached_by_time_and_survives_a_restart() {
     fs::create_dir(place.path().join("run")).unwrap();
     fs::write(place.path().join("run/a.gz"), "a").unwrap();
     let mut settings = settings(place.path(), Some("run"));
-    settings.complete_when = Condition::Quiet(Duration::from_millis(700));
+    settings.complete_when = Condition::Quiet(Duration::from_millis(700)).into();
     let mut watched = Watched::scanned(settings.clone()).await;
     let Some(Verdict::Waits { in_time: Some(_), .. }) = watched.verdict("run") else { panic!() };
     assert!(watched.last.as_ref().unwrap().next.is_some());

@@ -1,0 +1,25 @@
+//! Element AVITI: run folders, and the output of bases2fastq in or beside them [docs.elembio.io, run output and
+//! bases2fastq inputs and outputs].
+
+use super::{Ignored, Layout};
+
+pub(super) const ELEMENT: Layout = Layout {
+    name: "element",
+    about: "output folders of bases2fastq for Element AVITI, in or beside the run folder",
+    // The last is the name that the vendor's pages give the output folder.
+    run_folder: &["**/{date:[0-9]{8}}_{instrument:[A-Za-z0-9-]+}_{run_name}", "output"],
+    reads: &["**/Samples/{project}/*/{sample}_R{read}.fastq.gz", "**/Samples/*/{sample}_R{read}.fastq.gz"],
+    captures: &["sample", "read", "project"],
+    // The whole output's, and neither a project's nor the instrument's AvitiRunStats.json, which comes before the FASTQ.
+    complete_when: r#"
+  any:
+    - marker: '{prefix:(?:.+_)?}RunStats.json'
+    - marker: '*/{prefix:(?:.+_)?}RunStats.json'
+"#,
+    ignored: &[
+        Ignored { glob: "**/Unassigned_*", word: "Unassigned", what: "reads that no sample was found for" },
+        Ignored { glob: "**/*_I1.fastq.gz", word: "_I1", what: "index reads" },
+        Ignored { glob: "**/*_I2.fastq.gz", word: "_I2", what: "index reads" },
+    ],
+    never_listed: &["**/BaseCalls", "**/*_*_*/Alignment", "**/*_*_*/Filter", "**/*_*_*/Location"],
+};

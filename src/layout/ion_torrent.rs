@@ -1,0 +1,23 @@
+//! Ion Torrent: BAM files of the base caller. How run folders are named and what marks their end was not found, so each
+//! folder of the watch is a run.
+
+use super::{INDEXES_OF_FILES, Ignored, Layout};
+
+pub(super) const ION_TORRENT: Layout = Layout {
+    name: "ion-torrent",
+    about: "folders of Ion Torrent base calling, each folder of the watch a run: one BAM a barcode",
+    run_folder: &["*"],
+    reads: &[
+        "**/{barcode:Ion(?:Xpress|Code)_[0-9]+}_rawlib.basecaller.bam",
+        "**/{barcode:Ion(?:Xpress|Code)_[0-9]+}_rawlib.bam",
+    ],
+    captures: &["barcode"],
+    complete_when: "
+  quiet: 1h
+",
+    ignored: &[
+        Ignored { glob: "**/nomatch_*", word: "nomatch", what: "reads that no barcode was found for" },
+        INDEXES_OF_FILES[1],
+    ],
+    never_listed: &[],
+};
