@@ -23,14 +23,6 @@ enum Command {
     },
 }
 
-/// No layout has this name.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot show the layout {name:?}: there is none of this name; {hint}")]
-pub struct UnknownLayout {
-    name: String,
-    hint: String,
-}
-
 pub(super) fn execute(arguments: Arguments, globals: &Globals) -> Result<Exit, CommandError> {
     match arguments.command {
         None if globals.json => {
@@ -47,7 +39,7 @@ pub(super) fn execute(arguments: Arguments, globals: &Globals) -> Result<Exit, C
             output::line("One as YAML, to paste into a watch and change: flow-ingest layouts show NAME");
         }
         Some(Command::Show { name }) => {
-            let layout = layout::find(&name).ok_or_else(|| unknown(name))?;
+            let layout = layout::find(&name).ok_or_else(|| unknown(&name))?;
             if globals.json {
                 output::json(&json!({ "version": 1, "layout": as_json(layout), "yaml": layout.yaml() }));
             } else {
@@ -58,12 +50,12 @@ pub(super) fn execute(arguments: Arguments, globals: &Globals) -> Result<Exit, C
     Ok(Exit::Success)
 }
 
-fn unknown(name: String) -> UnknownLayout {
-    let hint = match nearest(&name, layout::all().map(|layout| layout.name)) {
+fn unknown(name: &str) -> CommandError {
+    let hint = match nearest(name, layout::all().map(|layout| layout.name)) {
         Some(meant) => format!("did you mean {meant}?"),
         None => "see: flow-ingest layouts".to_owned(),
     };
-    UnknownLayout { name, hint }
+    CommandError::Input(format!("cannot show the layout {name:?}: there is none of this name; {hint}"))
 }
 
 fn as_json(layout: &Layout) -> Value {

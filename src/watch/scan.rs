@@ -224,7 +224,7 @@ mod tests {
         let (events, heard) = std::sync::mpsc::channel();
         let mut watcher = INotifyWatcher::new(events, notify::Config::default()).unwrap();
         watcher.watch(&root, RecursiveMode::NonRecursive).unwrap();
-        let sieve = Sieve::bare();
+        let sieve = Sieve::ignoring(&[]);
         let is_judged = |path: &Path, _: Moment| path == Path::new("due");
         let found = look(&root, &sieve, vec![PathBuf::new()], &mut |_| (), &is_judged);
         assert_eq!(found.files[Path::new("due")].fingerprint.size, 3);
@@ -241,5 +241,26 @@ mod tests {
             }
         }
         assert_eq!(opened, [root.join("due")]);
+    }
+
+    #[test]
+    fn folders_that_instruments_fill_are_not_even_listed() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        let reads = "run/Data/Intensities/BaseCalls/project";
+        let filled = ["run/InterOp", "run/Thumbnail_Images/L001/C1.1", "run/Data/Intensities/BaseCalls/L001/C1.1"];
+        for folder in filled.iter().chain([&reads]) {
+            fs::create_dir_all(root.join(folder)).unwrap();
+            fs::write(root.join(folder).join("file"), "").unwrap();
+        }
+        let sieve = Sieve::ignoring(crate::layout::find("illumina").unwrap().never_listed);
+        let mut entered = Vec::new();
+        let mut enter = |path: &Path| entered.push(path.strip_prefix(&root).unwrap().to_owned());
+        let found = look(&root, &sieve, vec![PathBuf::new()], &mut enter, &|_, _| false);
+        let mut above_reads: Vec<&Path> = Path::new(reads).ancestors().collect();
+        above_reads.reverse();
+        assert_eq!(entered, above_reads);
+        assert_eq!(found.files.keys().collect::<Vec<_>>(), [&Path::new(reads).join("file")]);
+        assert_eq!(found.left_out.len(), filled.len(), "each is told, once: {:?}", found.left_out);
     }
 }

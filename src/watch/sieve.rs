@@ -43,10 +43,14 @@ impl Sieve {
         Self { ignore: settings.ignore.clone(), run_folder: settings.run_folder.clone() }
     }
 
-    /// Of a drop folder without rules of its own.
+    /// Of a drop folder that ignores these.
     #[cfg(test)]
-    pub fn bare() -> Self {
-        Self { ignore: GlobSet::empty(), run_folder: None }
+    pub fn ignoring(globs: &[&str]) -> Self {
+        let mut ignore = globset::GlobSetBuilder::new();
+        for glob in globs {
+            ignore.add(globset::GlobBuilder::new(glob).literal_separator(true).build().unwrap());
+        }
+        Self { ignore: ignore.build().unwrap(), run_folder: None }
     }
 
     /// Why the file or folder at `path` is left out whatever it holds; its parents are not asked about.

@@ -1,0 +1,573 @@
+//! Trees as instruments write them, with nothing but `layout` and a rule of five lines: the right samples with the right
+//! files in the right order, nothing of what nobody wants, at the right moment and not before.
+//!
+//! The listings of real trees lie in a folder `shared` beside the clone (or where `FLOW_INGEST_SHARED` says). Without it,
+//! the test of listings says so on stderr, and passes; the other trees are written here.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use flow_ingest::sandbox::{Sandbox, Settings};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The block that every BAM file ends with.
+const BAM_END: [u8; 28] = [31, 139, 8, 4, 0, 0, 0, 0, 0, 255, 6, 0, 66, 67, 2, 0, 27, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// A sample as it is told: its state, and each slot with its parts, below the watch.
+type Told = (String, Vec<(String, Vec<String>)>);
+
+/// A host with an agent on it that watches `runs`, and a server beside it.
+struct Host {
+    dir: TempDir,
+    sandbox: Sandbox,
+}
+
+impl Host {
+    /// `rule` is what the rule says beside its name and its sample's type, `name` the sample's.
+    async fn new(layout: &str, name: &str, rule: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::start(Settings::new(dir.path().join("flow"))).await.unwrap();
+        let config = format!(
+            "flow: {{ base_url: \"{}\" }}\nstate_dir: state\nwatch:\n  - {{ name: w, path: runs, manifest: manifest.yaml, \
+             existing: upload, settle: 300ms, layout: {layout} }}\n",
+            sandbox.base_url()
+        );
+        let manifest =
+            format!("version: 1\nrules:\n  - name: r\n    {rule}\n    sample: {{ name: \"{name}\", type: RNA-Seq }}\n");
+        fs::write(dir.path().join("flow-ingest.yaml"), config).unwrap();
+        fs::write(dir.path().join("manifest.yaml"), manifest).unwrap();
+        fs::create_dir(dir.path().join("runs")).unwrap();
+        Self { dir, sandbox }
+    }
+
+    /// Writes files below the watch: whole ones of their kind, each with bytes of its own.
+    fn add(&self, paths: &[&str]) {
+        for below in paths {
+            let path = self.dir.path().join("runs").join(below);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content(below)).unwrap();
+        }
+    }
+
+    async fn flow_ingest(&self, arguments: &[&str]) -> (i32, Value) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flow-ingest"));
+        command.args(arguments).args(["--json", "--config"]).arg(self.dir.path().join("flow-ingest.yaml"));
+        command.env("FLOW_API_TOKEN", self.sandbox.token()).env_remove("FLOW_TOKEN_FILE").env("NO_PROXY", "127.0.0.1");
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}; stderr: {said}"));
+        (output.status.code().unwrap(), document)
+    }
+
+    async fn plan(&self) -> Value {
+        let (exit, plan) = self.flow_ingest(&["plan"]).await;
+        assert_eq!(exit, 0, "{plan:#}");
+        plan
+    }
+
+    async fn once(&self) -> Value {
+        self.flow_ingest(&["run", "--once", "--give-up-after", "30s"]).await.1
+    }
+
+    fn below_watch(&self, path: &str) -> String {
+        Path::new(path).strip_prefix(self.dir.path().join("runs")).unwrap().to_str().unwrap().to_owned()
+    }
+
+    fn told(&self, document: &Value) -> BTreeMap<String, Told> {
+        let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned();
+        let slot = |file: &Value| {
+            let parts = file["parts"].as_array().unwrap().iter().map(|part| self.below_watch(part.as_str().unwrap()));
+            (text(&file["slot"]), parts.collect())
+        };
+        let sample = |sample: &Value| {
+            let slots = sample["files"].as_array().unwrap().iter().map(slot).collect();
+            (text(&sample["name"]), (text(&sample["state"]), slots))
+        };
+        document["samples"].as_array().unwrap().iter().map(sample).collect()
+    }
+
+    fn left_out(&self, document: &Value) -> BTreeMap<String, String> {
+        let entry = |entry: &Value| {
+            (self.below_watch(entry["path"].as_str().unwrap()), entry["reason"].as_str().unwrap().to_owned())
+        };
+        document["left_out"].as_array().unwrap().iter().map(entry).collect()
+    }
+
+    /// Every sample on the server has, byte for byte, the files that were told of it, in their order.
+    fn check_arrived(&self, told: &BTreeMap<String, Told>) {
+        let done: Vec<&String> = told.iter().filter(|(_, (state, _))| state == "done").map(|(name, _)| name).collect();
+        let there: BTreeMap<_, _> =
+            self.sandbox.samples().into_iter().map(|sample| (sample.name.clone(), sample)).collect();
+        assert_eq!(there.keys().collect::<Vec<_>>(), done);
+        for (name, sample) in &there {
+            let expected: Vec<Vec<u8>> =
+                told[name].1.iter().map(|(_, parts)| parts.iter().flat_map(|part| content(part)).collect()).collect();
+            let stored: Vec<Vec<u8>> = sample.files.iter().map(|file| fs::read(&file.path).unwrap()).collect();
+            assert!(stored == expected, "{name}: other bytes, or in another order");
+        }
+    }
+}
+
+/// What a file of this path holds.
+fn content(below: &str) -> Vec<u8> {
+    let zip = |text: String| {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+        gzip.write_all(text.as_bytes()).unwrap();
+        gzip.finish().unwrap()
+    };
+    match below.rsplit('.').next() {
+        Some("gz") => zip(format!("@{below}\nACGT\n+\nIIII\n")),
+        Some("bam") => [zip(below.to_owned()), BAM_END.to_vec()].concat(),
+        _ => below.as_bytes().to_vec(),
+    }
+}
+
+fn sample(name: &str, state: &str, slots: &[(&str, &[&str])]) -> (String, Told) {
+    let slot =
+        |(key, parts): &(&str, &[&str])| ((*key).to_owned(), parts.iter().map(|part| (*part).to_owned()).collect());
+    (name.to_owned(), (state.to_owned(), slots.iter().map(slot).collect()))
+}
+
+fn reason<'d>(document: &'d Value, name: &str) -> &'d str {
+    let samples = document["samples"].as_array().unwrap();
+    let found = samples.iter().find(|sample| sample["name"] == name).unwrap_or_else(|| panic!("{name}: {document:#}"));
+    found["reason"].as_str().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_analysis_of_a_novaseq_x_is_complete_by_itself() {
+    let host = Host::new("illumina", "{run}_{sample}_{analysis}", "paired: required").await;
+    let run = "deep/20231108_LH00188_0028_B22F52TLT3";
+    let reads = |analysis: u8, application: &str, name: &str, lane: u8, read: u8| {
+        format!("{run}/Analysis/{analysis}/Data/{application}/fastq/{name}_L00{lane}_R{read}_001.fastq.gz")
+    };
+    let mut files = Vec::new();
+    for (lane, read) in [(2, 2), (1, 1), (1, 2), (2, 1)] {
+        files.push(reads(1, "BCLConvert", "ACC_1_S1", lane, read));
+        files.push(reads(1, "BCLConvert", "Undetermined_S0", lane, read));
+        files.push(reads(2, "DragenGermline", "ACC_1_S1", lane, read));
+    }
+    for marker in ["RTAExited.txt", "RTAComplete.txt", "CopyComplete.txt", "Analysis/1/CopyComplete.txt"] {
+        files.push(format!("{run}/{marker}"));
+    }
+    files.push(format!("{run}/Analysis/1/Data/BCLConvert/fastq/Logs/FastqComplete.txt"));
+    files.push(format!("{run}/Data/Intensities/BaseCalls/L001/C1.1/L001_1.cbcl"));
+    host.add(&files.iter().map(String::as_str).collect::<Vec<_>>());
+    let run_name = "20231108_LH00188_0028_B22F52TLT3";
+    let (first, second) = (format!("{run_name}_ACC_1_1"), format!("{run_name}_ACC_1_2"));
+    let slots = |analysis, application: &'static str| {
+        let of_read = |read| [1, 2].map(|lane| reads(analysis, application, "ACC_1_S1", lane, read)).to_vec();
+        vec![("reads1".to_owned(), of_read(1)), ("reads2".to_owned(), of_read(2))]
+    };
+    let expected = |one: &str, two: &str| {
+        BTreeMap::from([
+            (first.clone(), (one.to_owned(), slots(1, "BCLConvert"))),
+            (second.clone(), (two.to_owned(), slots(2, "DragenGermline"))),
+        ])
+    };
+
+    let plan = host.plan().await;
+    assert_eq!(host.told(&plan), expected("waiting", "waiting"));
+    let wait = "waiting for the marker Analysis/1/Data/Secondary_Analysis_Complete.txt";
+    assert_eq!(reason(&plan, &first), wait);
+    let left_out = host.left_out(&plan);
+    let undetermined = &left_out[&reads(1, "BCLConvert", "Undetermined_S0", 1, 1)];
+    assert!(undetermined.starts_with("ignored by the layout illumina: reads that no sample was found for"));
+    assert!(left_out.contains_key(&format!("{run}/Data/Intensities/BaseCalls/L001")), "its folder, not its files");
+    assert_eq!(host.told(&host.once().await), expected("waiting", "waiting"));
+
+    let complete = |n: u8| format!("{run}/Analysis/{n}/Data/Secondary_Analysis_Complete.txt");
+    host.add(&[&complete(1)]);
+    assert_eq!(host.told(&host.plan().await), expected("queued", "waiting"));
+    let document = host.once().await;
+    assert_eq!(host.told(&document), expected("done", "waiting"));
+    host.check_arrived(&host.told(&document));
+
+    host.add(&[&complete(2), &format!("{run}/Analysis/2/CopyComplete.txt")]);
+    let told = host.told(&host.once().await);
+    // It was seen before the first was sent, so it is not late; it is complete, and another sample.
+    assert_eq!(told, expected("done", "done"));
+    host.check_arrived(&told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_analysis_that_comes_after_the_first_was_delivered_is_held() {
+    let host = Host::new("illumina", "{run}_{sample}_{analysis}", "paired: never").await;
+    let analysis = |n: u8, below: &str| format!("20231108_LH00188_0028_B22F52TLT3/Analysis/{n}/{below}");
+    let add = |n: u8| {
+        for below in [
+            "Data/BCLConvert/fastq/A_S1_L001_R1_001.fastq.gz",
+            "CopyComplete.txt",
+            "Data/Secondary_Analysis_Complete.txt",
+        ] {
+            host.add(&[&analysis(n, below)]);
+        }
+    };
+    add(1);
+    assert_eq!(host.once().await["counts"]["done"], 1);
+    add(2);
+    let document = host.once().await;
+    assert_eq!((&document["counts"]["done"], &document["counts"]["held"]), (&1.into(), &1.into()), "{document:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fastq_off_board_wait_for_the_demultiplexer_and_its_projects_stay_apart() {
+    let host = Host::new("illumina", "{run}_{project}_{sample}", "paired: required").await;
+    let run = "230912_A00187_1009_AHK33MDRX3";
+    let file = |project: &str, read: &str| format!("{run}/Fastq/{project}/S_1_S7_{read}_001.fastq.gz");
+    for project in ["ProjA", "ProjB"] {
+        host.add(&[&file(project, "R1"), &file(project, "R2"), &file(project, "I1")]);
+    }
+    for marker in ["RTAComplete.txt", "CopyComplete.txt", "RunCompletionStatus.xml"] {
+        host.add(&[&format!("{run}/{marker}")]);
+    }
+    let expected = |state: &str| {
+        BTreeMap::from(["ProjA", "ProjB"].map(|project| {
+            let (r1, r2) = (file(project, "R1"), file(project, "R2"));
+            sample(&format!("{run}_{project}_S_1"), state, &[("reads1", &[&r1]), ("reads2", &[&r2])])
+        }))
+    };
+    let document = host.once().await;
+    assert_eq!(host.told(&document), expected("waiting"));
+    let wait = reason(&document, &format!("{run}_ProjA_S_1"));
+    assert!(
+        wait.starts_with("waiting for the marker **/Logs/FastqComplete.txt, or ") && wait.ends_with(" of 1h"),
+        "{wait}"
+    );
+    host.add(&[&format!("{run}/Fastq/Logs/FastqComplete.txt")]);
+    let document = host.once().await;
+    assert_eq!(host.told(&document), expected("done"));
+    host.check_arrived(&host.told(&document));
+    assert!(host.left_out(&document)[&file("ProjA", "I1")].contains("index reads"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_sample_in_two_projects_under_one_name_is_never_merged() {
+    for layout in ["bcl-convert", "bcl2fastq"] {
+        let host = Host::new(layout, "{run}_{sample}", "paired: never").await;
+        let run = "230912_A00187_1009_AHK33MDRX3_out";
+        host.add(&[
+            &format!("{run}/ProjA/S_S1_L001_R1_001.fastq.gz"),
+            &format!("{run}/ProjB/S_S2_L001_R1_001.fastq.gz"),
+            &format!("{run}/ProjB/T_S3_L001_R1_001.fastq.gz"),
+            &format!("{run}/Logs/FastqComplete.txt"),
+            &format!("{run}/Stats/Stats.json"),
+        ]);
+        let plan = host.plan().await;
+        let told = host.told(&plan);
+        assert_eq!(told[&format!("{run}_T")].0, "queued", "{layout}");
+        assert_eq!(told[&format!("{run}_S")].0, "blocked", "{layout}");
+        let why = reason(&plan, &format!("{run}_S"));
+        assert!(
+            why.contains("ProjA/S_S1_L001_R1_001.fastq.gz") && why.contains("ProjB/S_S2_L001_R1_001.fastq.gz"),
+            "{why}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_without_a_place_blocks_its_sample_until_the_rule_maps_it() {
+    let run = "230912_A00187_1009_AHK33MDRX3";
+    let file = |sample: &str, read: &str| format!("{run}/{sample}_S1_L001_{read}_001.fastq.gz");
+    let files: Vec<String> =
+        [("atac", "R1"), ("atac", "R2"), ("atac", "R3"), ("atac", "I1"), ("rna", "R1"), ("rna", "R2"), ("rna", "I1")]
+            .map(|(sample, read)| file(sample, read))
+            .to_vec();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let complete = format!("{run}/Logs/FastqComplete.txt");
+
+    let host = Host::new("bcl-convert", "{sample}", "paired: required").await;
+    host.add(&files);
+    host.add(&[&complete]);
+    let plan = host.plan().await;
+    assert_eq!(host.told(&plan)["rna"].0, "queued");
+    assert_eq!(host.told(&plan)["atac"].0, "blocked");
+    let why = reason(&plan, "atac");
+    assert!(why.contains("atac_S1_L001_R3_001.fastq.gz") && why.contains("reads: {reads1: R1, reads2: R3}"), "{why}");
+
+    let host = Host::new("bcl-convert", "{sample}", "reads: { reads1: R1, reads2: R3 }").await;
+    host.add(&files);
+    host.add(&[&complete]);
+    let document = host.once().await;
+    let (r1, r3, rna) = (file("atac", "R1"), file("atac", "R3"), file("rna", "R1"));
+    let expected = [
+        sample("atac", "done", &[("reads1", &[&r1]), ("reads2", &[&r3])]),
+        sample("rna", "done", &[("reads1", &[&rna])]),
+    ];
+    assert_eq!(host.told(&document), expected.into());
+    host.check_arrived(&host.told(&document));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_parts_of_a_barcode_are_joined_by_number_once_minknow_is_done() {
+    let host = Host::new("nanopore", "{experiment}_{sample}_{barcode}", "paired: never").await;
+    let run = "exp/lib/20250603_1201_3E_PAA12345_e05460c6";
+    let part = |folder: &str, kind: &str, barcode: &str, n: u8| {
+        format!("{run}/{folder}/{barcode}/PAA12345_{kind}_{barcode}_e05460c6_0f1d7e9e_{n}.fastq.gz")
+    };
+    let mut files = Vec::new();
+    for n in 1..=11 {
+        files.push(part("fastq_pass", "pass", "barcode01", n));
+        files.push(part("fastq_pass", "pass", "mouse_liver", n));
+        files.push(part("fastq_pass", "pass", "unclassified", n));
+        files.push(part("fastq_fail", "fail", "barcode01", n));
+    }
+    host.add(&files.iter().map(String::as_str).collect::<Vec<_>>());
+    let expected = |state: &str| {
+        BTreeMap::from(["barcode01", "mouse_liver"].map(|barcode| {
+            let parts: Vec<String> = (1..=11).map(|n| part("fastq_pass", "pass", barcode, n)).collect();
+            (format!("exp_lib_{barcode}"), (state.to_owned(), vec![("reads1".to_owned(), parts)]))
+        }))
+    };
+    let plan = host.plan().await;
+    assert_eq!(host.told(&plan), expected("waiting"));
+    assert!(host.left_out(&plan)[&part("fastq_fail", "fail", "barcode01", 3)].contains("failed reads"));
+    host.add(&[&format!("{run}/final_summary_PAA12345_e05460c6_0f1d7e9e.txt")]);
+    assert_eq!(host.told(&host.plan().await), expected("queued"));
+    let document = host.once().await;
+    assert_eq!(host.told(&document), expected("done"));
+    host.check_arrived(&host.told(&document));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_cell_of_a_pacbio_run_is_complete_by_itself_and_the_next_is_not_late() {
+    let host = Host::new("pacbio", "{run}_{cell}_{barcode}", "paired: auto").await;
+    let run = "r84001_20220722_134701";
+    let movie = |cell: &str| if cell == "1_A01" { "m84001_220722_134701_s1" } else { "m84001_220723_134701_s2" };
+    let bam = |cell: &str, barcode: &str| format!("{run}/{cell}/hifi_reads/{}.hifi_reads.{barcode}.bam", movie(cell));
+    let done = |cell: &str| format!("{run}/{cell}/metadata/{}.transferdone", movie(cell));
+    let name = |cell: &str| format!("{run}_{cell}_bc2001");
+    for cell in ["1_A01", "1_B01"] {
+        let (reads, rest) = (bam(cell, "bc2001"), bam(cell, "unassigned"));
+        let failed = reads.replace("hifi", "fail");
+        host.add(&[&reads, &format!("{reads}.pbi"), &rest, &failed]);
+        let waiting = host.once().await;
+        assert_eq!(host.told(&waiting)[&name(cell)].0, "waiting", "{waiting:#}");
+        let marker = format!("waiting for the marker {cell}/metadata/*.transferdone");
+        assert_eq!(reason(&waiting, &name(cell)), marker);
+        host.add(&[&done(cell)]);
+        let document = host.once().await;
+        let told = host.told(&document);
+        assert_eq!(told[&name(cell)], sample("", "done", &[("reads1", &[&reads])]).1, "{document:#}");
+        host.check_arrived(&told);
+        let left_out = host.left_out(&document);
+        assert!(left_out[&rest].contains("no barcode") && left_out[&failed].contains("failed reads"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bases2fastq_is_done_with_its_own_statistics_not_the_instruments() {
+    let host = Host::new("element", "{run}_{sample}", "paired: required").await;
+    let run = "20240506_AV1_Example-2x150";
+    let file = |sample: &str, read: &str| format!("{run}/Samples/P1/{sample}/{sample}_{read}.fastq.gz");
+    host.add(&[
+        &file("a_1", "R1"),
+        &file("a_1", "R2"),
+        &file("a_1", "I1"),
+        &format!("{run}/Samples/Unassigned/Unassigned_R1.fastq.gz"),
+        &format!("{run}/Samples/P1/P1_RunStats.json"),
+        &format!("{run}/AvitiRunStats.json"),
+        &format!("{run}/RunUploaded.json"),
+        &format!("{run}/BaseCalls/R1_C001.zip"),
+    ]);
+    let (r1, r2) = (file("a_1", "R1"), file("a_1", "R2"));
+    let expected =
+        |state| BTreeMap::from([sample(&format!("{run}_a_1"), state, &[("reads1", &[&r1]), ("reads2", &[&r2])])]);
+    assert_eq!(host.told(&host.once().await), expected("waiting"));
+    host.add(&[&format!("{run}/RunStats.json")]);
+    let document = host.once().await;
+    assert_eq!(host.told(&document), expected("done"));
+    host.check_arrived(&host.told(&document));
+    assert!(host.left_out(&document).contains_key(&format!("{run}/BaseCalls")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn layouts_are_listed_and_shown() {
+    let host = Host::new("illumina", "{sample}", "paired: auto").await;
+    let (exit, list) = host.flow_ingest(&["layouts"]).await;
+    let names: Vec<&str> =
+        list["layouts"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    let all = [
+        "illumina",
+        "bcl-convert",
+        "bcl2fastq",
+        "nanopore",
+        "pacbio",
+        "element",
+        "ultima",
+        "singular",
+        "mgi",
+        "ion-torrent",
+        "drop-folder",
+    ];
+    assert_eq!((exit, names), (0, all.to_vec()));
+    let (exit, shown) = host.flow_ingest(&["layouts", "show", "illumina"]).await;
+    assert_eq!(exit, 0);
+    assert!(shown["yaml"].as_str().unwrap().contains("marker: 'Analysis/{analysis}/CopyComplete.txt'"));
+    let (exit, error) = host.flow_ingest(&["layouts", "show", "ilumina"]).await;
+    assert!(exit == 2 && error["error"].as_str().unwrap().contains("did you mean illumina?"), "{error}");
+}
+
+/// The shared listings, or a word on stderr about what is skipped.
+fn listings() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let listings = std::env::var_os("FLOW_INGEST_SHARED").map_or_else(beside, PathBuf::from).join("data/listings");
+    if listings.is_dir() {
+        return Some(listings);
+    }
+    // Not eprintln, which the test harness keeps to itself when a test passes.
+    let _ = writeln!(std::io::stderr(), "skipped: real listings: none at {} (FLOW_INGEST_SHARED)", listings.display());
+    None
+}
+
+/// A listing of a real tree, and what must come of it.
+struct Listing {
+    file: &'static str,
+    layout: &'static str,
+    name: &'static str,
+    /// Which of its files are reads that somebody wants.
+    is_wanted: fn(&str) -> bool,
+    samples: usize,
+    state: &'static str,
+    /// One of the samples, and how many parts each of its slots has.
+    one: Option<(&'static str, &'static [usize])>,
+}
+
+fn is_assigned_fastq(path: &str) -> bool {
+    path.ends_with(".fastq.gz") && !path.contains("Undetermined") && !path.contains("Unassigned")
+}
+
+fn is_passed(path: &str) -> bool {
+    path.contains("fastq_pass") && !path.contains("unclassified")
+}
+
+const LISTINGS: [Listing; 10] = [
+    Listing {
+        file: "illumina_novaseqx_onboard_bclconvert.tsv",
+        layout: "illumina",
+        name: "{run}_{sample}",
+        is_wanted: is_assigned_fastq,
+        samples: 18,
+        state: "queued",
+        one: None,
+    },
+    Listing {
+        file: "illumina_clinical_genomics_fixture.tsv",
+        layout: "bcl-convert",
+        name: "{run}_{sample}",
+        is_wanted: is_assigned_fastq,
+        samples: 6,
+        state: "queued",
+        one: Some(("20231108_LH00188_0028_B22F52TLT3_ACC13169A1", &[1, 1])),
+    },
+    Listing {
+        file: "element_bases2fastq_output.tsv",
+        layout: "element",
+        name: "{run}_{project}_{sample}",
+        is_wanted: is_assigned_fastq,
+        samples: 2,
+        state: "queued",
+        one: Some(("output_Project1_sample_0", &[1, 1])),
+    },
+    Listing {
+        file: "element_aviti_run.tsv",
+        layout: "element",
+        name: "{sample}",
+        is_wanted: |_| false,
+        samples: 0,
+        state: "queued",
+        one: None,
+    },
+    Listing {
+        file: "mgi_dnbseq.tsv",
+        layout: "mgi",
+        name: "{run}",
+        is_wanted: |path| path.contains("_read_"),
+        samples: 3,
+        state: "queued",
+        one: Some(("V300086849", &[1, 1])),
+    },
+    Listing {
+        file: "ont_minknow_2020_barcoded.tsv",
+        layout: "nanopore",
+        name: "{run}_{barcode}",
+        is_wanted: is_passed,
+        samples: 3,
+        state: "waiting",
+        one: Some(("20200311_1427_X4_FAK72834_a3787181_barcode07", &[1])),
+    },
+    Listing {
+        file: "ont_promethion_clinical_genomics_fixture.tsv",
+        layout: "nanopore",
+        name: "{run}_{sample}",
+        is_wanted: is_passed,
+        samples: 2,
+        state: "queued",
+        one: Some(("20231205_1618_3D_PAS97781_595b5663_sample_2", &[2])),
+    },
+    Listing {
+        file: "ont_minknow_spec_24barcodes_24h.SYNTHETIC.tsv",
+        layout: "nanopore",
+        name: "{run}_{barcode}",
+        is_wanted: is_passed,
+        samples: 24,
+        state: "queued",
+        one: Some(("20250603_1201_3E_PAA12345_e05460c6_barcode24", &[24])),
+    },
+    Listing {
+        file: "pacbio_revio_spec_layout.tsv",
+        layout: "pacbio",
+        name: "{run}_{barcode}",
+        is_wanted: |path| path.ends_with("hifi_reads.bc2001.bam"),
+        samples: 1,
+        state: "queued",
+        one: Some(("r84001_20220722_134701_bc2001", &[1])),
+    },
+    Listing {
+        file: "ultima_ug100.tsv",
+        layout: "ultima",
+        name: "{run}_{sample}_{barcode}",
+        is_wanted: |path| path.ends_with(".cram"),
+        samples: 1,
+        state: "queued",
+        one: Some(("424090-20250822_0117_s1_Z0001", &[1])),
+    },
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_listings_become_the_right_samples() {
+    let Some(listings) = listings() else { return };
+    for listing in LISTINGS {
+        let text = fs::read_to_string(listings.join(listing.file)).unwrap();
+        let paths: Vec<&str> =
+            text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split('\t').nth(1)).collect();
+        let host = Host::new(listing.layout, listing.name, "paired: auto").await;
+        host.add(&paths);
+        let plan = host.plan().await;
+        let told = host.told(&plan);
+        assert_eq!(told.len(), listing.samples, "{}: {told:#?}", listing.file);
+        for (name, (state, _)) in &told {
+            assert_eq!(state, listing.state, "{}: {name}: {}", listing.file, reason(&plan, name));
+        }
+        let mut wanted: Vec<&str> = paths.iter().copied().filter(|path| (listing.is_wanted)(path)).collect();
+        let mut taken: Vec<&str> =
+            told.values().flat_map(|(_, slots)| slots).flat_map(|(_, parts)| parts).map(String::as_str).collect();
+        wanted.sort_unstable();
+        taken.sort_unstable();
+        assert_eq!(taken, wanted, "{}", listing.file);
+        for (slot, parts) in told.values().flat_map(|(_, slots)| slots) {
+            let is_second = parts.iter().all(|part| part.contains("_R2") || part.contains("_read_2"));
+            assert_eq!(slot == "reads2", is_second, "{}: {slot}: {parts:?}", listing.file);
+        }
+        if let Some((name, parts)) = listing.one {
+            let of = told.get(name).unwrap_or_else(|| panic!("{}: no {name} in {:?}", listing.file, told.keys()));
+            assert_eq!(of.1.iter().map(|(_, parts)| parts.len()).collect::<Vec<_>>(), parts, "{name}");
+        }
+    }
+}
