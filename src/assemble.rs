@@ -101,6 +101,14 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
             .extend(parts.into_iter().filter_map(|(scope, files)| Some((scope, Unsettled::of(files.into_iter())?))));
     }
     let context = Context { watch, run, view, closed, unsettled };
+    // The sample is that of the first group and says so; the files of the others are told as well.
+    for ((_, name), groups) in &by_name {
+        for file in groups[1..].iter().flat_map(Group::views) {
+            let first = path_to_text(&groups[0].first().below_run);
+            let reason = format!("it comes out with the name {name}, which {first} has; tell them apart in the name");
+            assembly.left_out.push((file.path.clone(), reason));
+        }
+    }
     assembly.samples = by_name.into_iter().map(|((_, name), groups)| context.assembled(name, &groups)).collect();
     assembly
 }

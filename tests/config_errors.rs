@@ -51,7 +51,7 @@ watch:
     settle: 30
     mode: inotify
     ignore: "*.bak"
-    layout: illumina
+    expect: [ada]
   - name: a
     path: 17
     manifest: missing.yaml

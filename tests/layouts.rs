@@ -571,3 +571,59 @@ async fn real_listings_become_the_right_samples() {
         }
     }
 }
+
+/// Trees of instruments with an analysis on board, each with a marker of its own, and the same without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn analyses_on_board_wait_for_their_instruments_marker() {
+    let host = Host::new("illumina", "{run}_{sample}", "paired: required").await;
+    let trees = [
+        ("220422_M11111_0222_000000000-K9H97", "Data/Intensities/BaseCalls", &["CompletedJobInfo.xml"][..], "queued"),
+        ("220422_MN11111_0001_A000H3", "Alignment_1/20220423_010101/Fastq", &["CompletedJobInfo.xml"], "queued"),
+        (
+            "220422_FS1_2_BPC",
+            "Alignment_1/20220423_010101/Fastq",
+            &["CopyComplete.txt", "RunCompletionStatus.xml"],
+            "queued",
+        ),
+        ("220422_FS1_3_BPC", "Alignment_1/20220423_010101/Fastq", &["CopyComplete.txt", "RTAComplete.txt"], "waiting"),
+        ("220422_VH1_4_AAC", "Analysis/1/Data/fastq", &["RTAComplete.txt", "RunCompletionStatus.xml"], "waiting"),
+        (
+            "220422_VH1_5_AAC",
+            "Analysis/1/Data/fastq",
+            &["Analysis/1/CopyComplete.txt", "Analysis/1/Data/Secondary_Analysis_Complete.txt"],
+            "queued",
+        ),
+    ];
+    let mut expected = BTreeMap::new();
+    for (run, folder, markers, state) in trees {
+        let files = ["R1", "R2"].map(|read| format!("{run}/{folder}/01-1111_S1_L001_{read}_001.fastq.gz"));
+        files.iter().chain(&markers.iter().map(|marker| format!("{run}/{marker}")).collect::<Vec<_>>()).for_each(
+            |file| {
+                host.add(&[file]);
+            },
+        );
+        let slots: [(&str, &[&str]); 2] = [("reads1", &[&files[0]]), ("reads2", &[&files[1]])];
+        expected.extend([sample(&format!("{run}_01-1111"), state, &slots)]);
+    }
+    assert_eq!(host.told(&host.plan().await), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drop_folder_takes_pairs_under_their_common_names() {
+    let host = Host::new("drop-folder", "{sample}", "paired: required").await;
+    let files = [
+        "x/a_S1_L002_R1_001.fastq.gz",
+        "x/a_S1_L002_R2_001.fastq.gz",
+        "x/a_S1_L001_R1_001.fastq.gz",
+        "x/a_S1_L001_R2_001.fastq.gz",
+        "b_1.fq.gz",
+        "b_2.fq.gz",
+        "Undetermined_S0_L001_R1_001.fastq.gz",
+    ];
+    host.add(&files);
+    let expected = [
+        sample("a", "queued", &[("reads1", &[files[2], files[0]]), ("reads2", &[files[3], files[1]])]),
+        sample("b", "queued", &[("reads1", &[files[4]]), ("reads2", &[files[5]])]),
+    ];
+    assert_eq!(host.told(&host.plan().await), expected.into());
+}

@@ -212,7 +212,12 @@ fn a_watchs_own_keys_go_before_its_layouts() {
     let watch = &config.watches[0].watch;
     assert_eq!(watch.run_folder.as_ref().unwrap().names(), ["x"]);
     assert!(matches!(&watch.complete_when.otherwise, Condition::Marker(_)) && watch.complete_when.folders.is_empty());
-    assert_eq!(watch.ignore.len(), 2);
+    let never_listed = crate::layout::find("illumina").unwrap().never_listed.len();
+    assert_eq!(watch.ignore.len(), never_listed + 2, "its own are added");
+    let (_dir, config) = right(
+        "state_dir: state\nwatch: [{path: a, manifest: manifest.yaml, existing: skip, layout: illumina, ignore: []}]\n",
+    );
+    assert!(config.watches[0].watch.ignore.is_empty(), "and all is taken back by none");
 }
 
 #[test]

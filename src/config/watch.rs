@@ -51,7 +51,9 @@ impl Reader {
         };
         let layout = map.get("layout").map_or(Some(None), |value| self::layout(&value).map(Some));
         let ignore_value = map.get("ignore");
-        let ignores = ignore_value.is_none();
+        // Who adds a glob of their own does not mean to upload what no sample was found for: all of the layout's are
+        // taken back only by saying so.
+        let ignores = ignore_value.as_ref().is_none_or(|value| !(value.is_list() && value.is_empty()));
         let manifest = map.require("manifest", "the manifest's file, such as manifest.yaml");
         let manifest = manifest.and_then(|value| {
             let file = self.path(&value)?;
@@ -83,9 +85,10 @@ impl Reader {
         });
         let poll = map.get("poll").map_or(Some(POLL), |value| value.duration());
         let rescan = map.get("rescan").map_or(Some(RESCAN), |value| value.duration());
-        let ignore = match (ignore_value, known) {
-            (Some(value), _) => ignore(&value),
-            (None, known) => Some(known.map_or(GlobSet::empty(), |known| known.never_listed)),
+        let never_listed = known.filter(|_| ignores).map_or(Vec::new(), |known| known.never_listed);
+        let ignore = match ignore_value {
+            Some(value) => ignore(&value, never_listed),
+            None => glob_set(never_listed).map_err(|error| map.value().problem(error)).ok(),
         };
         let check_gzip = map.get("check_gzip").map_or(Some(None), |value| value.boolean().map(Some));
         map.not_yet(&["expect", "verify", "notify"]);
@@ -148,7 +151,7 @@ impl Reader {
 struct Known {
     run_folder: Option<Patterns>,
     complete_when: Completion,
-    never_listed: GlobSet,
+    never_listed: Vec<Glob>,
 }
 
 impl Known {
@@ -158,7 +161,7 @@ impl Known {
         let mut map = document.root().map("a map").expect(right);
         let run_folder = map.get("run_folder").map(|value| patterns(&value).expect(right));
         let complete_when = map.get("complete_when").and_then(|value| completion(&value)).expect(right);
-        let never_listed = glob_set(layout.never_listed.iter().map(|text| glob(text).expect(right))).expect(right);
+        let never_listed = layout.never_listed.iter().map(|text| glob(text).expect(right)).collect();
         Self { run_folder, complete_when, never_listed }
     }
 }
@@ -302,13 +305,14 @@ fn conditions(value: &Value) -> Option<Vec<Condition>> {
     read.into_iter().collect()
 }
 
-fn ignore(value: &Value) -> Option<GlobSet> {
-    if value.is_list() && value.is_empty() {
-        return Some(GlobSet::empty());
+/// The watch's own globs, beside the layout's.
+fn ignore(value: &Value, mut globs: Vec<Glob>) -> Option<GlobSet> {
+    if !(value.is_list() && value.is_empty()) {
+        let items = value.items(IGNORE)?;
+        let own: Vec<Option<Glob>> = items.iter().map(|item| item.parse("a glob such as \"**/*.bak\"", glob)).collect();
+        globs.extend(own.into_iter().collect::<Option<Vec<_>>>()?);
     }
-    let items = value.items(IGNORE)?;
-    let globs: Vec<Option<Glob>> = items.iter().map(|item| item.parse("a glob such as \"**/*.bak\"", glob)).collect();
-    glob_set(globs.into_iter().collect::<Option<Vec<_>>>()?).map_err(|error| value.problem(error)).ok()
+    glob_set(globs).map_err(|error| value.problem(error)).ok()
 }
 
 fn glob(text: &str) -> Result<Glob, globset::Error> {

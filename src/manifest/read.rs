@@ -111,6 +111,9 @@ fn rule(value: &Value, rule_names: &mut Vec<String>, default: Option<&Default>) 
     let is_data = map.peek("data");
     let paired = map.get("paired").map_or(Some(None), |value| paired(&value, &names, is_data).map(Some));
     if let Some(value) = map.get("reads") {
+        if is_data {
+            value.problem("every file of a data rule is one upload of its own, whatever read it is; remove the key");
+        }
         map_reads(&value, &mut reads, pattern.is_some());
     }
     let output = output(&mut map, &names);

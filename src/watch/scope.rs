@@ -2,7 +2,8 @@
 //!
 //! Pure. It knows which folder a file lies in and which condition speaks for it; what a condition says, `complete` does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::complete::{Check, joined};
@@ -13,9 +14,9 @@ use crate::pattern::Captures;
 /// The parts of a run, each with its condition, the markers looked for already.
 #[derive(Debug, Clone)]
 pub(super) struct Scopes {
-    folders: Vec<FolderCompletion>,
-    /// The number of a folder's scope, by its path below the run.
-    numbers: BTreeMap<String, usize>,
+    /// The number of the scope of the files directly in a folder, by its path below the run. What is not here lies
+    /// outside.
+    numbers: HashMap<PathBuf, usize>,
     /// The first speaks for all that lies in no folder.
     scopes: Vec<Scope>,
     tell_an_end: bool,
@@ -29,43 +30,33 @@ struct Scope {
     is_own_unit: bool,
 }
 
-/// A folder of a run that has a condition of its own.
-struct Place<'p> {
-    path: String,
-    completion: &'p FolderCompletion,
-}
-
 impl Scopes {
     /// Sorts the files of a run into its parts. `quiet_for` is a run folder's.
     pub(super) fn new(completion: &Completion, files: &[FileView], quiet_for: Option<Duration>) -> Self {
-        let mut outside = Vec::new();
-        let mut inside: BTreeMap<String, (&FolderCompletion, Vec<&FileView>)> = BTreeMap::new();
-        for file in files {
-            match place(&completion.folders, file) {
-                Some(place) => inside.entry(place.path).or_insert((place.completion, Vec::new())).1.push(file),
-                None => outside.push(file),
-            }
-        }
         let scope = |check: Check, files: &[&FileView], is_own_unit| {
             let whole = check.judge(files, quiet_for);
             Scope { check, whole, is_own_unit }
         };
-        let all: Vec<&FileView> = if inside.is_empty() { Vec::new() } else { files.iter().collect() };
-        let check = Check::new(&completion.otherwise, &outside, &Captures::new());
-        let mut scopes = vec![scope(check, &outside, false)];
-        let mut numbers = BTreeMap::new();
-        for (path, (completion, files)) in inside {
+        let (places, numbers) = places(&completion.folders, files);
+        let mut parts: Vec<Vec<&FileView>> = vec![Vec::new(); places.len() + 1];
+        for file in files {
+            parts[number(&numbers, file)].push(file);
+        }
+        let check = Check::new(&completion.otherwise, &parts[0], &Captures::new());
+        let mut scopes = vec![scope(check, &parts[0], false)];
+        // A folder's markers may lie outside of it.
+        let all: Vec<&FileView> = if places.is_empty() { Vec::new() } else { files.iter().collect() };
+        for ((path, completion), files) in places.into_iter().zip(&parts[1..]) {
             let bound = completion.folder.captures(&path).unwrap_or_default();
             let check = Check::new(&completion.complete_when, &all, &bound);
-            numbers.insert(path, scopes.len());
-            scopes.push(scope(check, &files, completion.is_own_unit));
+            scopes.push(scope(check, files, completion.is_own_unit));
         }
-        Self { folders: completion.folders.clone(), numbers, scopes, tell_an_end: completion.tells_an_end() }
+        Self { numbers, scopes, tell_an_end: completion.tells_an_end() }
     }
 
     /// The scope of a file of the run.
     pub(super) fn of(&self, file: &FileView) -> usize {
-        place(&self.folders, file).and_then(|place| self.numbers.get(&place.path).copied()).unwrap_or_default()
+        number(&self.numbers, file)
     }
 
     /// The verdict over all files of one scope.
@@ -105,17 +96,38 @@ impl Scopes {
     }
 }
 
-/// The folder that speaks for a file: of the first pattern that matches one above it, the topmost.
-fn place<'p>(folders: &'p [FolderCompletion], file: &FileView) -> Option<Place<'p>> {
-    if folders.is_empty() {
-        return None;
+/// The folders of a run that have a condition of their own, and the numbers of their scopes, from 1. Of the first pattern
+/// that matches a folder above a file, the topmost such folder speaks for it.
+fn places<'c>(
+    folders: &'c [FolderCompletion],
+    files: &[FileView],
+) -> (Vec<(String, &'c FolderCompletion)>, HashMap<PathBuf, usize>) {
+    let (mut places, mut numbers) = (Vec::new(), HashMap::new());
+    let mut parents: Vec<&Path> = files.iter().filter_map(|file| file.below_run.parent()).collect();
+    // Sorted by path, those of one folder mostly follow each other.
+    parents.dedup();
+    for parent in parents.into_iter().filter(|_| !folders.is_empty()) {
+        let text = parent.to_string_lossy();
+        let found = folders.iter().find_map(|completion| {
+            let mut ends = text.match_indices('/').map(|(end, _)| end).chain([text.len()]);
+            let folder =
+                ends.find_map(|end| completion.folder.is_match(&text[..end]).then(|| text[..end].to_owned()))?;
+            Some((folder, completion))
+        });
+        if let Some((folder, completion)) = found {
+            let known = places.iter().position(|(path, _)| *path == folder);
+            let at = known.unwrap_or_else(|| {
+                places.push((folder, completion));
+                places.len() - 1
+            });
+            numbers.insert(parent.to_owned(), at + 1);
+        }
     }
-    let path = file.below_run.to_string_lossy();
-    folders.iter().find_map(|completion| {
-        let mut above = path.match_indices('/').map(|(end, _)| &path[..end]);
-        let path = above.find(|folder| completion.folder.is_match(folder))?.to_owned();
-        Some(Place { path, completion })
-    })
+    (places, numbers)
+}
+
+fn number(numbers: &HashMap<PathBuf, usize>, file: &FileView) -> usize {
+    file.below_run.parent().and_then(|parent| numbers.get(parent).copied()).unwrap_or_default()
 }
 
 #[cfg(test)]
