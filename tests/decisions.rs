@@ -137,9 +137,7 @@ async fn a_copied_run_a_renamed_run_and_a_moved_share_send_nothing_twice() {
     // The same names and sizes with other bytes are another sample.
     let run3 = facility.path("moved/run3");
     write_pair(&run3, "S1", [25_000, 24_000]);
-    let mut other = bytes(24_000);
-    other[12_000] ^= 1;
-    fs::write(run3.join("S1_R2.fastq.gz"), other).unwrap();
+    fs::write(run3.join("S1_R2.fastq.gz"), support::other_bytes(24_000)).unwrap();
     fs::write(run3.join("done"), "").unwrap();
     let document = once(&facility).await;
     assert_eq!(sample(&document, "run3_S1")["state"], "done", "{document:#}");
