@@ -32,10 +32,11 @@ pub(super) async fn transfer(pool: &Pool, record: Record, stopping: &Cancellatio
     let sample = record.sample;
     let State::Uploading { upload } = record.state else { return Ok(End::Recorded) };
     let is_fresh = upload.files.is_empty() && sample.key.watch != BY_HAND;
-    if is_fresh && !record.history.insists_on_sending() {
-        if let Some(end) = keep_back_what_is_known(pool, &sample, &upload, stopping).await? {
-            return Ok(end);
-        }
+    if is_fresh
+        && !record.history.insists_on_sending()
+        && let Some(end) = keep_back_what_is_known(pool, &sample, &upload, stopping).await?
+    {
+        return Ok(end);
     }
     let submission = checkpoint::submission(&sample, settings.final_wait);
     let recorded = checkpoint::recorded(&upload);
