@@ -166,7 +166,7 @@ async fn a_sample_of_the_same_name_with_other_files_blocks_and_both_are_named() 
 /// The limit of the comparison, which the documents tell: both ends, and no more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_differs_in_its_middle_alone_is_taken_for_the_same() {
-    let facility = Facility::new().await;
+    let facility = Facility::with(Setup { check_gzip: false, ..Setup::default() }, |_| {}).await;
     facility.add("S1", &[LONG, 10]);
     let mut files = pair_on_disk(&facility, "S1");
     files[0].1[LONG as usize / 2] ^= 1;
@@ -240,14 +240,14 @@ fn add_a_second_watch(facility: &Facility) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_samples_of_ours_of_one_name_are_two_on_flow_before_and_after_the_state_is_lost() {
-    let cases = [("the same bytes", PAIR), ("other sizes", [41_000, 42_000])];
+    let cases = [("other bytes", PAIR), ("other sizes", [41_000, 42_000])];
     let cases = cases.map(|(name, case)| (name.to_owned(), case)).to_vec();
     each_at_once(2, cases, |twins| async move {
         let facility = Facility::new().await;
         add_a_second_watch(&facility);
         facility.add("S1", &PAIR);
         for (n, size) in twins.iter().enumerate() {
-            fs::write(facility.path("twin").join(read_name("S1", n + 1)), bytes(*size)).unwrap();
+            fs::write(facility.path("twin").join(read_name("S1", n + 1)), support::other_bytes(*size)).unwrap();
         }
         for is_adopted in [false, true] {
             let ended = facility.once().await;
@@ -275,7 +275,7 @@ async fn a_search_that_nobody_was_known_to_have_asked_is_not_believed() {
         };
         let setup = Setup { credentials: credentials.to_owned(), ..Setup::default() };
         let facility = Facility::with(setup, |_| {}).await;
-        fs::write(facility.path("password"), "sandbox\n").unwrap();
+        facility.write_secret("password", "sandbox\n");
         facility.add("S1", &PAIR);
         let id = Colleague(&facility).sample("S1", &pair_on_disk(&facility, "S1"), None).await;
         let before = sent(&facility);
@@ -387,7 +387,7 @@ async fn what_is_there_blocks_where_the_config_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_single_byte_whose_answer_was_lost_is_found_where_it_arrived_and_blocked_where_it_did_not() {
-    let setup = Setup { paired: "never", final_wait: "300ms", ..Setup::default() };
+    let setup = Setup { paired: "never", final_wait: "300ms", check_gzip: false, ..Setup::default() };
     let facility = Facility::with(setup, |_| {}).await;
     for name in ["arrived", "lost"] {
         facility.add(name, &[1]);
@@ -415,7 +415,7 @@ async fn nothing_is_sent_before_flow_could_be_asked() {
     facility.sandbox.faults().add(Fault::on(On::SampleSearch).status(503).times(1));
     let ended = facility.once().await;
     facility.check_all_done(&ended).await;
-    assert_eq!(only(&ended.snapshot).attempts, 2);
+    assert_eq!(only(&ended.snapshot).attempts, 1, "it is the server's fault");
 
     let facility = Facility::with_a_pair().await;
     facility.sandbox.faults().add(Fault::on(On::SampleSearch).status(404));

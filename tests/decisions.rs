@@ -137,13 +137,34 @@ async fn a_copied_run_a_renamed_run_and_a_moved_share_send_nothing_twice() {
     // The same names and sizes with other bytes are another sample.
     let run3 = facility.path("moved/run3");
     write_pair(&run3, "S1", [25_000, 24_000]);
-    let mut other = bytes(24_000);
-    other[12_000] ^= 1;
-    fs::write(run3.join("S1_R2.fastq.gz"), other).unwrap();
+    fs::write(run3.join("S1_R2.fastq.gz"), support::other_bytes(24_000)).unwrap();
     fs::write(run3.join("done"), "").unwrap();
     let document = once(&facility).await;
     assert_eq!(sample(&document, "run3_S1")["state"], "done", "{document:#}");
     assert_eq!(names_on_flow(&facility), ["run1_S1", "run3_S1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_run_and_its_copy_one_goes_up_whichever_comes_first() {
+    let cases = [["run1", "run1_bak"], ["run1_bak", "run1"], ["a", "b"], ["b", "a"]];
+    let cases = cases.map(|case| (case.join(" before "), case)).to_vec();
+    support::each_at_once(4, cases, |[first, second]| async move {
+        let facility = facility().await;
+        // The first has looked for its like, and nothing of it is on its way yet, when the second looks.
+        facility.sandbox.faults().add(Fault::on(On::SampleSearch).nth(1).delay(Duration::from_secs(2)));
+        let service = serve(&facility).await;
+        for run in [first, second] {
+            let run = facility.path("runs").join(run);
+            write_pair(&run, "S1", [25_000, 24_000]);
+            fs::write(run.join("done"), "").unwrap();
+            until("Flow is asked about the first", || facility.asked("/samples/search") > 0).await;
+        }
+        becomes(&facility, &format!("{first}_S1"), "done").await;
+        becomes(&facility, &format!("{second}_S1"), "skipped").await;
+        assert_eq!(names_on_flow(&facility), [format!("{first}_S1")]);
+        stop(service).await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,6 +238,33 @@ async fn new_output_in_a_delivered_run_is_held() {
     becomes(&facility, "run1_S3", "skipped").await;
     assert_eq!(names_on_flow(&facility), ["run1_S1", "run1_S2"]);
     stop(service).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_is_lost_half_way_through_a_run_takes_the_rest_for_what_it_is() {
+    let mut facility = facility().await;
+    facility.setup.concurrency = 1;
+    watch_runs_at(&facility, "runs");
+    let run = facility.path("runs/run1");
+    for (n, sample) in ["S1", "S2", "S3"].into_iter().enumerate() {
+        write_pair(&run, sample, [25_000 + n as u64, 24_000]);
+    }
+    fs::write(run.join("done"), "").unwrap();
+    facility.sandbox.faults().add(Fault::on(On::FinalChunk).nth(2).delay_after(Duration::from_secs(60)));
+    let service = serve(&facility).await;
+    until("the second is on Flow", || facility.sandbox.samples().len() == 2).await;
+    service.kill();
+    fs::remove_dir_all(facility.path("state/journal")).unwrap();
+    let document = once(&facility).await;
+    assert_eq!(document["counts"]["done"], 3, "nothing of it is new: {document:#}");
+    assert_eq!(names_on_flow(&facility), ["run1_S1", "run1_S2", "run1_S3"]);
+
+    write_pair(&run, "S4", [5_000, 4_000]);
+    assert_eq!(sample(&once(&facility).await, "run1_S4")["state"], "held");
+    fs::remove_dir_all(facility.path("state/journal")).unwrap();
+    assert_eq!(sample(&once(&facility).await, "run1_S4")["state"], "held", "what was held stays so");
+    write_pair(&run, "S5", [6_000, 4_500]);
+    assert_eq!(sample(&once(&facility).await, "run1_S5")["state"], "held");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -155,6 +155,21 @@ fn copy_tree(from: &Path, to: &Path) {
     }
 }
 
+/// One more read in each gzipped file, named after where it lies: the trees share their reads, and no two runs do.
+fn give_each_run_reads_of_its_own(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            give_each_run_reads_of_its_own(&path);
+        } else if path.extension().is_some_and(|extension| extension == "gz") {
+            let file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+            let mut member = GzEncoder::new(file, Compression::default());
+            writeln!(member, "@{}\nACGT\n+\nIIII", path.display()).unwrap();
+            member.finish().unwrap();
+        }
+    }
+}
+
 /// The reads of a FASTQ file, gzipped or not, four lines each.
 fn reads_of(path: &Path) -> Vec<String> {
     let mut text = String::new();
@@ -253,6 +268,7 @@ rules:
     for tree in ["miniseq_missing_pair", "miniseq_no_completedjobinfo", "nextseq2k_no_copycomplete"] {
         copy_tree(&data.join("illumina_layouts_irida_edge").join(tree), &host.runs().join(tree));
     }
+    give_each_run_reads_of_its_own(&host.runs());
 
     let (exit, document) = host.run_once().await;
     assert_eq!(exit, 1, "a blocked sample is a failure: {document:#}");

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -200,11 +201,19 @@ async fn a_sample_whose_files_are_touched_after_its_last_chunk_left_is_not_sent_
     facility.sandbox.faults().add(Fault::on(On::FinalChunk).delay_after(Duration::from_secs(60)).times(1));
     facility.cut_off_when("the sample is on Flow", || facility.sandbox.samples().len() == 1).await;
     support::touch(&facility.read("S1", 1));
+    let ended = facility.once().await;
+    assert_eq!(
+        (only(&ended.snapshot).state.as_str(), only(&ended.snapshot).changed),
+        ("done", false),
+        "the same bytes"
+    );
+    facility.check_bytes();
+    drop(ended);
+    fs::write(facility.read("S1", 1), support::other_bytes(PAIR[0])).unwrap();
     let is_told = |snapshot: &flow_ingest::status::Snapshot| snapshot.samples.first().is_some_and(|s| s.changed);
     let snapshot = facility.serve_until("the change is told", is_told).await;
-    assert_eq!(only(&snapshot).state, "done");
-    facility.once().await;
-    facility.check_bytes();
+    assert_eq!(only(&snapshot).state, "held");
+    assert_eq!(facility.sandbox.samples().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

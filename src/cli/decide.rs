@@ -98,6 +98,17 @@ pub(super) async fn resend(arguments: Resend, globals: &Globals) -> Result<Exit,
              and at most 255 bytes"
         )));
     }
+    if let Some(name) = &arguments.name
+        && let Some(other) = known
+            .samples
+            .iter()
+            .find(|other| other.id != arguments.id && (other.name == *name || other.sent_as.as_ref() == Some(name)))
+    {
+        return Err(CommandError::Input(format!(
+            "cannot send it as {name}: sample {} of run {} is called that already; choose another name",
+            other.id, other.run
+        )));
+    }
     let samples = vec![find(&known, &arguments.id, verb)?];
     let order =
         Order { verb, samples, runs: Vec::new(), who: who(), reason: Some(arguments.reason), name: arguments.name };

@@ -8,8 +8,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::{CommandError, Exit};
 use super::{Globals, bars, logging, output};
-use crate::agent::{Agent, Ending, Mode};
+use crate::agent::{Agent, AgentError, Ending, Mode};
+use crate::config::Config;
 use crate::status::{Snapshot, render};
+
+/// How often a disk that cannot be written is tried again at the start.
+const WAIT_FOR_DISK: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -33,7 +37,7 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
         false => Mode::Service,
     };
     raise_open_files();
-    let mut agent = Agent::open(config)?;
+    let Some(mut agent) = open(config, mode).await? else { return Ok(Exit::Success) };
     if arguments.accept_account {
         agent = agent.accept_account();
     }
@@ -52,6 +56,25 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
         output::line(render(&snapshot).trim_end());
     }
     Ok(exit(&ending, &snapshot))
+}
+
+/// Opens the agent; as a service, waits for a disk that is full or read-only. `None` when it is told to stop meanwhile.
+async fn open(config: Config, mode: Mode) -> Result<Option<Agent>, AgentError> {
+    let mut is_told = false;
+    loop {
+        match Agent::open(config.clone()) {
+            Err(AgentError::Journal(error)) if mode == Mode::Service && error.is_passing() => {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::error!(%error, "waiting for the disk; nothing is watched or uploaded meanwhile");
+                }
+            }
+            opened => return opened.map(Some),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(WAIT_FOR_DISK) => {}
+            () = told_to_stop() => return Ok(None),
+        }
+    }
 }
 
 /// Lets the process have as many files open as it may: the usual limit of 1,024 is for programs that use `select`.

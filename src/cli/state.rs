@@ -97,7 +97,7 @@ async fn export(state_dir: &Path, file: Option<&Path>, globals: &Globals) -> Res
 
 /// Names of samples are nobody else's business.
 fn write(file: &Path, text: &[u8]) -> std::io::Result<()> {
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
     file.write_all(text)?;
     file.sync_all()
 }

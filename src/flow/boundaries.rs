@@ -4,7 +4,8 @@
 //! is sent again while its first copy is still at work can be appended twice. With chunks of one length the file can
 //! then end with the right size and wrong bytes. Here every chunk is a byte longer than the one before: no sum of
 //! lengths with one counted twice ever meets an offset again, and the mistake always shows, as a missing chunk or a
-//! wrong size.
+//! wrong size. (Of a chunk that is appended k times too often the sums can meet where chunks are shorter than about k²
+//! bytes, which nobody's are.)
 
 use serde::{Deserialize, Serialize};
 

@@ -42,6 +42,17 @@ impl Callers {
 }
 
 impl Client {
+    /// Whether the server says who we are at all. Where it does not, nothing that it says nobody is told can be believed.
+    ///
+    /// # Errors
+    /// As for [`Client::me`], but for a question that it does not know.
+    pub async fn is_told_who_it_is(&self) -> Result<bool, Error> {
+        match self.caller().await {
+            Err(error) if error.status() == Some(404) => Ok(false),
+            caller => caller.map(|_| true),
+        }
+    }
+
     /// Who we are, to go before a question that a bad token would be answered as well: the server's word for it may be
     /// a minute old, under the token that is in use.
     ///

@@ -247,6 +247,8 @@ pub struct ApiError {
     pub body: Option<Value>,
     /// Whether the body is an RFC 9457 problem document.
     pub is_problem: bool,
+    /// Whether the body is a page for people: a proxy's, not the server's own answer.
+    pub is_page: bool,
     /// How long the server asks to be left alone.
     pub retry_after: Option<Duration>,
 }
@@ -296,6 +298,7 @@ impl ApiError {
             code: None,
             body: serde_json::from_slice(body).ok(),
             is_problem: header(headers, CONTENT_TYPE).is_some_and(|v| v.starts_with("application/problem+json")),
+            is_page: header(headers, CONTENT_TYPE).is_some_and(|v| v.starts_with("text/html")),
             retry_after: header(headers, RETRY_AFTER).and_then(|value| retry_after(value, header(headers, DATE))),
         };
         match error.body.take() {

@@ -11,7 +11,7 @@ use super::form::{
     watch_key,
 };
 use super::receipts::{Event, ExistingFile, Head};
-use super::record::{Record, Stage, State, Upload};
+use super::record::{Holder, Record, Stage, State, Upload};
 use super::store::{Store, Walk, Writes};
 use crate::observation::{Moment, Observation};
 use crate::sample::{Sample, SampleId};
@@ -22,7 +22,7 @@ const FILES: usize = 500;
 /// What is claimed of a sample, from less to more: who knows more has seen more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Claim {
-    /// A person decided something about it.
+    /// A person decided something about it, or must decide.
     Decided,
     /// Its last chunk has left, or may have.
     Intended,
@@ -51,7 +51,8 @@ impl Claim {
         } else if state.upload().is_some_and(Upload::may_be_whole) {
             Some(Self::Intended)
         } else {
-            (!record.history.is_empty()).then_some(Self::Decided)
+            let is_held = matches!(state, State::Held { by: Holder::NewOutput, .. });
+            (is_held || !record.history.is_empty()).then_some(Self::Decided)
         }
     }
 }

@@ -142,6 +142,9 @@ pub struct RunOrders {
     pub standing: Option<Decision>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Decision>,
+    /// Whether the journal was made anew since the run was looked at: what is found of it then is not new.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_made_anew: bool,
 }
 
 impl RunOrders {
@@ -248,8 +251,13 @@ impl Record {
 
             (_, other) => return misstep(other.name()),
         };
-        history.sent_as = name.or(history.sent_as);
-        sample = history.named_as_told(sample);
+        if decision.verb == Verb::Resend {
+            history.sent_as = name;
+            let key = sample.key.name.clone();
+            if let Target::Sample { name, .. } = &mut sample.target {
+                *name = history.sent_as.clone().unwrap_or(key);
+            }
+        }
         history.decisions.push(decision);
         Ok(Self { sample, first_seen, history, state })
     }

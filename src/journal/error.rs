@@ -46,7 +46,7 @@ pub enum JournalError {
 impl JournalError {
     /// Whether it is the disk's fault and goes away when the disk is well again: full, over quota, read-only, or
     /// failing.
-    pub(super) fn is_passing(&self) -> bool {
+    pub fn is_passing(&self) -> bool {
         match self {
             Self::Open { source, .. } | Self::Read { source, .. } | Self::Write { source, .. } => is_the_disk(source),
             _ => false,

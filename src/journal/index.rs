@@ -69,6 +69,8 @@ pub(super) struct Index {
     owned: HashMap<SampleId, Owned>,
     /// Samples on Flow, or on their way there, by a hash of their files' names and sizes.
     alike: HashMap<u64, BTreeSet<SampleId>>,
+    /// Of samples alike that are under way, the one that may send.
+    first_of: HashMap<u64, SampleId>,
     /// Samples under way that a person wants halted.
     wished: HashSet<SampleId>,
     /// Whose each thing on Flow is that was made for a sample, or is being made.
@@ -111,6 +113,13 @@ impl Index {
         let run = self.runs.entry(run_of(&record.sample)).or_default();
         run.first_seen = run.first_seen.min(record.first_seen);
         let run_seen = run.first_seen;
+        if !matches!(record.state, State::Uploading { .. }) {
+            let likeness = likeness(&record.sample);
+            if self.first_of.get(&likeness) == Some(&id) {
+                self.first_of.remove(&likeness);
+            }
+        }
+        let run = self.runs.entry(run_of(&record.sample)).or_default();
         match record.state.sent() {
             Some(_) => run.delivered.insert(id.clone()),
             None => run.delivered.remove(&id),
@@ -165,6 +174,14 @@ impl Index {
     pub fn alike(&self, sample: &Sample) -> Vec<SampleId> {
         let id = sample.id();
         self.alike.get(&likeness(sample)).into_iter().flatten().filter(|other| **other != id).cloned().collect()
+    }
+
+    /// Lets a sample that is under way be the one of its like that may send, until it comes to a halt; else the one that
+    /// is.
+    pub fn claim(&mut self, sample: &Sample) -> Result<(), SampleId> {
+        let id = sample.id();
+        let first = self.first_of.entry(likeness(sample)).or_insert_with(|| id.clone());
+        if *first == id { Ok(()) } else { Err(first.clone()) }
     }
 
     /// How many samples of a run are on Flow.

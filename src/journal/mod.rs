@@ -16,24 +16,21 @@ mod inspection;
 mod lock;
 mod opening;
 mod people;
+mod queue;
 mod receipts;
 mod record;
+mod seen;
 mod store;
 mod trouble;
 mod writer;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::observation::{Moment, Observation};
-use crate::sample::{Finding, Sample, SampleId, Standing, path_text};
+use crate::sample::{Finding, Sample, SampleId, Standing};
 
 pub use decision::{Decision, History, Order, RunName, RunOrders, Verb};
 pub use error::JournalError;
@@ -44,27 +41,19 @@ pub use receipts::{Event, ExistingFile, Head, RECEIPTS, Receipt};
 pub use record::{
     Again, Blocker, Change, FileUpload, Holder, Misstep, Record, Sent, SentFile, Skipper, Stage, State, Upload, changes,
 };
+pub use seen::LeftOut;
 pub use trouble::Trouble;
 
-use form::{account_key, decode, encode, file_key, join, left_out_key, records, sample_key, state_key, watch_key};
+use form::{account_key, decode, encode, join, records, sample_key, state_key};
 use index::Index;
 use lock::Lock;
 use opening::Opened;
-use store::{Store, Walk, Writes};
+use store::{Store, Writes};
 use trouble::TroubleSign;
 use writer::{Desk, Transaction, Writer};
 
 /// The index is held for single operations that do not panic.
 const UNPOISONED: &str = "no one panics while holding the index";
-
-/// A file that is deliberately not taken, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOut {
-    /// Absolute path; of a folder, all that lies in it is meant.
-    #[serde(with = "path_text")]
-    pub path: PathBuf,
-    pub reason: String,
-}
 
 /// What became of findings.
 #[derive(Debug, Default)]
@@ -151,63 +140,6 @@ impl Journal {
         records(&self.shared.store)
     }
 
-    /// What was seen of a watch's files, by their path below it.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn observations(&self, watch: &str) -> Result<HashMap<PathBuf, Observation>, JournalError> {
-        form::observations(&self.shared.store, watch).collect()
-    }
-
-    /// What was remembered of a watch's first start.
-    ///
-    /// # Errors
-    /// When the store cannot be read, or holds something else.
-    pub fn baseline<T: DeserializeOwned>(&self, watch: &str) -> Result<Option<T>, JournalError> {
-        self.shared.store.get(&watch_key(watch))?.map(|value| decode(watch, &value)).transpose()
-    }
-
-    /// Remembers what was seen of a watch's files (`None`: gone) and, at its first start, the baseline: together, so
-    /// that a first start that was interrupted is a first start again.
-    ///
-    /// # Errors
-    /// When it cannot be made durable; then none of it is remembered.
-    pub async fn observe<T: Serialize>(
-        &self,
-        watch: &str,
-        changed: &[(PathBuf, Option<Observation>)],
-        baseline: Option<&T>,
-    ) -> Result<(), JournalError> {
-        let mut writes = Writes::default();
-        let mut existing = Vec::new();
-        for (path, observation) in changed {
-            match observation {
-                Some(observation) => writes.put(file_key(watch, path), encode(observation)),
-                None => writes.remove(file_key(watch, path)),
-            }
-            if let Some(Observation { fingerprint, existing: true, .. }) = observation {
-                existing.push(ExistingFile { path: path.clone(), fingerprint: *fingerprint });
-            }
-        }
-        let baseline = baseline.map(|baseline| {
-            writes.put(watch_key(watch), encode(baseline));
-            serde_json::to_value(baseline).expect("a baseline has no maps with other keys than strings")
-        });
-        let watch = watch.to_owned();
-        self.transact(move |transaction| {
-            let mut new = Vec::new();
-            for file in existing {
-                if !transaction.has(&file_key(&watch, &file.path))? {
-                    new.push(file);
-                }
-            }
-            transaction.write(writes);
-            claims::first_start(&watch, new, baseline).for_each(|event| transaction.tell(event));
-            Ok(())
-        })
-        .await
-    }
-
     /// The account that uploads to a server from this state folder, once one has logged in.
     ///
     /// # Errors
@@ -237,45 +169,7 @@ impl Journal {
         *self.shared.account.lock().expect(UNPOISONED) = Some(account.to_owned());
     }
 
-    /// What is left out of all watches.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn left_out(&self) -> Result<Vec<LeftOut>, JournalError> {
-        let mut all = Vec::new();
-        let mut walk = Walk::through(b"l");
-        while let Some((key, value)) = self.shared.store.look().next(&mut walk)? {
-            all.extend(decode::<Vec<LeftOut>>(&String::from_utf8_lossy(&key), &value)?);
-        }
-        Ok(all)
-    }
-
-    /// Takes in what of a run is left out; `run` is empty for what lies in none.
-    ///
-    /// # Errors
-    /// When it cannot be made durable.
-    pub async fn set_left_out(&self, watch: &str, run: &str, left_out: &[LeftOut]) -> Result<(), JournalError> {
-        let key = left_out_key(watch, run);
-        let mut writes = Writes::default();
-        match (left_out, self.shared.store.get(&key)?) {
-            ([], None) => return Ok(()),
-            ([], Some(_)) => writes.remove(key),
-            (some, before) => {
-                let value = encode(&some);
-                if before.as_ref() == Some(&value) {
-                    return Ok(());
-                }
-                writes.put(key, value);
-            }
-        }
-        self.transact(move |transaction| {
-            transaction.write(writes);
-            Ok(())
-        })
-        .await
-    }
-
-    /// Takes in what assembly found of a run. What is on its way is left alone. `run_ends` says whether the run tells of
+    /// Takes in all that assembly found of a run. What is on its way is left alone. `run_ends` says whether the run tells of
     /// its end: then what is found for the first time after something of it was sent is held.
     ///
     /// # Errors
@@ -283,6 +177,9 @@ impl Journal {
     pub async fn assembled(&self, findings: Vec<Finding>, run_ends: bool) -> Result<Assembled, JournalError> {
         self.transact(move |transaction| {
             let mut assembled = Assembled::default();
+            if let Some(finding) = findings.first() {
+                transaction.looked_at(finding);
+            }
             for finding in findings {
                 let old = transaction.record(&finding.sample.id())?;
                 if old.as_ref().is_some_and(|old| old.must_be_compared(&finding)) {
@@ -423,62 +320,6 @@ impl Journal {
             Ok(true)
         })
         .await
-    }
-
-    /// The sample whose turn it is, marked as uploading: each watch gets its turn after `last_watch`, the oldest run
-    /// of a watch first. `None` when nothing is due. `only` leaves all others in the queue.
-    ///
-    /// # Errors
-    /// When it cannot be made durable.
-    pub async fn take_next(
-        &self,
-        last_watch: Option<&str>,
-        only: Option<&HashSet<SampleId>>,
-    ) -> Result<Option<Record>, JournalError> {
-        loop {
-            let next = self.index(|index| index.next(last_watch, only, Moment::now()));
-            let Some(id) = next else { return Ok(None) };
-            match self.change(&id, Record::taken).await {
-                Ok(record) => return Ok(Some(record)),
-                // Another took it, or assembly took it back, between the look and the change: the index knows by now.
-                Err(JournalError::Misstep { .. } | JournalError::Unknown { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Lets the samples of these watches alone have their turn, until others are admitted: what was assembled before a
-    /// restart is not sent before it has been looked at again.
-    pub fn admit_only(&self, watches: &[&str]) {
-        let watches = watches.iter().map(|watch| (*watch).to_owned()).collect();
-        self.shared.index.lock().expect(UNPOISONED).admit_only(watches);
-    }
-
-    /// Lets the samples of a watch have their turn, or keeps them back.
-    pub fn admit(&self, watch: &str, is_admitted: bool) {
-        self.shared.index.lock().expect(UNPOISONED).admit(watch, is_admitted);
-        self.shared.changes.send_modify(|count| *count += 1);
-    }
-
-    /// When the next sample is due; `only` leaves all others out of sight.
-    pub fn next_due(&self, only: Option<&HashSet<SampleId>>) -> Due {
-        self.index(|index| index.next_due(only, Moment::now()))
-    }
-
-    /// Whether something will have its turn that is worth waiting for: not so are files that may be whole only later
-    /// than in `patience`.
-    pub fn has_turns_within(&self, patience: Duration) -> bool {
-        self.index(|index| index.has_turns_within(patience, Moment::now()))
-    }
-
-    /// The samples that are being uploaded.
-    pub fn in_flight(&self) -> Vec<InFlight> {
-        self.index(Index::in_flight)
-    }
-
-    /// How many samples are in each state, by the state's name; states without any may be left out.
-    pub fn tally(&self) -> BTreeMap<&'static str, Tally> {
-        self.index(Index::tally)
     }
 
     fn index<T>(&self, look: impl FnOnce(&Index) -> T) -> T {

@@ -13,7 +13,8 @@ use jiff::Timestamp;
 
 use super::JournalError;
 use super::claims::{Claim, Claims, claim_of, put, put_head, withdrawn};
-use super::form::{StateValue, decode, encode, head_key, join, sample_key, state_key};
+use super::decision::{RunName, RunOrders};
+use super::form::{StateValue, decode, encode, head_key, join, records, run_key, sample_key, state_key};
 use super::index::Index;
 use super::receipts::{self, Event, Head, Line, RECEIPTS, Receipts, Survey};
 use super::record::State;
@@ -238,7 +239,20 @@ fn replay(store: &Store, head: &Head, state_dir: &Path, at: u64) -> Result<(), J
 }
 
 fn rebuild(store: &Store, receipts: &Receipts, state_dir: &Path) -> Result<(), JournalError> {
-    replay(store, receipts.head(), state_dir, 0)
+    replay(store, receipts.head(), state_dir, 0)?;
+    // What had been seen of a run and not sent is in no receipt: it must not be taken for new in a delivered run.
+    let mut runs = HashSet::new();
+    for record in records(store) {
+        let key = record?.sample.key;
+        runs.insert(RunName { watch: key.watch, run: key.run });
+    }
+    let mut writes = Writes::default();
+    for run in runs {
+        let orders = store.get(&run_key(&run))?.map(|value| decode(&run.run, &value)).transpose()?;
+        let orders = RunOrders { is_made_anew: true, ..orders.unwrap_or_default() };
+        writes.put(run_key(&run), encode(&orders));
+    }
+    store.commit(&writes)
 }
 
 /// Moves a journal out of the way, under a name that says when; `None` when there is none.

@@ -8,7 +8,7 @@ use super::form::{decode, run_of_key};
 use super::index::Index;
 use super::record::Record;
 use super::store::{Store, Walk};
-use super::{Journal, JournalError};
+use super::{Journal, JournalError, UNPOISONED};
 use crate::sample::{Closed, Sample, SampleId};
 
 /// Reads what people said of whole runs into the index.
@@ -84,6 +84,16 @@ impl Journal {
     /// Whether a person wants the upload of this sample to come to a halt.
     pub fn is_wished(&self, id: &SampleId) -> bool {
         self.index(|index| index.is_wished(id))
+    }
+
+    /// Lets a sample that is under way be the one of its like (the same kind, and files of the same names and sizes) that
+    /// may send, until it comes to a halt; or gives the one that is. Without it, two that look at the same time would
+    /// both find that nothing like them was sent.
+    ///
+    /// # Errors
+    /// The sample that has to come to a halt first.
+    pub fn claim(&self, sample: &Sample) -> Result<(), SampleId> {
+        self.shared.index.lock().expect(UNPOISONED).claim(sample)
     }
 
     /// The records of other samples, on Flow or on their way there, whose files have the same names and sizes.

@@ -77,7 +77,7 @@ pub enum Event {
         history: History,
         sent: Sent,
     },
-    /// A person decided something about it; nothing is on Flow that is not in its history.
+    /// A person decided something about it, or must decide; nothing is on Flow that is not in its history.
     Decided { id: SampleId, sample: Sample, first_seen: Timestamp, history: History, state: State },
     /// A person decided something about a run as a whole.
     Orders { run: RunName, orders: RunOrders },

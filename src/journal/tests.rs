@@ -1,8 +1,15 @@
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::form::StateValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::form::{StateValue, file_key, watch_key};
 use super::record::Circumstances;
+use super::store::Walk;
 use super::*;
+use crate::observation::{Moment, Observation};
 use crate::sample::{Fingerprint, Kind, Part, SampleKey, Slot, Target, path_from_text};
 use crate::watch::{Baseline, PathText};
 

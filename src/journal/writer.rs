@@ -245,7 +245,7 @@ impl<'a> Transaction<'a> {
                 owner.state.name()
             )
         });
-        let delivered = (is_late && delivered > 0).then(|| {
+        let delivered = (is_late && delivered > 0 && !orders.is_made_anew).then(|| {
             let files: Vec<_> = finding.sample.parts().take(NAMED).map(|part| path_to_text(&part.path)).collect();
             let samples = if delivered == 1 { "sample" } else { "samples" };
             format!(
@@ -263,6 +263,16 @@ impl<'a> Transaction<'a> {
         self.writes.put(run_key(&run), encode(&orders));
         self.events.push(Event::Orders { run: run.clone(), orders: orders.clone() });
         self.touched.push(Touched::Ordered(run, Box::new(orders)));
+    }
+
+    /// Takes down that the run of these findings has been looked at since the journal was made anew.
+    pub fn looked_at(&mut self, finding: &Finding) {
+        let key = &finding.sample.key;
+        let run = RunName { watch: key.watch.clone(), run: key.run.clone() };
+        let orders = self.orders(&run);
+        if orders.is_made_anew {
+            self.put_orders(run, RunOrders { is_made_anew: false, ..orders });
+        }
     }
 
     /// What people said of a run before this transaction.

@@ -170,6 +170,7 @@ impl Fault {
                     403 | 404 | 405.. if api.body.is_none() && !matches!(api.status, 409 | 413 | 415 | 422) => {
                         Whose::Doubtful
                     }
+                    status if api.is_page && !matches!(status, 401 | 413) => Whose::Doubtful,
                     _ => return None,
                 };
                 let after = api.retry_after.filter(|after| !after.is_zero());
@@ -199,6 +200,7 @@ mod tests {
             code: None,
             body,
             is_problem: false,
+            is_page: false,
             retry_after: retry_after.map(Duration::from_secs),
         };
         Disposition::of_request(&Box::new(api).into())

@@ -65,6 +65,8 @@ struct Ledger {
     struck: HashSet<SampleId>,
     /// Those of them for whom the gate has opened.
     freed: Vec<SampleId>,
+    /// Why it was closed before it opened last.
+    closed_before: Option<Closed>,
 }
 
 impl Default for Gate {
@@ -149,6 +151,9 @@ impl Gate {
         let mut ledger = self.ledger();
         ledger.streak.acknowledged(sample);
         ledger.struck.remove(sample);
+        if let Some(closed) = ledger.closed_before.take() {
+            tracing::info!(since = %closed.since, "uploading goes on");
+        }
     }
 
     /// The samples that need not wait any longer, since the gate has opened; each is told once.
@@ -185,17 +190,25 @@ impl Gate {
         ledger.asked_until = None;
         let struck = std::mem::take(&mut ledger.struck);
         ledger.freed.extend(struck);
-        drop(ledger);
+        let is_another_try = ledger.closed_before.is_some();
         match self.state.send_replace(State::Open) {
-            State::Closed(closed) => tracing::info!(since = %closed.since, "uploading goes on"),
+            State::Closed(closed) => {
+                if !is_another_try {
+                    tracing::info!(since = %closed.since, "uploading is tried again");
+                }
+                ledger.closed_before = Some(closed);
+            }
             State::NotYetOpen | State::Open => tracing::info!("logged in to Flow"),
         }
     }
 
     fn set_closed(&self, reason: String, is_refused: bool) {
-        let since = self.closed().map_or_else(Timestamp::now, |closed| closed.since);
-        let news = State::Closed(Closed { since, reason: reason.clone(), is_refused });
-        if self.state.send_replace(news.clone()) != news {
+        // Opened in vain in between, it has been closed all the time.
+        let before = self.closed().or_else(|| self.ledger().closed_before.clone());
+        let since = before.as_ref().map_or_else(Timestamp::now, |closed| closed.since);
+        let closed = Closed { since, reason: reason.clone(), is_refused };
+        self.state.send_replace(State::Closed(closed.clone()));
+        if before.as_ref() != Some(&closed) {
             tracing::error!(reason, "uploading is stopped");
         }
     }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::account::{Account, LogInError};
 use super::disposition::Fault;
 use super::gate::{Gate, Remedy};
-use crate::flow::{Client, CredentialSource};
+use crate::flow::{Client, CredentialSource, Error};
 use crate::sample::Fingerprint;
 
 /// The first pause between questions, and how often the credentials' file is looked at in between.
@@ -75,10 +75,26 @@ impl Keeper {
                         LogInError::Flow(error) => Fault::of(error).and_then(|fault| fault.after),
                         _ => None,
                     };
-                    self.gate.stay_closed(error.to_string(), error.is_refusal(), after);
+                    self.gate.stay_closed(self.told(&error), error.is_refusal(), after);
                 }
             }
             waits = true;
+        }
+    }
+
+    /// The error, with what to do about it.
+    fn told(&self, error: &LogInError) -> String {
+        let LogInError::Flow(flow) = error else { return error.to_string() };
+        match flow.status() {
+            Some(400 | 401 | 403 | 422) => match self.source.file() {
+                Some(file) => {
+                    format!("{flow}; Flow does not take the credentials: put valid ones into {}", file.display())
+                }
+                None => format!("{flow}; Flow does not take the credentials: start again with valid ones"),
+            },
+            Some(404) => format!("{flow}; check flow.base_url"),
+            _ if matches!(flow, Error::Lost { .. }) => format!("{flow}; it is asked again"),
+            _ => flow.to_string(),
         }
     }
 

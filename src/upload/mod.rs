@@ -9,6 +9,8 @@ mod disk;
 mod disposition;
 mod gate;
 mod gzip;
+mod halt;
+mod host;
 mod keeper;
 mod parts;
 mod pool;

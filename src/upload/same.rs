@@ -34,6 +34,9 @@ pub(super) async fn look_for(
     disk: &Disk,
     stopping: &CancellationToken,
 ) -> Result<Sameness, SameError> {
+    if let Err(other) = journal.claim(sample) {
+        return Ok(Sameness::UnderWay { other: other.to_string() });
+    }
     let alike = journal.alike(sample).map_err(SameError::Journal)?;
     if alike.is_empty() {
         return Ok(Sameness::New);
@@ -59,10 +62,9 @@ pub(super) async fn look_for(
             });
         }
     }
-    // Of two that were taken at once, the one with the smaller id goes first.
     let has_begun = |other: &&Record| match &other.state {
         State::Blocked { by: Blocker::Doubt, .. } => true,
-        state => state.upload().is_some_and(|upload| !upload.files.is_empty() || other.sample.id() < sample.id()),
+        state => state.upload().is_some_and(|upload| !upload.files.is_empty()),
     };
     Ok(match alike.iter().find(has_begun) {
         Some(other) => Sameness::UnderWay { other: format!("{} ({})", other.sample.key.name, other.sample.id()) },

@@ -1,6 +1,7 @@
 //! The facility: its folders, the agent's config, and the agent itself, the real program.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -41,7 +42,10 @@ impl Facility {
 
     fn write_config(&self, concurrency: usize) {
         let write = |name: &str, text: String| {
-            fs::write(self.root().join(name), text).expect("the facility's folder can be written")
+            let path = self.root().join(name);
+            fs::write(&path, text).expect("the facility's folder can be written");
+            // The agent takes no secret that others can read.
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("the file is ours");
         };
         let watch = |name: &str, manifest: &str, more: &str| {
             format!(

@@ -66,7 +66,8 @@ pub async fn storm(
                 kills.points.insert(point.name());
                 reached.push(point);
             } else {
-                // Nobody came by: it has its turn again.
+                // Nobody came by: it has its turn again, after all others.
+                points.extend(reached.drain(..));
                 points.push_back(point);
             }
             if points.is_empty() {

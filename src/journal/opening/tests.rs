@@ -118,10 +118,10 @@ async fn what_is_gone_is_made_anew_from_the_receipts() {
 
 #[tokio::test]
 async fn a_store_that_lost_any_single_record_that_counts_is_set_aside() {
-    let files = ["old", "older"].map(|file| super::super::file_key("miseq", Path::new(file)));
+    let files = ["old", "older"].map(|file| super::super::form::file_key("miseq", Path::new(file)));
     let samples = ["done", "asking", "doubt"].map(|name| [sample_key, state_key].map(|key| key(&sample(name).id())));
     let mut keys: Vec<Vec<Vec<u8>>> = files.map(|key| vec![key]).into();
-    keys.push(vec![super::super::watch_key("miseq")]);
+    keys.push(vec![super::super::form::watch_key("miseq")]);
     keys.extend(samples.clone().map(|keys| keys.into()));
     // A sample without its state cannot even be read.
     keys.extend(samples.map(|[_, state]| vec![state]));

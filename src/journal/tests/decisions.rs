@@ -22,6 +22,9 @@ fn changed() -> State {
     State::Held { reason: "x".into(), by: Holder::Changed { sent: sent(), found: Box::new(found) }, upload: None }
 }
 
+/// A state by a name for it, and what each decision makes of it; `-`: it cannot be.
+type Case = (&'static str, State, [(Verb, &'static str); 6]);
+
 async fn deliver(journal: &Journal, sample: &Sample) {
     begin(journal, sample).await;
     journal.change(&sample.id(), |record| record.done(sent())).await.unwrap();
@@ -41,7 +44,7 @@ fn what_each_decision_makes_of_each_state() {
     let by = |by| State::Skipped { reason: "x".into(), by };
     let held_by = |by, upload| State::Held { reason: "x".into(), by, upload };
     let retrying = |upload| State::Retrying { upload, next_try, error: "x".into() };
-    let cases: Vec<(&str, State, [(Verb, &str); 6])> = vec![
+    let cases: Vec<Case> = vec![
         (
             "waiting",
             State::Waiting { reason: "x".into(), again: None },

@@ -1,4 +1,5 @@
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::Instant;
@@ -38,6 +39,7 @@ async fn a_share_that_hangs_keeps_its_own_samples_back_and_neither_others_nor_th
     let client = Client::new(sandbox.base_url(), ClientConfig::default()).unwrap();
     let token = dir.path().join("token");
     fs::write(&token, sandbox.token()).unwrap();
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
     let journal = Journal::open(&dir.path().join("state")).unwrap();
     let on_share = ["a.txt", "b.txt", "c.txt"].map(|name| sample(dir.path(), "share", name));
     let on_disk = sample(dir.path(), "zdisk", "d.txt");
