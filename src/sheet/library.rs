@@ -180,7 +180,8 @@ impl Library {
 /// The files at a path whose last name may be a pattern, sorted.
 fn look(path: &Path) -> Look {
     let fingerprint = |path: &Path| fs::metadata(path).ok().map(|metadata| Fingerprint::of(&metadata));
-    let Some(glob) = glob(path) else { return vec![(path.to_owned(), fingerprint(path))] };
+    let name = path.file_name().and_then(|name| name.to_str()).filter(|name| name.contains(['*', '?']));
+    let Some(glob) = name.and_then(path_glob) else { return vec![(path.to_owned(), fingerprint(path))] };
     let entries = path.parent().and_then(|folder| fs::read_dir(folder).ok());
     let names = entries.into_iter().flatten().flatten().filter(|entry| glob.is_match(entry.file_name()));
     let mut look: Look = names.map(|entry| entry.path()).map(|path| (path.clone(), fingerprint(&path))).collect();
@@ -188,7 +189,9 @@ fn look(path: &Path) -> Look {
     look
 }
 
-fn glob(path: &Path) -> Option<GlobMatcher> {
-    let name = path.file_name()?.to_str().filter(|name| name.contains(['*', '?']))?;
-    GlobBuilder::new(name).literal_separator(true).build().ok().map(|glob| glob.compile_matcher())
+/// What a path with `*` and `?` in it stands for, none of which reaches across a `/`; all else means itself.
+pub fn path_glob(path: &str) -> Option<GlobMatcher> {
+    let escaped = |c: char| if matches!(c, '*' | '?') { c.to_string() } else { globset::escape(&c.to_string()) };
+    let glob: String = path.chars().map(escaped).collect();
+    GlobBuilder::new(&glob).literal_separator(true).build().ok().map(|glob| glob.compile_matcher())
 }

@@ -16,7 +16,7 @@ mod xlsx;
 
 use std::fmt;
 
-pub use library::{Library, Read, Shelf, Shelved, Wanted};
+pub use library::{Library, Read, Shelf, Shelved, Wanted, path_glob};
 pub use select::{Filter, Keyed, Selection, Trouble};
 
 use csv::LARGEST_SHEET;

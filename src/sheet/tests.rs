@@ -243,9 +243,9 @@ fn what_is_no_sheet_is_refused_with_its_place() {
             b"[Data]\nSample_ID,P\nA,1\n[Data]\nSample_ID,Q\nA,1\n",
             "the section \"Data\" stands twice, at line 2, column 1 and at line 5, column 1",
         ),
-        (wide.as_bytes(), "line 2, column 16384 is beyond what a sheet has"),
-        (widest.as_bytes(), "line 1, column 16384 is beyond what a sheet has"),
-        (cells.as_bytes(), "line 1998, column 1 is beyond what a sheet has"),
+        (wide.as_bytes(), "line 2, column 16385 is beyond what a sheet has"),
+        (widest.as_bytes(), "line 1, column 16385 is beyond what a sheet has"),
+        (cells.as_bytes(), "line 1999, column 1 is beyond what a sheet has"),
         (&vec![b'a'; 100 << 20], "it is larger than 16 MiB"),
     ] {
         let error = wrong(bytes);
