@@ -105,10 +105,16 @@ pub(super) struct Desk<'a> {
     shelf: &'a Shelf,
     rules: HashMap<&'a str, OfRule<'a>>,
     /// By rule and sheet.
-    keyed: RefCell<HashMap<(&'a str, &'a Path), Rc<Result<Keyed<'a>, String>>>>,
+    keyed: RefCell<HashMap<(&'a str, &'a Path), KeyedOrNot<'a>>>,
     /// What was told of single files, by rule, folder and captures.
-    of_files: RefCell<HashMap<(&'a str, PathBuf, Captures), Option<Captures>>>,
+    of_files: RefCell<HashMap<OfFile<'a>, Option<Captures>>>,
 }
+
+/// A sheet whose samples can be found, or why not.
+type KeyedOrNot<'a> = Rc<Result<Keyed<'a>, String>>;
+
+/// Rule, folder, and what the rule captured.
+type OfFile<'a> = (&'a str, PathBuf, Captures);
 
 /// What a rule with a sheet needs that is the same for all of its samples.
 struct OfRule<'a> {
@@ -242,13 +248,7 @@ impl<'a> Desk<'a> {
         Ok(empty)
     }
 
-    fn keyed(
-        &self,
-        rule: &'a Rule,
-        sheet: &SheetRule,
-        read: &'a Read,
-        name: &str,
-    ) -> Result<Rc<Result<Keyed<'a>, String>>, Lack> {
+    fn keyed(&self, rule: &'a Rule, sheet: &SheetRule, read: &'a Read, name: &str) -> Result<KeyedOrNot<'a>, Lack> {
         let key = (rule.name.as_str(), read.path.as_path());
         if let Some(keyed) = self.keyed.borrow().get(&key) {
             return Ok(keyed.clone());

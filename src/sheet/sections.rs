@@ -11,7 +11,7 @@ const TRANSPOSED: &str = "smrtcellsettings";
 const PLATE_WELL: &str = "Plate Well";
 
 /// The title of a section, where a row is one: `[Data]` and nothing else.
-pub(super) fn section_title<'c, S: AsRef<str>>(cells: &'c [S]) -> Option<&'c str> {
+pub(super) fn section_title<S: AsRef<str>>(cells: &[S]) -> Option<&str> {
     let (first, rest) = cells.split_first()?;
     let title = first.as_ref().strip_prefix('[')?.strip_suffix(']')?;
     rest.iter().all(|cell| cell.as_ref().is_empty()).then(|| title.trim())
@@ -27,7 +27,7 @@ pub(super) fn sheet(grid: Grid) -> Result<Sheet, SheetError> {
     let Grid { rows, is_workbook } = grid;
     let place = |line| Place { line, column: 1, is_workbook };
     let mut sheet = Sheet { is_workbook, tables: Vec::new(), fields: Vec::new() };
-    let mut last = None;
+    let (mut last, mut headless) = (None, None);
     for section in sections(rows) {
         let Section { title, line, mut rows } = section;
         last = Some((title.clone(), line));
@@ -38,7 +38,10 @@ pub(super) fn sheet(grid: Grid) -> Result<Sheet, SheetError> {
         if folded(&title) == TRANSPOSED {
             rows = transposed(rows);
         }
-        let Some(table) = table(title, rows, is_workbook) else { continue };
+        let Some(table) = table(title.clone(), rows, is_workbook) else {
+            headless = headless.or(Some((title, line)));
+            continue;
+        };
         match sheet.tables.iter_mut().find(|other| folded(&other.section) == folded(&table.section)) {
             None => sheet.tables.push(table),
             // Sheets that were put one behind the other.
@@ -58,10 +61,10 @@ pub(super) fn sheet(grid: Grid) -> Result<Sheet, SheetError> {
     if !sheet.tables.is_empty() {
         return Ok(sheet);
     }
-    Err(match last {
-        None => SheetError::Empty,
-        Some((name, line)) if is_of_samples(&name) => SheetError::NoHeader { name, place: place(line) },
-        Some((name, line)) => SheetError::NoSamples { name, place: place(line) },
+    Err(match (headless, last) {
+        (Some((name, line)), _) => SheetError::NoHeader { name, place: place(line) },
+        (None, Some((name, line))) => SheetError::NoSamples { name, place: place(line) },
+        (None, None) => SheetError::Empty,
     })
 }
 

@@ -151,7 +151,8 @@ impl Sheet {
     }
 
     fn key_column(&self, table: usize, index: usize) -> KeyColumn<'_> {
-        let (mut exact, mut alike): (HashMap<&str, Vec<usize>>, HashMap<String, Vec<usize>>) = Default::default();
+        let mut exact: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut alike: HashMap<String, Vec<usize>> = HashMap::new();
         let name = self.tables[table].columns.get(index).map_or("", String::as_str);
         let column = |table: &Table, wanted: &str| table.columns.iter().position(|name| folded(name) == wanted);
         // Where a sheet gives no name, files are named after the id.
