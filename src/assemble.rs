@@ -1,9 +1,10 @@
 //! Files that belong together become a sample, or it is said by name what keeps them from it.
 //!
-//! A run's view and a manifest go in; samples with their standing, and the files that no rule takes, come out. Nothing
+//! A run's view, a manifest and the sheets that were read go in; samples with their standing, and the files that no rule takes, come out. Nothing
 //! is decided by chance or by order of arrival: two files that claim one place, and two groups that come out with one
 //! name, are blocked, naming both. Pure: no I/O, no clock, no memory of earlier calls.
 
+mod sheets;
 mod slots;
 
 use std::collections::BTreeMap;
@@ -13,8 +14,12 @@ use std::time::Duration;
 use crate::manifest::{Manifest, Output, Paired, Rule, Run, Verdict as Taker};
 use crate::pattern::Captures;
 use crate::sample::{Closed, Finding, Kind, NameError, Sample, SampleKey, Standing, Target, path_to_text};
+use crate::sheet::Shelf;
 use crate::watch::{FileView, RunView, Verdict};
 
+pub use sheets::wanted;
+
+use sheets::{Desk, Lack, Told};
 use slots::{Filled, Member, file_name, slots};
 
 /// What became of the files of one run.
@@ -41,9 +46,10 @@ pub fn by_lateness(samples: Vec<Assembled>) -> [(Vec<Finding>, bool); 2] {
     [(ending, true), (open, false)].map(|(samples, ends)| (samples.into_iter().map(|it| it.finding).collect(), ends))
 }
 
-/// Makes samples of a run's files. `closed` is what people said of its end.
-pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Closed) -> Assembly {
+/// Makes samples of a run's files. `closed` is what people said of its end, `shelf` what was read of what is [`wanted`].
+pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Closed, shelf: &Shelf) -> Assembly {
     let run = Run { name: &view.name, captures: &view.captures };
+    let desk = Desk::new(manifest, view, run, shelf);
     let mut assembly = Assembly::default();
     let mut groups: BTreeMap<(usize, Captures), Group<'_>> = BTreeMap::new();
     let mut extras: BTreeMap<(usize, Captures), Extra<'_>> = BTreeMap::new();
@@ -51,7 +57,8 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
     let mut taken = Vec::new();
     for file in &view.files {
         let below_run = file.below_run.to_string_lossy();
-        let (rule, captures) = match manifest.classify(&below_run, &view.captures) {
+        let columns = |rule, captures: &Captures| desk.of_file(rule, file, captures);
+        let (rule, captures) = match manifest.classify_with(&below_run, &view.captures, columns) {
             Taker::Taken { rule, captures } => (rule, captures),
             Taker::Extra { rule, captures, label } => {
                 let reason = format!("rule {} has no place for {label}; map it with reads, or ignore it", rule.name);
@@ -64,7 +71,8 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
                 continue;
             }
             Taker::LeftOut { reason } => {
-                assembly.left_out.push((file.path.clone(), reason));
+                let sheet_of = desk.rule_of_sheet(file).map(|rule| format!("it is a sample sheet (rule {rule})"));
+                assembly.left_out.push((file.path.clone(), sheet_of.unwrap_or(reason)));
                 continue;
             }
         };
@@ -76,7 +84,13 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
         taken.push(file);
         groups
             .entry((place(rule), identity(rule, &captures, file)))
-            .or_insert_with(|| Group { rule, captures: captures.clone(), files: Vec::new(), extra: None })
+            .or_insert_with(|| Group {
+                rule,
+                captures: captures.clone(),
+                files: Vec::new(),
+                extra: None,
+                told: Told::default(),
+            })
             .files
             .push(Member { view: file, captures });
     }
@@ -88,7 +102,8 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
     }
 
     let mut by_name: BTreeMap<(Kind, String), Vec<Group<'_>>> = BTreeMap::new();
-    for group in groups.into_values() {
+    for mut group in groups.into_values() {
+        group.ask(&desk);
         by_name.entry((group.kind(), group.name(&run))).or_default().push(group);
     }
     let mut unsettled = BTreeMap::new();
@@ -128,6 +143,8 @@ struct Group<'a> {
     files: Vec<Member<'a>>,
     /// A read of it that has no place in the sample.
     extra: Option<Extra<'a>>,
+    /// What sheets say of it; its values are among the captures, too.
+    told: Told,
 }
 
 /// A read that belongs to a group and has no slot.
@@ -161,7 +178,7 @@ fn identity(rule: &Rule, captures: &Captures, file: &FileView) -> Captures {
     identity
 }
 
-impl Group<'_> {
+impl<'a> Group<'a> {
     fn kind(&self) -> Kind {
         match self.rule.output {
             Output::Sample(_) => Kind::Sample,
@@ -173,13 +190,23 @@ impl Group<'_> {
         self.files[0].view
     }
 
+    /// Asks the sheets.
+    fn ask(&mut self, desk: &Desk<'a>) {
+        if self.rule.has_tables() {
+            let members: Vec<_> = self.files.iter().map(|member| &member.captures).collect();
+            self.told = desk.of_sample(self.rule, self.first(), &self.captures, &members);
+            self.captures.append(&mut self.told.values);
+        }
+    }
+
     fn own_name(&self, run: &Run<'_>) -> Result<String, NameError> {
         self.rule.sample_name(run, &self.captures, &file_name(&self.first().path))
     }
 
-    /// The sample's name; one that Flow could never take is known by its first file instead.
+    /// The sample's name; one that Flow could never take, or that a sheet has yet to tell, is known by its first file instead.
     fn name(&self, run: &Run<'_>) -> String {
-        self.own_name(run).unwrap_or_else(|_| path_to_text(&self.first().below_run))
+        let named = Some(()).filter(|()| self.rule.knows_name(&self.captures)).and_then(|()| self.own_name(run).ok());
+        named.unwrap_or_else(|| path_to_text(&self.first().below_run))
     }
 
     fn views(&self) -> impl Iterator<Item = &FileView> {
@@ -206,6 +233,7 @@ impl Context<'_> {
             rule: group.rule.name.clone(),
             target: group.rule.target(&self.run, &group.captures),
             slots: Vec::new(),
+            sheets: group.told.used.clone(),
         };
         let slots = slots(group, &sample.key.name);
         let (standing, in_time) = self.standing(groups, &slots, &sample.key.name);
@@ -220,18 +248,32 @@ impl Context<'_> {
 
     fn standing(&self, groups: &[Group<'_>], slots: &[Filled<'_>], name: &str) -> (Standing, Option<Duration>) {
         let group = &groups[0];
-        if let Some(reason) = name_trouble(groups, &self.run, name)
-            .or_else(|| slots.iter().find_map(Filled::claimed_twice))
-            .or_else(|| {
-                let extra = group.extra.as_ref().filter(|_| !self.closed.samples.contains(name))?;
-                Some(extra.reason(group.rule))
-            })
-        {
-            return (Standing::Blocked(reason), None);
+        let lack = groups.iter().find_map(|group| group.told.lack.as_ref());
+        match lack {
+            Some(Lack::Blocks(reason)) => return (Standing::Blocked(reason.clone()), None),
+            Some(Lack::Skips(reason)) => return (Standing::Skipped(reason.clone()), None),
+            Some(Lack::Waits { .. } | Lack::Absent { .. }) => {}
+            None => {
+                let extra = || {
+                    let extra = group.extra.as_ref().filter(|_| !self.closed.samples.contains(name))?;
+                    Some(extra.reason(group.rule))
+                };
+                let trouble = name_trouble(groups, &self.run, name);
+                let trouble = trouble.or_else(|| slots.iter().find_map(Filled::claimed_twice)).or_else(extra);
+                if let Some(reason) = trouble {
+                    return (Standing::Blocked(reason), None);
+                }
+            }
         }
 
         let is_closed = self.closed.samples.contains(name);
-        let missing = Missing::of(group.rule, self.view, slots, is_closed);
+        let missing = Missing::of(group.rule, self.view, slots, is_closed).or_else(|| match lack? {
+            Lack::Absent { what, although } => {
+                let may_still_come = self.view.is_endless() && !is_closed;
+                Some(Missing { what: what.clone(), may_still_come, although: although.clone() })
+            }
+            _ => None,
+        });
         let verdict = match is_closed || self.closed.run {
             true => Verdict::Complete,
             false => self.view.verdict(group.views()),
@@ -245,6 +287,13 @@ impl Context<'_> {
             (Verdict::Complete, None) => None,
             (Verdict::Complete, Some(unsettled)) => Some((unsettled.reason(), settles_in)),
             (Verdict::Waits { reason, in_time }, _) => Some((reason, in_time.zip(settles_in).map(|(a, b)| a.max(b)))),
+        };
+        let waits = match (lack, waits) {
+            (Some(Lack::Waits { reason, in_time }), None) => Some((reason.clone(), *in_time)),
+            (Some(Lack::Waits { reason, in_time }), Some((other, other_in_time))) => {
+                Some((format!("{reason}; {other}"), in_time.zip(other_in_time).map(|(a, b)| a.max(b))))
+            }
+            (_, waits) => waits,
         };
         if let Some((reason, in_time)) = waits {
             return match missing {
@@ -321,10 +370,10 @@ impl Unsettled {
 
 /// A slot that should be there and is not.
 struct Missing {
-    what: &'static str,
+    what: String,
     /// Whether the run goes on for ever, so that it is never too late.
     may_still_come: bool,
-    although: &'static str,
+    although: String,
 }
 
 impl Missing {
@@ -340,15 +389,19 @@ impl Missing {
             None if view.is_drop_folder() => Paired::Required,
             None => Paired::Auto,
         };
-        let although = "the run is complete without it";
+        let although = "the run is complete without it".to_owned();
         let may_still_come = view.is_endless() && !is_closed;
         match (has("reads1"), has("reads2")) {
-            (false, _) => Some(Self { what: "reads1", may_still_come, although }),
-            (true, false) if paired == Paired::Required => Some(Self { what: "reads2", may_still_come, although }),
+            (false, _) => Some(Self { what: "reads1".to_owned(), may_still_come, although }),
+            (true, false) if paired == Paired::Required => {
+                Some(Self { what: "reads2".to_owned(), may_still_come, although })
+            }
             _ => None,
         }
     }
 }
 
+#[cfg(test)]
+mod sheet_tests;
 #[cfg(test)]
 mod tests;

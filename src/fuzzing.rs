@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::manifest::{Defaults, Manifest, Run, Verdict};
 use crate::pattern::{Captures, Pattern};
+use crate::sheet::{Filter, Sheet, Trouble};
 use crate::yaml::{Document, Problems};
 use crate::{cli, config, flow, journal, sandbox};
 
@@ -93,9 +94,24 @@ impl<'a, I: Iterator<Item = &'a str>> Names for I {
     }
 }
 
-/// A sheet of samples or of accessions, as comma-separated values.
+/// A sheet of samples or of accessions, as comma-separated values, and a run's sample sheet: each value of it is found,
+/// or it is told why not, in one short line.
 pub fn sheet(bytes: &[u8]) {
     cli::fuzzing::sheet(bytes);
+    let sheet = match Sheet::parse(bytes) {
+        Ok(sheet) => sheet,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    let keyed = sheet.keyed(None, ["S1", "RNA-01"].map(str::to_owned).into_iter()).expect("no column was named");
+    for name in ["S1", "RNA-01", ""] {
+        let Ok(Some(sample)) = keyed.find(name, &Filter { lanes: [1].into(), flow_cell: None }) else { continue };
+        for column in sheet.names().take(64) {
+            assert!(sheet.check_name(column).is_ok(), "{column:?}");
+            if let Err(trouble) = sample.value(column) {
+                assert!(!matches!(trouble, Trouble::NoColumn { .. }), "{trouble}");
+            }
+        }
+    }
 }
 
 /// An answer of the server: the first byte chooses its status and its content type.

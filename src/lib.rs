@@ -67,6 +67,7 @@ pub mod observation;
 pub mod pattern;
 pub mod sample;
 pub mod sandbox;
+pub mod sheet;
 pub mod status;
 pub mod upload;
 pub mod watch;

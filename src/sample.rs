@@ -156,6 +156,19 @@ pub struct Sample {
     pub target: Target,
     /// In the order in which they are uploaded: `reads1` before `reads2`.
     pub slots: Vec<Slot>,
+    /// The sheets that its values were taken from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sheets: Vec<SheetUsed>,
+}
+
+/// A sheet that values were taken from, as it was then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SheetUsed {
+    /// Absolute path.
+    #[serde(with = "path_text")]
+    pub path: PathBuf,
+    /// Of the whole file, in hexadecimal.
+    pub sha256: String,
 }
 
 impl Sample {
@@ -176,6 +189,13 @@ impl Sample {
     /// Every file with the slot that it belongs to.
     fn placed_parts(&self) -> impl Iterator<Item = (&str, &Part)> {
         self.slots.iter().flat_map(|slot| slot.parts.iter().map(|part| (slot.key.as_str(), part)))
+    }
+
+    /// Whether the other sends the same to the same place. A sheet that says the same in other bytes makes no other
+    /// sample.
+    pub fn is_sent_as(&self, other: &Sample) -> bool {
+        let Self { key, rule, target, slots, sheets: _ } = self;
+        (key, rule, target, slots) == (&other.key, &other.rule, &other.target, &other.slots)
     }
 
     /// Whether `found`, the same sample as it lies there now, has a file that this one has not, or that looks different.

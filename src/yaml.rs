@@ -165,6 +165,11 @@ impl Document {
         }
     }
 
+    /// The file, as it was named.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// The whole document as a value, to read settings from.
     pub fn root(&self) -> Value<'_> {
         Value::root(self, &self.root)

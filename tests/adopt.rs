@@ -454,6 +454,7 @@ fn multiplexed(facility: &Facility, name: &str, reads: &[u8]) -> Sample {
             slot("annotation", format!("{name}.csv"), b"Sample Name,Sample Type,Organism\nA,RNA-Seq,Hs\n"),
             slot("reads1", format!("{name}_R1.fastq.gz"), reads),
         ],
+        sheets: Vec::new(),
     }
 }
 

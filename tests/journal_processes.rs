@@ -164,6 +164,7 @@ fn sample(name: &str) -> Sample {
         rule: "r".into(),
         target: Target::Data { data_type: None, is_directory: false },
         slots: vec![Slot { key: "data".into(), filename: name.into(), parts: (0..40).map(part).collect() }],
+        sheets: Vec::new(),
     }
 }
 

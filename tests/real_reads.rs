@@ -3,6 +3,8 @@
 //! The reads and trees lie in a folder `shared` beside the clone (or where `FLOW_INGEST_SHARED` says). A fresh clone
 //! has none: then each test says so on stderr, and passes.
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -14,6 +16,7 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use flow_ingest::sandbox::{Sandbox, Settings, StoredSample};
 use serde_json::Value;
+use support::shared_data;
 use tempfile::TempDir;
 
 const RUN: &str = "220422_M11111_0222_000000000-K9H97";
@@ -30,18 +33,6 @@ rules:
       project: "788995297969977723"
       metadata: { strandedness: reverse, comments: "{run.flow_cell} on {run.instrument}" }
 "#;
-
-/// The shared data, or a word on stderr about what is skipped.
-fn shared_data(what: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let data = std::env::var_os("FLOW_INGEST_SHARED").map_or_else(beside, PathBuf::from).join("data");
-    if data.is_dir() {
-        return Some(data);
-    }
-    // Not eprintln, which the test harness keeps to itself when a test passes.
-    let _ = writeln!(std::io::stderr(), "skipped: {what}: no real data at {} (FLOW_INGEST_SHARED)", data.display());
-    None
-}
 
 /// A host with an agent on it, and a server beside it.
 struct Host {

@@ -2,24 +2,27 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch as signal};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::AgentError;
-use crate::assemble::{self, Assembly, assemble, by_lateness};
+use crate::assemble::{self, Assembly, assemble, by_lateness, wanted};
 use crate::config::WatchConfig;
 use crate::journal::{self, Journal, JournalError, LeftOut, Record, State};
 use crate::manifest::Manifest;
 use crate::sample::{Sample, SampleId, path_to_text};
+use crate::sheet::{Library, Shelf, Wanted};
 use crate::status::{Board, WatchStatus};
 use crate::watch::{News, RunView};
 
 /// So many left out files of a run are kept by name.
 const LEFT_OUT_KEPT: usize = 500;
+/// So often, at the most, are sheets outside of the watch looked at.
+const SHORTEST_LOOK: Duration = Duration::from_millis(100);
 /// How long the folder gets to show what an upload has stumbled upon, before the same view is assembled again.
 const RECHECK: Duration = Duration::from_secs(2);
 
@@ -49,6 +52,10 @@ pub(super) struct Assembler {
     compare: mpsc::UnboundedSender<Sample>,
     report: signal::Sender<Report>,
     views: HashMap<PathBuf, RunView>,
+    /// The sheets of the watch's runs.
+    library: Arc<Mutex<Library>>,
+    /// How often sheets outside of the watch are looked at, which tell nobody when they change.
+    look_at_sheets: Duration,
     /// The samples of each run that the journal has, by the run's key.
     made: HashMap<String, HashSet<SampleId>>,
     /// By run folder, how long its samples wait that only time keeps back.
@@ -82,6 +89,8 @@ impl Assembler {
             compare,
             report,
             views: HashMap::new(),
+            library: Arc::new(Mutex::new(Library::new(watched.watch.shortest_settle()))),
+            look_at_sheets: watched.watch.poll.min(watched.watch.shortest_settle().max(SHORTEST_LOOK)),
             made,
             ready_in: HashMap::new(),
         };
@@ -97,6 +106,8 @@ impl Assembler {
     ) -> Result<(), AgentError> {
         let mut recheck_at = None;
         let mut orders = self.journal.orders();
+        let mut look_at_sheets = tokio::time::interval(self.look_at_sheets);
+        look_at_sheets.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let rechecking = async {
                 match recheck_at {
@@ -115,6 +126,12 @@ impl Assembler {
                     recheck_at = None;
                     self.assemble_all().await?;
                     self.show_ready_in(false);
+                }
+                _ = look_at_sheets.tick() => {
+                    if self.with_library(Library::has_changed).await? {
+                        self.assemble_all().await?;
+                        self.show_ready_in(recheck_at.is_some());
+                    }
                 }
                 // The journal's sender lives as long as the journal.
                 Ok(()) = orders.changed() => self.assemble_all().await?,
@@ -179,7 +196,8 @@ impl Assembler {
         for view in views {
             let run = assemble::run_key(&view);
             let closed = self.journal.closed(&self.watch, &run);
-            let Assembly { samples, left_out } = assemble(&self.watch, &self.manifest, &view, &closed);
+            let shelf = self.shelf(&view).await?;
+            let Assembly { samples, left_out } = assemble(&self.watch, &self.manifest, &view, &closed, &shelf);
             let left_out = kept(left_out, &self.root.join(&view.folder));
             self.journal.set_left_out(&self.watch, &run, &left_out).await?;
             let awaited = samples.iter().filter(|assembled| !assembled.finding.is_existing);
@@ -207,6 +225,27 @@ impl Assembler {
             }
         }
         Ok(())
+    }
+
+    /// Reads the sheets that a run may need.
+    async fn shelf(&self, view: &RunView) -> Result<Shelf, AgentError> {
+        let wanted = wanted(&self.manifest, view);
+        if wanted == Wanted::default() {
+            return Ok(Shelf::default());
+        }
+        self.with_library(move |library| library.read(&wanted)).await
+    }
+
+    async fn with_library<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut Library) -> T + Send + 'static,
+    ) -> Result<T, AgentError> {
+        let library = self.library.clone();
+        let asked = move || ask(&mut library.lock().unwrap_or_else(PoisonError::into_inner));
+        tokio::task::spawn_blocking(asked).await.map_err(|panic| AgentError::Task {
+            task: format!("sheets of {}", self.watch),
+            reason: Some(panic.to_string()),
+        })
     }
 
     /// After the first scan: runs that the journal knows and the folder no longer has.

@@ -39,7 +39,7 @@ fn paired(how: &str) -> Manifest {
 }
 
 /// A settled file of ten bytes.
-fn file(path: impl AsRef<OsStr>) -> FileView {
+pub(super) fn file(path: impl AsRef<OsStr>) -> FileView {
     let path = Path::new(path.as_ref());
     FileView {
         path: Path::new("/data/watch/run1").join(path),
@@ -56,7 +56,7 @@ fn file(path: impl AsRef<OsStr>) -> FileView {
 }
 
 /// A file that changed this many seconds ago.
-fn changing(path: &str, ago: u64) -> FileView {
+pub(super) fn changing(path: &str, ago: u64) -> FileView {
     let settles_in = Some(Duration::from_secs(SETTLE - ago));
     FileView { unchanged_for: Duration::from_secs(ago), settled: false, settles_in, ..file(path) }
 }
@@ -87,18 +87,18 @@ fn view(name: &str, folder: &str, files: Vec<FileView>, quiet_for: u64, conditio
 }
 
 /// A run folder whose marker has not come.
-fn open_run(files: Vec<FileView>) -> RunView {
+pub(super) fn open_run(files: Vec<FileView>) -> RunView {
     view("run1", "2026/run1", files, 1000, &marker())
 }
 
 /// A run folder whose marker has come.
-fn complete_run(mut files: Vec<FileView>) -> RunView {
+pub(super) fn complete_run(mut files: Vec<FileView>) -> RunView {
     files.push(file("done"));
     open_run(files)
 }
 
 /// A drop folder that goes on for ever.
-fn endless(files: Vec<FileView>) -> RunView {
+pub(super) fn endless(files: Vec<FileView>) -> RunView {
     view("drop", "", files, 0, &Condition::Settled)
 }
 
@@ -110,7 +110,7 @@ fn ended_drop_folders(files: &[FileView]) -> [RunView; 2] {
 }
 
 fn samples(manifest: &Manifest, view: &RunView) -> Vec<Assembled> {
-    assemble("miseq", manifest, view, &Closed::default()).samples
+    assemble("miseq", manifest, view, &Closed::default(), &Shelf::default()).samples
 }
 
 #[track_caller]
@@ -146,7 +146,7 @@ fn below_run(slot: &Slot) -> Vec<String> {
 }
 
 fn left_out(manifest: &Manifest, view: &RunView) -> Vec<(String, String)> {
-    let left_out = assemble("miseq", manifest, view, &Closed::default()).left_out;
+    let left_out = assemble("miseq", manifest, view, &Closed::default(), &Shelf::default()).left_out;
     left_out.into_iter().map(|(path, reason)| (path_to_text(&path), reason)).collect()
 }
 
@@ -622,7 +622,7 @@ fn a_run_that_a_person_closed_is_taken_as_it_is_and_a_closed_sample_without_its_
     let manifest = paired("required");
     let standing = |files: Vec<FileView>, closed: &Closed| {
         let view = open_run(files);
-        assemble("miseq", &manifest, &view, closed).samples[0].finding.standing.clone()
+        assemble("miseq", &manifest, &view, closed, &Shelf::default()).samples[0].finding.standing.clone()
     };
     let pair = || vec![file("a_R1.fastq.gz"), file("a_R2.fastq.gz")];
     let run = Closed { run: true, ..Closed::default() };

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
@@ -11,6 +12,8 @@ use super::{Globals, bars, logging, output};
 use crate::agent::Agent;
 use crate::config::Config;
 use crate::flow::{Client, CredentialSource, CredentialsError, Me};
+use crate::manifest::{Rule, Table};
+use crate::sheet::{Library, Shelved, Wanted};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -66,6 +69,13 @@ fn offline(config: &Config) -> Vec<Check> {
         let (name, rules) = (&watched.watch.name, watched.manifest.rules.len());
         let manifest = format!("{} ({rules} rules)", watched.manifest_file.display());
         checks.push(Check { what: format!("manifest of {name}"), ok: true, detail: manifest });
+        checks.extend(
+            watched
+                .manifest
+                .rules
+                .iter()
+                .filter_map(|rule| Some(check(format!("lookup of rule {}", rule.name), lookup(rule)?))),
+        );
         checks.push(check(format!("watch {name}"), readable(&watched.watch.path)));
     }
     checks.push(check("state folder".to_owned(), writable(&config.state_dir)));
@@ -79,6 +89,28 @@ fn offline(config: &Config) -> Vec<Check> {
 fn check(what: String, found: Result<String, String>) -> Check {
     let ok = found.is_ok();
     Check { what, ok, detail: found.unwrap_or_else(|error| error) }
+}
+
+/// Whether the table that a rule looks values up in has the columns that it asks for; `None` where it has none.
+fn lookup(rule: &Rule) -> Option<Result<String, String>> {
+    let lookup = rule.lookup.as_ref()?;
+    let file = lookup.file.display();
+    let checked = || {
+        let wanted = Wanted { outside: [lookup.file.clone()].into(), ..Wanted::default() };
+        let shelf = Library::new(Duration::ZERO).read(&wanted);
+        let read = match shelf.file(&lookup.file) {
+            Some(Shelved::Read(read)) => read,
+            Some(Shelved::Unreadable(error)) => return Err(format!("cannot read {file}: {error}")),
+            Some(Shelved::Changing(_)) => return Err(format!("{file} changes while it is read; check again")),
+            None => return Err(format!("there is no {file}; write it, or correct lookup.file")),
+        };
+        let sheet = read.sheet.as_ref().map_err(|error| format!("cannot use {file}: {error}"))?;
+        let mut columns = rule.columns(Table::Lookup).into_iter().chain(lookup.column.as_deref());
+        let checked = columns.try_for_each(|column| sheet.check_name(column));
+        checked.map_err(|trouble| format!("cannot use {file}: {trouble}"))?;
+        Ok(format!("{file} ({} rows)", sheet.samples()))
+    };
+    Some(checked())
 }
 
 fn readable(folder: &Path) -> Result<String, String> {

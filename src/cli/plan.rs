@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::exit::{CommandError, Exit};
 use super::{Globals, open_journal, output};
-use crate::assemble::{assemble, by_lateness, run_key};
+use crate::assemble::{assemble, by_lateness, run_key, wanted};
 use crate::config::{Config, WatchConfig};
 use crate::journal::{Journal, JournalError, Record};
 use crate::observation::Moment;
 use crate::sample::{Finding, path_to_text};
+use crate::sheet::Library;
 use crate::status::{LeftOut, SampleStatus, Snapshot, WatchStatus, ask, render};
 use crate::watch::{FileView, Remembered, RunView, look_once};
 
@@ -32,11 +33,18 @@ pub(super) async fn execute(globals: &Globals) -> Result<Exit, CommandError> {
                 .into_iter()
                 .map(|left_out| LeftOut { path: path_to_text(&root.join(left_out.path)), reason: left_out.reason }),
         );
+        // As for all other files: as they will be if nothing changes.
+        let mut library = Library::new(Duration::ZERO);
         for view in news.runs {
             let view = as_if_settled(watched, view);
             let name = &watched.watch.name;
             let closed = known.journal.as_ref().map(|journal| journal.closed(name, &run_key(&view)));
-            let assembly = assemble(name, &watched.manifest, &view, &closed.unwrap_or_default());
+            let wanted = wanted(&watched.manifest, &view);
+            let shelf;
+            (shelf, library) = tokio::task::spawn_blocking(move || (library.read(&wanted), library))
+                .await
+                .expect("reading a sheet does not panic");
+            let assembly = assemble(name, &watched.manifest, &view, &closed.unwrap_or_default(), &shelf);
             left_out.extend(
                 assembly.left_out.into_iter().map(|(path, reason)| LeftOut { path: path_to_text(&path), reason }),
             );

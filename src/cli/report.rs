@@ -10,7 +10,7 @@ use super::exit::{CommandError, Exit};
 use super::upload::quoted;
 use super::{Globals, output};
 use crate::journal::{Event, Receipt, read_receipts};
-use crate::sample::{Kind, Part, path_to_text};
+use crate::sample::{Kind, Part, SheetUsed, path_to_text};
 use crate::status::columns;
 
 #[derive(Debug, Args)]
@@ -55,6 +55,9 @@ struct SentSample {
     account: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     warnings: Option<serde_json::Value>,
+    /// What its values were taken from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sheets: Vec<SheetUsed>,
     files: Vec<SentFile>,
 }
 
@@ -93,6 +96,7 @@ impl SentSample {
             id: id.to_string(),
             kind: sample.key.kind,
             files: files.collect(),
+            sheets: sample.sheets,
             watch: sample.key.watch,
             run: sample.key.run,
             rule: sample.rule,

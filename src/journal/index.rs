@@ -388,6 +388,7 @@ mod tests {
             rule: "r".into(),
             target: Target::Data { data_type: None, is_directory: false },
             slots: Vec::new(),
+            sheets: Vec::new(),
         };
         Record::new(sample, Standing::Ready, Timestamp::from_second(second).unwrap())
     }

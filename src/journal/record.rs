@@ -355,7 +355,7 @@ impl Record {
     pub(super) fn assembled(self, finding: Finding, around: Circumstances) -> Self {
         let Finding { sample, standing, is_existing } = finding;
         let sample = self.history.named_as_told(sample);
-        let is_same = self.sample == sample;
+        let is_same = self.sample.is_sent_as(&sample);
         match self.state {
             State::Done { .. } | State::Uploading { .. } => self,
             State::Held { by: Holder::Changed { ref sent, .. }, .. } if !self.sample.differs_on_disk(&sample) => {

@@ -10,7 +10,7 @@ use super::record::Circumstances;
 use super::store::Walk;
 use super::*;
 use crate::observation::{Moment, Observation};
-use crate::sample::{Fingerprint, Kind, Part, SampleKey, Slot, Target, path_from_text};
+use crate::sample::{Fingerprint, Kind, Part, SampleKey, SheetUsed, Slot, Target, path_from_text};
 use crate::watch::{Baseline, PathText};
 
 pub(super) fn sample(name: &str) -> Sample {
@@ -30,6 +30,7 @@ pub(super) fn sample(name: &str) -> Sample {
             metadata: vec![("strandedness".into(), "reverse".into())],
         },
         slots: vec![slot("reads1", format!("{name}_R1.fastq.gz")), slot("reads2", format!("{name}_R2.fastq.gz"))],
+        sheets: Vec::new(),
     }
 }
 
@@ -188,6 +189,7 @@ mod golden {
             rule: "reports".into(),
             target: Target::Data { data_type: None, is_directory: false },
             slots: vec![Slot { key: "data".into(), filename: "x.html".into(), parts: vec![part] }],
+            sheets: Vec::new(),
         };
         is_stored_as(
             &data,
@@ -680,6 +682,12 @@ mod assembled {
         other
     }
 
+    /// The same values, taken from a sheet that was saved again.
+    fn from_another_sheet(sample: &Sample) -> Sample {
+        let used = SheetUsed { path: "/data/miseq/run1/SampleSheet.csv".into(), sha256: "ab".into() };
+        Sample { sheets: vec![used], ..sample.clone() }
+    }
+
     fn after(state: State, sample: Sample, standing: Standing) -> Record {
         record(state).assembled(found(sample, standing), Circumstances::default())
     }
@@ -700,6 +708,17 @@ mod assembled {
             assert_eq!(waits.state, State::Waiting { reason: "for reads2".into(), again: None });
             let blocked = after(state, a.clone(), Standing::Blocked("why".into()));
             assert_eq!(blocked.state, State::Blocked { reason: "why".into(), by: Blocker::Assembly });
+        }
+    }
+
+    #[test]
+    fn a_sheet_that_says_the_same_in_other_bytes_starts_nothing_anew() {
+        let begun = Upload { attempts: 1, ..Upload::default() };
+        let refused = State::Blocked { reason: "x".into(), by: Blocker::Refusal };
+        for state in [State::Queued { upload: Some(begun) }, refused] {
+            let found = after(state.clone(), from_another_sheet(&sample("a")), Standing::Ready);
+            assert_eq!(found.state, state);
+            assert_eq!(after(state, retold(&sample("a")), Standing::Ready).state, State::Queued { upload: None });
         }
     }
 

@@ -8,6 +8,7 @@
 mod ignored;
 mod read;
 mod reads;
+mod tables;
 mod template;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ use crate::yaml::{Document, Problems, Spot, nearest};
 
 use ignored::IgnoredReads;
 use reads::Reads;
+pub use tables::{Lookup, Missing, SheetRule, Table};
 pub use template::Template;
 
 /// Captures that order or pair the files of one sample, so that its own values cannot depend on them.
@@ -82,12 +84,15 @@ pub struct Rule {
     pub conditions: Vec<Where>,
     /// `None`: `auto` in runs, `required` in a drop folder.
     pub paired: Option<Paired>,
+    /// Where what people wrote down about its samples is found.
+    pub sheet: Option<SheetRule>,
+    pub lookup: Option<Lookup>,
     pub output: Output,
     /// The names that its values take from the run folder, and where.
     run_names: Vec<(String, Spot)>,
 }
 
-/// A captured value that one of some globs must match.
+/// A captured value, or one of a sheet's (`sheet.Project`), that one of some globs must match.
 #[derive(Debug, Clone)]
 pub struct Where {
     pub capture: String,
@@ -183,6 +188,11 @@ impl Manifest {
         Self::read(Document::parse(file_name, text)?, Defaults::default())
     }
 
+    /// The folder that its relative paths are relative to.
+    pub fn folder(&self) -> &Path {
+        self.document.file().parent().unwrap_or(Path::new(""))
+    }
+
     /// Checks that `{run.name}` is used only with names that the watch's `run_folder` captures.
     pub fn check_run_names(&self, names: &[&str]) -> Problems {
         let used = self.rules.iter().flat_map(|rule| &rule.run_names);
@@ -202,14 +212,26 @@ impl Manifest {
     }
 
     /// Which rule takes a file; the first one that matches. `below_run` is its path below the run folder, `run` what the
-    /// run folder's pattern captured.
+    /// run folder's pattern captured. What hangs on the column of a sheet is taken to hold.
     pub fn classify(&self, below_run: &str, run: &Captures) -> Verdict<'_> {
+        self.classify_with(below_run, run, |_, _| None)
+    }
+
+    /// Which rule takes a file, as `columns` has the values of sheets: of a rule and what it captured, `None` where they
+    /// are not known, and the rule takes the file then, so that it can say so.
+    pub fn classify_with<'m>(
+        &'m self,
+        below_run: &str,
+        run: &Captures,
+        columns: impl Fn(&'m Rule, &Captures) -> Option<Captures>,
+    ) -> Verdict<'m> {
         let ignored = self.ignored.find(below_run);
         let is_named = |rule: &Rule| ignored.is_none_or(|ignored| !rule.takes(&ignored.disguised(below_run), run));
         let mut nearest = None;
         for rule in &self.rules {
             let Some(captures) = rule.captured(below_run, run) else { continue };
-            match rule.failed_condition(&captures) {
+            let found = || rule.asks_for_columns().then(|| columns(rule, &captures)).flatten();
+            match rule.failed_condition(&captures, found) {
                 None if is_named(rule) => return Verdict::Taken { rule, captures },
                 None => {}
                 Some(failed) => nearest = nearest.or(Some(format!("{} (where: {})", rule.name, failed.capture))),
@@ -237,7 +259,7 @@ impl Manifest {
         let counts = label.starts_with('R') || self.ignored.are_taken_back();
         let is_whole = matches!(rule.output, Output::Sample(_)) && rule.paired != Some(Paired::Never);
         let captures = rule.with_run(captures, run);
-        (counts && is_whole && rule.failed_condition(&captures).is_none()).then_some(Verdict::Extra {
+        (counts && is_whole && rule.failed_condition(&captures, || None).is_none()).then_some(Verdict::Extra {
             rule,
             captures,
             label,
@@ -271,7 +293,7 @@ impl Rule {
 
     /// Whether it would take a file.
     fn takes(&self, below_run: &str, run: &Captures) -> bool {
-        self.captured(below_run, run).is_some_and(|captures| self.failed_condition(&captures).is_none())
+        self.captured(below_run, run).is_some_and(|captures| self.failed_condition(&captures, || None).is_none())
     }
 
     /// The sample's name, or the name under which a generic file is stored: rendered, and made acceptable to Flow.
@@ -283,7 +305,7 @@ impl Rule {
     }
 
     /// What Flow is told beside the bytes. The name is the acceptable one where there is one; the other values go as
-    /// they are rendered.
+    /// they are rendered. Metadata for which a sheet has an empty cell is left out.
     pub fn target(&self, run: &Run, captures: &Captures) -> Target {
         let render = |template: &Template| template.render(run, captures);
         match &self.output {
@@ -292,7 +314,10 @@ impl Rule {
                 sample_type: render(&sample.sample_type),
                 organism: sample.organism.as_ref().map(render),
                 project: sample.project.as_ref().map(render),
-                metadata: sample.metadata.iter().map(|(key, value)| (key.clone(), render(value))).collect(),
+                metadata: {
+                    let told = sample.metadata.iter().filter(|(_, value)| value.lacking(captures).is_none());
+                    told.map(|(key, value)| (key.clone(), render(value))).collect()
+                },
             },
             Output::Data(data) => Target::Data { data_type: data.data_type.as_ref().map(render), is_directory: false },
         }
@@ -306,10 +331,17 @@ impl Rule {
         }
     }
 
-    fn failed_condition(&self, captures: &Captures) -> Option<&Where> {
-        self.conditions.iter().find(|condition| {
-            let value = captures.get(&condition.capture).map(String::as_str).unwrap_or_default();
-            !condition.globs.is_match(value)
+    /// The columns are asked for only where all else holds.
+    fn failed_condition(&self, captures: &Captures, columns: impl FnOnce() -> Option<Captures>) -> Option<&Where> {
+        let fails = |condition: &&Where, values: &Captures| {
+            !condition.globs.is_match(values.get(&condition.capture).map(String::as_str).unwrap_or_default())
+        };
+        let of = |of_columns: bool| {
+            self.conditions.iter().filter(move |condition| Table::split(&condition.capture).is_some() == of_columns)
+        };
+        of(false).find(|condition| fails(condition, captures)).or_else(|| {
+            let values = columns()?;
+            of(true).find(|condition| fails(condition, &values))
         })
     }
 }

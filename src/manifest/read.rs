@@ -1,6 +1,7 @@
 //! From the manifest's document to its rules.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::sync::Arc;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -8,7 +9,10 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use super::ignored::IgnoredReads;
 use super::reads::Reads;
 use super::template::Name;
-use super::{DataTemplate, Defaults, Manifest, ORDERING, Output, Paired, Rule, SampleTemplate, Template, Where};
+use super::{
+    DataTemplate, Defaults, Lookup, Manifest, Missing, ORDERING, Output, Paired, Rule, SampleTemplate, SheetRule,
+    Table, Template, Where,
+};
 use crate::layout::Layout;
 use crate::pattern::{MOST_NAMES, Pattern, Patterns};
 use crate::sample::is_reserved_attribute;
@@ -24,6 +28,7 @@ const RULES: &str = "a list of rules, each with name, match, and sample or data"
 
 pub(super) fn manifest(document: Document, defaults: Defaults) -> Result<Manifest, Problems> {
     let default = defaults.layout.map(Default::of);
+    let folder = document.file().parent().unwrap_or(Path::new(""));
     let rules = document.root().map("a map with version and rules").map(|mut root| {
         let version = root.require("version", "version: 1");
         if let Some(version) = version.filter(|version| version.as_text() != Some("1")) {
@@ -38,7 +43,7 @@ pub(super) fn manifest(document: Document, defaults: Defaults) -> Result<Manifes
         let mut room = LARGEST_PATTERNS;
         let mut read = Vec::new();
         for value in rules.iter().take(MOST_RULES) {
-            let Some(rule) = rule(value, &mut names, default.as_ref()) else { continue };
+            let Some(rule) = rule(value, &mut names, default.as_ref(), folder) else { continue };
             // Rules that have the layout's patterns share them.
             let is_default = default.as_ref().is_some_and(|default| rule.pattern == default.pattern);
             let weight = if is_default { 0 } else { rule.pattern.weight() + rule.reads.weight() };
@@ -80,7 +85,8 @@ impl Default {
     }
 }
 
-fn rule(value: &Value, rule_names: &mut Vec<String>, default: Option<&Default>) -> Option<Rule> {
+/// `folder` is the manifest's own.
+fn rule(value: &Value, rule_names: &mut Vec<String>, default: Option<&Default>, folder: &Path) -> Option<Rule> {
     let mut map = value.map("a rule: a map with name, match, and sample or data")?;
     let name = map.require("name", "a name for the rule");
     let name = name.and_then(|value| {
@@ -106,7 +112,10 @@ fn rule(value: &Value, rule_names: &mut Vec<String>, default: Option<&Default>) 
     };
     let captured =
         pattern.as_ref().map(|pattern| pattern.names().into_iter().chain(from_run.iter().copied()).collect());
-    let names = Names { captured, from_run: &from_run, run_names: RefCell::default() };
+    let (has_sheet, has_lookup) = (map.peek("sheet"), map.peek("lookup"));
+    let names = Names { captured, from_run: &from_run, has_sheet, has_lookup, run_names: RefCell::default() };
+    let sheet = map.get("sheet").map_or(Some(None), |value| sheet(&value, &names).map(Some));
+    let lookup = map.get("lookup").map_or(Some(None), |value| lookup(&value, &names, folder).map(Some));
     let conditions = map.get("where").map_or(Some(Vec::new()), |value| conditions(&value, &names));
     let is_data = map.peek("data");
     let paired = map.get("paired").map_or(Some(None), |value| paired(&value, &names, is_data).map(Some));
@@ -117,13 +126,15 @@ fn rule(value: &Value, rule_names: &mut Vec<String>, default: Option<&Default>) 
         map_reads(&value, &mut reads, pattern.is_some());
     }
     let output = output(&mut map, &names);
-    map.not_yet(&["sheet", "lookup", "multiplexed", "release", "no_reads"]);
+    map.not_yet(&["multiplexed", "release", "no_reads"]);
     map.finish();
     let run_names = names.run_names.into_inner();
     Some(Rule {
         name: name?,
         conditions: conditions?,
         paired: paired?,
+        sheet: sheet?,
+        lookup: lookup?,
         output: output?,
         run_names,
         pattern: pattern?,
@@ -166,6 +177,8 @@ struct Names<'p> {
     captured: Option<Vec<&'p str>>,
     /// Those among them that the run folder captures.
     from_run: &'p [&'static str],
+    has_sheet: bool,
+    has_lookup: bool,
     run_names: RefCell<Vec<(String, Spot)>>,
 }
 
@@ -182,6 +195,26 @@ impl Names<'_> {
             (Some(meant), _) => format!("did you mean {{{meant}}}?"),
             (None, _) => format!("match captures {}", captured.join(", ")),
         }
+    }
+
+    /// That the rule has the table that a value is to be taken from.
+    fn check_table(&self, table: Table, value: &Value) {
+        match table {
+            Table::Sheet if !self.has_sheet => value.problem("the rule has no sheet; add sheet: {} to it"),
+            Table::Lookup if !self.has_lookup => {
+                value.problem("the rule has no lookup; add lookup: {file: FILE, key: VALUE} to it");
+            }
+            Table::Sheet | Table::Lookup => {}
+        }
+    }
+
+    /// A value of a sample by which a table is found or looked up, so that it cannot come from there.
+    fn template_without(&self, value: &Value, tables: &[Table]) -> Option<Template> {
+        let template = self.sample_template(value)?;
+        if template.columns().any(|(table, _)| tables.contains(&table)) {
+            value.problem("this is what the table is looked up by, so it cannot be taken from there");
+        }
+        Some(template)
     }
 
     /// A value of a sample, which is the same for each of its files.
@@ -212,6 +245,7 @@ impl Names<'_> {
                 Name::Capture(name) if self.from_run.contains(&name.as_str()) => {
                     self.run_names.borrow_mut().push((name.clone(), value.spot()));
                 }
+                Name::Column(table, _) => self.check_table(*table, value),
                 Name::Capture(_) | Name::Run => {}
             }
         }
@@ -229,12 +263,57 @@ fn paired(value: &Value, names: &Names, is_data: bool) -> Option<Paired> {
     Some(paired)
 }
 
+fn sheet(value: &Value, names: &Names) -> Option<SheetRule> {
+    let mut map = value.map("a map with path, key, equals and missing, or {}")?;
+    let path = map.get("path").map(|value| {
+        let path = names.template_without(&value, &[Table::Sheet, Table::Lookup])?;
+        if let Some(Name::Capture(name)) = path.names().find(|name| matches!(name, Name::Capture(_))) {
+            value.problem(format_args!("a sheet is looked for once for a run, so {{{name}}} means nothing here"));
+        }
+        Some(path)
+    });
+    let key = map.get("key").map(|value| value.text("a column of the sheet, or auto").map(str::to_owned));
+    let equals = match map.get("equals") {
+        Some(value) => names.template_without(&value, &[Table::Sheet, Table::Lookup]),
+        None if names.lack("sample") => {
+            value.problem("match does not capture {sample}; say what stands in the sheet with equals");
+            None
+        }
+        None => Template::parse("{sample}").ok(),
+    };
+    let missing = missing(&mut map);
+    map.finish();
+    let path = path.map_or(Some(None), |path| path.map(Some));
+    let key = key.map_or(Some(None), |key| key.map(|key| Some(key).filter(|key| key != "auto")));
+    Some(SheetRule { path: path?, key: key?, equals: equals?, missing: missing? })
+}
+
+fn lookup(value: &Value, names: &Names, folder: &Path) -> Option<Lookup> {
+    let mut map = value.map("a map with file and key")?;
+    let file = map.require("file", "a table such as projects.csv").and_then(|value| value.text("a file"));
+    let key = map.require("key", "a value such as \"{sheet.Sample_Project}\"");
+    let key = key.and_then(|value| names.template_without(&value, &[Table::Lookup]));
+    let column = map.get("column").map_or(Some(None), |value| {
+        value.text("the column in which key is looked up").map(|name| Some(name.to_owned()))
+    });
+    let missing = missing(&mut map);
+    map.finish();
+    Some(Lookup { file: folder.join(file?), key: key?, column: column?, missing: missing? })
+}
+
+fn missing(map: &mut Map) -> Option<Missing> {
+    let choices = [("block", Missing::Block), ("skip", Missing::Skip)];
+    map.get("missing").map_or(Some(Missing::Block), |value| value.choice(&choices))
+}
+
 fn conditions(value: &Value, names: &Names) -> Option<Vec<Where>> {
     let mut map = value.map("a map of captured names and globs")?;
     let mut conditions = Vec::new();
     // A pattern captures fewer names: among so many, one that it does not capture is found.
     for (capture, value) in map.all().take(MOST_NAMES + 1) {
-        if names.lack(capture) {
+        if let Some((table, _)) = Table::split(capture) {
+            names.check_table(table, &value);
+        } else if names.lack(capture) {
             value.problem(format_args!("match does not capture {{{capture}}}; {}", names.suggestion(capture)));
         }
         let globs = if value.is_list() { value.items("a list of globs") } else { Some(vec![value.clone()]) };

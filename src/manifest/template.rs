@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Run;
+use super::{Run, Table};
 use crate::pattern::Captures;
 
 /// A parsed value. Captured text goes in as it is and is never read as a template again.
@@ -27,6 +27,8 @@ pub(super) enum Name {
     Run,
     /// `{run.flow_cell}`: captured by the watch's `run_folder`.
     RunCapture(String),
+    /// `{sheet.Sample_Project}`, `{lookup.project}`: a column of a table that people keep.
+    Column(Table, String),
 }
 
 /// A mistake in a template, at a column counted in characters from 1.
@@ -36,11 +38,11 @@ pub enum TemplateError {
     Unclosed(usize),
     #[error("the }} in column {0} closes nothing; write }}}} for a literal brace")]
     Unopened(usize),
-    #[error("{{{0}}} is known but not supported by this version; give the value here")]
-    NotYet(String),
     #[error("{{{0}}}: a kind belongs into match; write {{{1}}} here")]
     Kind(String, String),
-    #[error("{{{0}}} is no name; expected a captured name such as {{sample}}, {{run}}, or {{run.name}}")]
+    #[error(
+        "{{{0}}} is no name; expected a captured name such as {{sample}}, {{run}}, {{run.name}}, or {{sheet.Column}}"
+    )]
     BadName(String),
 }
 
@@ -92,6 +94,7 @@ impl Template {
             Piece::Name(Name::Run) => run.name.to_owned(),
             Piece::Name(Name::Capture(name)) => captured(captures, name),
             Piece::Name(Name::RunCapture(name)) => captured(run.captures, name),
+            Piece::Name(Name::Column(table, column)) => captured(captures, &table.key(column)),
         });
         rendered.collect()
     }
@@ -104,11 +107,16 @@ impl Name {
                 && !name.is_empty()
                 && name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric())
         };
+        if let Some((table, column)) = Table::split(text) {
+            return match column.trim() {
+                "" => Err(TemplateError::BadName(text.to_owned())),
+                column => Ok(Name::Column(table, column.to_owned())),
+            };
+        }
         match text.split_once('.') {
             None if text == "run" => Ok(Name::Run),
             None if is_name(text) => Ok(Name::Capture(text.to_owned())),
             Some(("run", name)) if is_name(name) => Ok(Name::RunCapture(name.to_owned())),
-            Some(("sheet" | "lookup", _)) => Err(TemplateError::NotYet(text.to_owned())),
             _ => match text.split_once(':') {
                 Some((name, _)) if is_name(name) => Err(TemplateError::Kind(text.to_owned(), name.to_owned())),
                 _ => Err(TemplateError::BadName(text.to_owned())),
@@ -146,7 +154,7 @@ mod tests {
 
     #[test]
     fn mistakes_say_where_and_what_to_write() {
-        let texts = ["a{b", "a}b", "{a{b}}", "{sheet.Investigator}", "{lane:int}", "{}", "{a b}", "{x.y}", "{run.}"];
+        let texts = ["a{b", "a}b", "{a{b}}", "{sheet. }", "{lane:int}", "{}", "{a b}", "{x.y}", "{run.}"];
         let error = |text: &&str| format!("{text}\n  {}", Template::parse(text).unwrap_err());
         insta::assert_snapshot!(texts.iter().map(error).collect::<Vec<_>>().join("\n"));
     }

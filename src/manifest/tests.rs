@@ -152,6 +152,72 @@ rules:
 }
 
 #[test]
+fn mistakes_about_sheets_are_told_like_all_others() {
+    let text = r#"
+version: 1
+rules:
+  - name: a
+    match: "{sample}_L{lane:int}.fq"
+    where: { sheet.Project: "x", "lookup.": "y" }
+    sample: { name: "{sheet.Name}", type: "{lookup.Type}", metadata: { a: "{sheet.}" } }
+  - name: b
+    match: "{sample}_L{lane:int}.fq"
+    sheet: { pth: x, path: "{sample}/*.csv", key: [], equals: "{sheet.X}", missing: wait }
+    lookup: { key: "{lookup.X}", column: "" }
+    sample: { name: "{sheet.Name}", type: "{lookup.Type}" }
+  - name: c
+    match: "{name}.fq"
+    sheet: SampleSheet.csv
+    lookup: {}
+    data: { filename: "{sheet.Index name}" }
+  - name: d
+    match: "{name}.fq"
+    sheet: {}
+    data: {}
+"#;
+    insta::assert_snapshot!(problems(text));
+}
+
+#[test]
+fn a_rule_says_which_columns_it_takes() {
+    let text = r#"
+version: 1
+rules:
+  - name: a
+    match: "{sample}_L{lane:int}.fq"
+    where: { lookup.kind: "x" }
+    sheet: { path: "/sheets/{run}_{run.flow_cell}.csv", key: Sample_Name, equals: "{sample}.1" }
+    lookup: { file: tables/projects.csv, key: "{sheet.Sample_Project}" }
+    sample: { name: "{sheet.Index name}", type: "{lookup.Type}", metadata: { a: "{sheet.Note} {run}", b: "x" } }
+"#;
+    let manifest = Manifest::parse("/etc/lab/manifest.yaml", text).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(manifest.check_run_names(&[]).problems.len(), 1);
+    let rule = &manifest.rules[0];
+    let columns = |table| rule.columns(table).into_iter().collect::<Vec<_>>().join(", ");
+    assert_eq!(
+        (columns(Table::Sheet).as_str(), columns(Table::Lookup).as_str()),
+        ("Index name, Note, Sample_Project", "Type, kind")
+    );
+    let deciding = |table| rule.columns_of_conditions(table).into_iter().collect::<Vec<_>>().join(", ");
+    assert_eq!((deciding(Table::Sheet).as_str(), deciding(Table::Lookup).as_str()), ("Sample_Project", "kind"));
+    let run_captures = captures(&[("flow_cell", "HXX")]);
+    let run = Run { name: "r1", captures: &run_captures };
+    let sheet = rule.sheet.as_ref().unwrap();
+    assert_eq!(sheet.path(&run).as_deref(), Some("/sheets/r1_HXX.csv"));
+    assert_eq!(sheet.equals(&run, &captures(&[("sample", "s")])), "s.1");
+    let lookup = rule.lookup.as_ref().unwrap();
+    assert_eq!(lookup.file, std::path::Path::new("/etc/lab/tables/projects.csv"));
+    assert_eq!(lookup.key(&run, &Captures::new()), Err("Sample_Project".to_owned()));
+    assert_eq!(lookup.key(&run, &captures(&[("sheet.Sample_Project", "P")])).as_deref(), Ok("P"));
+    // Metadata of an empty cell is left out; a value that all needs is lacking.
+    let told = captures(&[("sheet.Index name", "n"), ("lookup.Type", "t")]);
+    let Target::Sample { name, metadata, .. } = rule.target(&run, &told) else { panic!() };
+    assert_eq!((name.as_str(), metadata), ("n", vec![("b".to_owned(), "x".to_owned())]));
+    assert_eq!((rule.lacking(&told), rule.knows_name(&told)), (None, true));
+    assert_eq!(rule.lacking(&captures(&[("sheet.Index name", "n")])), Some((Table::Lookup, "Type")));
+}
+
+#[test]
 fn a_manifest_without_rules_is_a_mistake() {
     for text in ["", "version: 1\n", "version: 1\nrules: []\n", "version: 1\nrules: {}\n", "- 1\n"] {
         assert!(!problems(text).is_empty(), "{text:?}");

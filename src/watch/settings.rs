@@ -34,6 +34,11 @@ pub(super) const SETTLE: Duration = Duration::from_secs(30);
 pub(super) const SETTLE_NETWORK: Duration = Duration::from_secs(120);
 
 impl Settings {
+    /// The settle time, or the shortest that it may be where it hangs on the file system.
+    pub fn shortest_settle(&self) -> Duration {
+        self.settle.unwrap_or(SETTLE)
+    }
+
     /// The settle time, or the longest that it may be where it hangs on the file system.
     pub fn longest_settle(&self) -> Duration {
         self.settle.unwrap_or(SETTLE_NETWORK)

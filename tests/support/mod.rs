@@ -532,3 +532,15 @@ where
     let failed: Vec<String> = running.join_all().await.into_iter().flatten().collect();
     assert!(failed.is_empty(), "failed: {failed:#?}");
 }
+
+/// The shared data, or a word on stderr about what is skipped.
+pub fn shared_data(what: &str) -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let data = std::env::var_os("FLOW_INGEST_SHARED").map_or_else(beside, PathBuf::from).join("data");
+    if data.is_dir() {
+        return Some(data);
+    }
+    // Not eprintln, which the test harness keeps to itself when a test passes.
+    let _ = writeln!(std::io::stderr(), "skipped: {what}: no real data at {} (FLOW_INGEST_SHARED)", data.display());
+    None
+}

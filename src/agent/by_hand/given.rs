@@ -62,7 +62,13 @@ impl Given {
         };
         let run = format!("{BY_HAND} {}", self.hash(base_url, again));
         let key = SampleKey { kind, watch: BY_HAND.to_owned(), run, name: self.name.clone() };
-        Sample { key, rule: BY_HAND.to_owned(), target: self.target.clone(), slots: self.slots.clone() }
+        Sample {
+            key,
+            rule: BY_HAND.to_owned(),
+            target: self.target.clone(),
+            slots: self.slots.clone(),
+            sheets: Vec::new(),
+        }
     }
 
     fn hash(&self, base_url: &str, again: u32) -> String {

@@ -72,7 +72,7 @@ fn check_header(header: &[String], has_type: bool) -> Result<(), String> {
 }
 
 fn read_row(row: CsvRow, header: &[String], sample_type: Option<&str>) -> Result<Row, BadRow> {
-    let CsvRow { number, cells } = row;
+    let CsvRow { number, cells, .. } = row;
     let mut spec = SampleImportSpec { sample_type: sample_type.unwrap_or_default().to_owned(), ..Default::default() };
     let mut reasons = Vec::new();
     // A cell that is missing may as well be missing in the middle, with all that follow in the wrong place.

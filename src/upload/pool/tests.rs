@@ -21,6 +21,7 @@ fn sample(dir: &Path, watch: &str, name: &str) -> Sample {
         rule: "files".into(),
         target: Target::Data { data_type: None, is_directory: false },
         slots: vec![Slot { key: "data".into(), filename: name.into(), parts: vec![Part { path, fingerprint }] }],
+        sheets: Vec::new(),
     }
 }
 

@@ -1,0 +1,395 @@
+//! Finding the rows of a sample, and taking values from them.
+//!
+//! A name is looked for as it is, and where there is none, as the instrument may have written it: with every character
+//! that is no ASCII letter or digit alike, since demultiplexers put `-` or `_` for spaces, dots and others. Nothing is
+//! chosen by chance: rows that disagree about a value, and names that cannot be told apart, are errors that name both.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::grid::Row;
+use super::{Place, Sheet, Table, folded};
+use crate::yaml::nearest;
+
+/// The columns that may say what files are named after, in the order in which they are tried.
+const KEYS: [&str; 13] = [
+    "sampleid",
+    "samplename",
+    "barcode",
+    "alias",
+    "barcodename",
+    "biosamplename",
+    "adapter",
+    "wellname",
+    "platewell",
+    "samplewell",
+    "libraryname",
+    "sample",
+    "name",
+];
+
+/// Columns that several tables of a sheet may share, by which they are joined.
+const JOINS: [&str; 2] = ["sampleid", "platewell"];
+
+/// What is wrong with what a sheet says of a sample.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    #[error("it has no column {column:?}{}; it has {known}", nearest.as_ref().map(|name| format!(" (nearest: {name:?})")).unwrap_or_default())]
+    NoColumn { column: String, nearest: Option<String>, known: String },
+    #[error(
+        "{column:?} is {a:?} at {} and {b:?} at {}; correct one, or remove a row",
+        places[0], places[1]
+    )]
+    Disagree { column: String, a: String, b: String, places: [Place; 2] },
+    #[error("{key:?} may be {a:?} at {} or {b:?} at {}; name the files or the samples so that they can be told apart", places[0], places[1])]
+    Ambiguous { key: String, a: String, b: String, places: [Place; 2] },
+    #[error("{key:?} stands in {} at {} and in {} at {}, which are different rows; say which one files are named after (key)", columns[0], places[0], columns[1], places[1])]
+    TwoKeys { key: String, columns: [String; 2], places: [Place; 2] },
+    #[error("lane {lane} has no row for {key:?}, which {place} has for other lanes")]
+    NoLane { key: String, lane: u64, place: Place },
+    #[error("the row ends before {column:?}, which would be at {place}; was the sheet cut off?")]
+    Short { column: String, place: Place },
+    #[error("{place} lies beyond the last column; put quotes around a value that has the separator in it")]
+    Long { place: Place },
+    #[error("{column:?} at {place} is {value}: its formula failed")]
+    Failed { column: String, place: Place, value: String },
+}
+
+/// Which rows of a sheet count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// The lanes of the files; none where the files do not tell.
+    pub lanes: BTreeSet<u64>,
+    /// The flow cell of the run, where it is known.
+    pub flow_cell: Option<String>,
+}
+
+/// A sheet whose rows can be found by name.
+pub struct Keyed<'s> {
+    sheet: &'s Sheet,
+    /// The columns that names stand in; more than one where each names every file as well as the other.
+    columns: Vec<KeyColumn<'s>>,
+}
+
+/// A column with names.
+struct KeyColumn<'s> {
+    name: &'s str,
+    table: usize,
+    index: usize,
+    exact: HashMap<&'s str, Vec<usize>>,
+    /// By the form in which names that an instrument may have written are alike.
+    alike: HashMap<String, Vec<usize>>,
+}
+
+/// The rows of one sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection<'s> {
+    sheet: &'s Sheet,
+    table: usize,
+    rows: Vec<&'s Row>,
+}
+
+/// A name as it may be written by an instrument.
+fn as_written(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+}
+
+impl Sheet {
+    /// Chooses the column in which samples are looked for: the one that is named, else the one that has most of
+    /// `names`, which is what the files are named after.
+    ///
+    /// # Errors
+    /// [`Trouble::NoColumn`].
+    pub fn keyed<'s>(
+        &'s self,
+        column: Option<&str>,
+        names: impl Iterator<Item = String>,
+    ) -> Result<Keyed<'s>, Trouble> {
+        let columns = match column {
+            Some(column) => {
+                let found = self.column(column).ok_or_else(|| self.no_column(column))?;
+                vec![self.key_column(found.0, found.1)]
+            }
+            None => self.best_columns(&names.collect()),
+        };
+        Ok(Keyed { sheet: self, columns })
+    }
+
+    /// The first column of the sheet's table.
+    pub fn keyed_by_first(&self) -> Keyed<'_> {
+        Keyed { sheet: self, columns: vec![self.key_column(0, 0)] }
+    }
+
+    /// Whether a value of this name can be taken at all.
+    ///
+    /// # Errors
+    /// [`Trouble::NoColumn`].
+    pub fn check_name(&self, name: &str) -> Result<(), Trouble> {
+        match self.column(name).is_some() || !self.fields_of(name).is_empty() {
+            true => Ok(()),
+            false => Err(self.no_column(name)),
+        }
+    }
+
+    fn best_columns(&self, names: &BTreeSet<String>) -> Vec<KeyColumn<'_>> {
+        let mut best: Vec<KeyColumn<'_>> = Vec::new();
+        let mut most = 0;
+        let is_key = |wanted: &str, name: &String| folded(name) == wanted;
+        for (table, key) in (0..self.tables.len()).flat_map(|table| KEYS.iter().map(move |key| (table, *key))) {
+            let Some(index) = self.tables[table].columns.iter().position(|name| is_key(key, name)) else { continue };
+            let column = self.key_column(table, index);
+            let count = names.iter().filter(|name| column.has(name)).count();
+            match best.first() {
+                Some(first) if count == most && count > 0 && first.table == table => best.push(column),
+                Some(_) if count <= most => {}
+                _ => (best, most) = (vec![column], count),
+            }
+        }
+        if best.is_empty() {
+            best.push(self.key_column(0, 0));
+        }
+        best
+    }
+
+    fn key_column(&self, table: usize, index: usize) -> KeyColumn<'_> {
+        let mut exact: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut alike: HashMap<String, Vec<usize>> = HashMap::new();
+        let name = self.tables[table].columns.get(index).map_or("", String::as_str);
+        let column = |table: &Table, wanted: &str| table.columns.iter().position(|name| folded(name) == wanted);
+        // Where a sheet gives no name, files are named after the id.
+        let instead = column(&self.tables[table], "sampleid").filter(|_| folded(name) == "samplename");
+        for (n, row) in self.tables[table].rows.iter().enumerate() {
+            let cell = |index: usize| row.cells.get(index).map(String::as_str).filter(|cell| !cell.is_empty());
+            let Some(key) = cell(index).or_else(|| cell(instead?)) else { continue };
+            exact.entry(key).or_default().push(n);
+            alike.entry(as_written(key)).or_default().push(n);
+        }
+        KeyColumn { name, table, index, exact, alike }
+    }
+
+    /// The table and the index of a column: of that very name, else of one that is alike.
+    fn column(&self, name: &str) -> Option<(usize, usize)> {
+        let find = |is_it: &dyn Fn(&str) -> bool| {
+            let in_table = |table: &Table| table.columns.iter().position(|column| !column.is_empty() && is_it(column));
+            self.tables.iter().enumerate().find_map(|(n, table)| Some((n, in_table(table)?)))
+        };
+        find(&|column| column == name).or_else(|| find(&|column| folded(column) == folded(name)))
+    }
+
+    /// The fields of a name, all of the first section that has it, or of all where that is not the header.
+    fn fields_of(&self, name: &str) -> Vec<&super::Field> {
+        let find = |is_it: &dyn Fn(&str) -> bool| {
+            let found: Vec<_> = self.fields.iter().filter(|field| is_it(&field.key)).collect();
+            let is_header = |field: &&super::Field| folded(&field.section) == "header";
+            let in_header: Vec<_> = found.iter().copied().filter(is_header).collect();
+            if in_header.is_empty() { found } else { in_header }
+        };
+        let exact = find(&|key| key == name);
+        if exact.is_empty() { find(&|key| folded(key) == folded(name)) } else { exact }
+    }
+
+    fn no_column(&self, column: &str) -> Trouble {
+        let names: Vec<&str> = self.names().collect();
+        let wanted = folded(column);
+        let is_near = |name: &&str| {
+            let name = folded(name);
+            name.len() > 2 && wanted.len() > 2 && (name.contains(&wanted) || wanted.contains(&name))
+        };
+        let nearest = nearest(column, names.iter().copied()).or_else(|| names.iter().copied().find(is_near));
+        let mut known = names[..names.len().min(20)].join(", ");
+        if names.len() > 20 {
+            known.push_str(", …");
+        }
+        Trouble::NoColumn { column: column.to_owned(), nearest: nearest.map(str::to_owned), known }
+    }
+}
+
+impl KeyColumn<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.exact.contains_key(name) || self.alike.contains_key(&as_written(name))
+    }
+}
+
+impl<'s> Keyed<'s> {
+    /// The columns that samples are looked for in, for a person.
+    pub fn column(&self) -> String {
+        self.columns.iter().map(|column| column.name).collect::<Vec<_>>().join(" or ")
+    }
+
+    /// The rows of a sample; `None` where the sheet has none.
+    ///
+    /// # Errors
+    /// Names that cannot be told apart, and rows that are not as wide as the header.
+    pub fn find(&self, name: &str, filter: &Filter) -> Result<Option<Selection<'s>>, Trouble> {
+        let mut found: Option<(&KeyColumn<'s>, Selection<'s>)> = None;
+        for column in &self.columns {
+            let Some(selection) = self.find_in(column, name, filter)? else { continue };
+            match &found {
+                None => found = Some((column, selection)),
+                Some((_, first)) if first.rows == selection.rows => {}
+                Some((other, first)) => {
+                    let places = [first.place(other.index), selection.place(column.index)];
+                    let columns = [other.name.to_owned(), column.name.to_owned()];
+                    return Err(Trouble::TwoKeys { key: name.to_owned(), columns, places });
+                }
+            }
+        }
+        Ok(found.map(|(_, selection)| selection))
+    }
+
+    /// The rows with exactly this name.
+    ///
+    /// # Errors
+    /// As for [`Self::find`].
+    pub fn find_exactly(&self, name: &str) -> Result<Option<Selection<'s>>, Trouble> {
+        let Some(column) = self.columns.first() else { return Ok(None) };
+        let rows = column.exact.get(name).cloned().unwrap_or_default();
+        self.selected(column, rows)
+    }
+
+    fn find_in(&self, column: &KeyColumn<'s>, name: &str, filter: &Filter) -> Result<Option<Selection<'s>>, Trouble> {
+        let is_exact = column.exact.contains_key(name);
+        let rows = if is_exact { column.exact.get(name) } else { column.alike.get(&as_written(name)) };
+        let mut rows = rows.cloned().unwrap_or_default();
+        let table = &self.sheet.tables[column.table];
+        self.keep_flow_cell(table, &mut rows, filter);
+        let all = rows.clone();
+        let lacking = keep_lanes(table, &mut rows, &filter.lanes);
+        if let (Some(lane), [first, ..]) = (lacking, rows.as_slice()) {
+            let place = self.sheet.place(table.rows[*first].line, column.index);
+            return Err(Trouble::NoLane { key: name.to_owned(), lane, place });
+        }
+        if rows.is_empty() && !all.is_empty() {
+            return Ok(None);
+        }
+        if !is_exact {
+            let key = |row: usize| table.rows[row].cells.get(column.index).map_or("", String::as_str);
+            if let Some(other) = rows.iter().find(|row| key(**row) != key(rows[0])) {
+                let places = [rows[0], *other].map(|row| self.sheet.place(table.rows[row].line, column.index));
+                let (a, b) = (key(rows[0]).to_owned(), key(*other).to_owned());
+                return Err(Trouble::Ambiguous { key: name.to_owned(), a, b, places });
+            }
+        }
+        self.selected(column, rows)
+    }
+
+    /// Leaves out what a sheet of several flow cells says of the others.
+    fn keep_flow_cell(&self, table: &Table, rows: &mut Vec<usize>, filter: &Filter) {
+        let is_flow_cell = |name: &String| matches!(folded(name).as_str(), "flowcellid" | "flowcell" | "fcid");
+        let column = table.columns.iter().position(is_flow_cell);
+        if let (Some(column), Some(flow_cell)) = (column, &filter.flow_cell) {
+            rows.retain(|row| {
+                let cell = table.rows[*row].cells.get(column).map_or("", String::as_str);
+                // Illumina's run folders have the side of the instrument in front.
+                flow_cell.ends_with(cell)
+            });
+        }
+    }
+
+    fn selected(&self, column: &KeyColumn<'s>, rows: Vec<usize>) -> Result<Option<Selection<'s>>, Trouble> {
+        let table = &self.sheet.tables[column.table];
+        let rows: Vec<&Row> = rows.into_iter().map(|row| &table.rows[row]).collect();
+        for row in &rows {
+            let beyond = row.cells.iter().skip(table.columns.len()).position(|cell| !cell.is_empty());
+            if let Some(beyond) = beyond {
+                return Err(Trouble::Long { place: self.sheet.place(row.line, table.columns.len() + beyond) });
+            }
+        }
+        Ok((!rows.is_empty()).then_some(Selection { sheet: self.sheet, table: column.table, rows }))
+    }
+}
+
+/// Leaves out the rows of other lanes, and tells a lane that then has none. A row without a lane is one of all.
+fn keep_lanes(table: &Table, rows: &mut Vec<usize>, lanes: &BTreeSet<u64>) -> Option<u64> {
+    let column = table.columns.iter().position(|name| matches!(folded(name).as_str(), "lane" | "lanes"))?;
+    if lanes.is_empty() {
+        return None;
+    }
+    let of_row = |row: &usize| -> Option<BTreeSet<u64>> {
+        let cell = table.rows[*row].cells.get(column).filter(|cell| !cell.is_empty())?;
+        let numbers = cell.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty());
+        Some(numbers.filter_map(|number| number.parse().ok()).collect())
+    };
+    rows.retain(|row| of_row(row).is_none_or(|of_row| !of_row.is_disjoint(lanes)));
+    let has_row = |lane: &u64| rows.iter().any(|row| of_row(row).is_none_or(|of_row| of_row.contains(lane)));
+    lanes.iter().copied().find(|lane| !has_row(lane))
+}
+
+impl<'s> Selection<'s> {
+    /// The value of a column, or of a field of the header; empty where the sheet says nothing.
+    ///
+    /// # Errors
+    /// A column that the sheet does not have, rows that disagree, and cells that have no value.
+    pub fn value(&self, column: &str) -> Result<&'s str, Trouble> {
+        let mut found: Option<(&'s str, Place)> = None;
+        for (value, place) in self.values(column)? {
+            match found {
+                Some((first, at)) if first != value => {
+                    let (a, b) = (first.to_owned(), value.to_owned());
+                    return Err(Trouble::Disagree { column: column.to_owned(), a, b, places: [at, place] });
+                }
+                _ => found = found.or(Some((value, place))),
+            }
+        }
+        Ok(found.map_or("", |(value, _)| value))
+    }
+
+    /// Where the first of the rows has this column, or begins.
+    pub fn place_of(&self, column: &str) -> Place {
+        let values = self.values(column).unwrap_or_default();
+        values.first().map_or_else(|| self.place(0), |(_, place)| *place)
+    }
+
+    fn place(&self, index: usize) -> Place {
+        self.sheet.place(self.rows.first().map_or(0, |row| row.line), index)
+    }
+
+    fn values(&self, column: &str) -> Result<Vec<(&'s str, Place)>, Trouble> {
+        let sheet = self.sheet;
+        // What the rows themselves say comes before what is said of the sample elsewhere.
+        let own = std::iter::once(self.table);
+        let order: Vec<usize> = own.chain((0..sheet.tables.len()).filter(|table| *table != self.table)).collect();
+        let is_exact = |name: &String| name == column;
+        let is_alike = |name: &String| !name.is_empty() && folded(name) == folded(column);
+        let exact = order.iter().find(|table| sheet.tables[**table].columns.iter().any(is_exact));
+        let has_exact_field = || sheet.fields.iter().any(|field| field.key == column);
+        let (table, by_name): (_, &dyn Fn(&String) -> bool) = match exact {
+            Some(table) => (Some(table), &is_exact),
+            None if has_exact_field() => (None, &is_exact),
+            None => (order.iter().find(|table| sheet.tables[**table].columns.iter().any(is_alike)), &is_alike),
+        };
+        let Some(table) = table else {
+            let fields = sheet.fields_of(column);
+            if fields.is_empty() {
+                return Err(sheet.no_column(column));
+            }
+            return Ok(fields.into_iter().map(|field| (field.value.as_str(), field.place)).collect());
+        };
+        let rows = if *table == self.table { self.rows.clone() } else { self.joined(&sheet.tables[*table]) };
+        let columns = &sheet.tables[*table].columns;
+        let indices: Vec<usize> = (0..columns.len()).filter(|index| by_name(&columns[*index])).collect();
+        let cells = rows.iter().flat_map(|row| indices.iter().map(move |index| (*row, *index)));
+        cells.map(|(row, index)| Ok((self.cell(row, index, column)?, sheet.place(row.line, index)))).collect()
+    }
+
+    /// The rows of another table that speak of the same samples.
+    fn joined(&self, other: &'s Table) -> Vec<&'s Row> {
+        let position = |table: &Table, join: &str| table.columns.iter().position(|name| folded(name) == join);
+        let own = &self.sheet.tables[self.table];
+        let join = JOINS.iter().find_map(|join| Some((position(own, join)?, position(other, join)?)));
+        let Some((here, there)) = join else { return Vec::new() };
+        let ids: BTreeSet<&String> = self.rows.iter().filter_map(|row| row.cells.get(here)).collect();
+        other.rows.iter().filter(|row| row.cells.get(there).is_some_and(|id| ids.contains(id))).collect()
+    }
+
+    fn cell(&self, row: &'s Row, index: usize, column: &str) -> Result<&'s str, Trouble> {
+        let place = self.sheet.place(row.line, index);
+        if let Some((_, value)) = row.failed.iter().find(|(failed, _)| *failed == index) {
+            return Err(Trouble::Failed { column: column.to_owned(), place, value: value.clone() });
+        }
+        match row.cells.get(index) {
+            Some(cell) => Ok(cell),
+            None if self.sheet.is_workbook => Ok(""),
+            None => Err(Trouble::Short { column: column.to_owned(), place }),
+        }
+    }
+}

@@ -1,0 +1,373 @@
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use super::*;
+
+fn sheet(text: &str) -> Sheet {
+    Sheet::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn wrong(bytes: impl AsRef<[u8]>) -> String {
+    Sheet::parse(bytes.as_ref()).expect_err("no sheet").to_string()
+}
+
+fn keyed<'s>(sheet: &'s Sheet, names: &[&str]) -> Keyed<'s> {
+    sheet.keyed(None, names.iter().map(|name| (*name).to_owned())).unwrap()
+}
+
+fn lanes(lanes: &[u64]) -> Filter {
+    Filter { lanes: lanes.iter().copied().collect(), flow_cell: None }
+}
+
+/// A value of a sample, or what is wrong.
+fn value(sheet: &Sheet, name: &str, column: &str) -> String {
+    let selection = match keyed(sheet, &[name]).find(name, &Filter::default()) {
+        Ok(selection) => selection.unwrap_or_else(|| panic!("no {name}")),
+        Err(trouble) => return trouble.to_string(),
+    };
+    selection.value(column).map_or_else(|trouble| trouble.to_string(), str::to_owned)
+}
+
+const V1: &str = "[Header],,,\nIEMFileVersion,4,,\nInvestigator Name,Ada,,\n,,,\n[Reads],,,\n151,,,\n,,,\n[Data],,,\n\
+                  Sample_ID,Sample_Name,Sample_Project,Description\n1,liver 3,P1,\"one, two\"\n2,S.2,P2,\n3,,P3,x\n";
+
+const V2: &str = "[Header]\nFileFormatVersion,2\nRunName,run 7\n\n[BCLConvert_Settings]\nSoftwareVersion,4.2.7\n\n\
+                  [BCLConvert_Data]\nLane,Sample_ID,Index\n1,A,ACGT\n2,A,ACGT\n2,B,TTTT\n\n[Cloud_Settings]\n\
+                  SoftwareVersion,1.0\n\n[Cloud_Data]\nSample_ID,ProjectName,Index\nA,proj,ignored\n";
+
+#[test]
+fn an_old_sheet_of_illumina_is_read_and_its_header_counts_as_columns() {
+    let sheet = sheet(V1);
+    assert_eq!(sheet.samples(), 3);
+    for (name, column, expected) in [
+        ("liver 3", "Sample_Project", "P1"),
+        ("liver 3", "Description", "one, two"),
+        ("liver 3", "Investigator Name", "Ada"),
+        ("liver 3", "investigator_name", "Ada"),
+        ("S.2", "Description", ""),
+    ] {
+        assert_eq!(value(&sheet, name, column), expected, "{name} {column}");
+    }
+    assert!(sheet.check_name("151").is_err());
+    let unknown = value(&sheet, "S.2", "Investigator");
+    assert!(unknown.starts_with("it has no column \"Investigator\" (nearest: \"Investigator Name\")"), "{unknown}");
+}
+
+#[test]
+fn the_names_that_an_instrument_wrote_find_those_of_the_sheet() {
+    let sheet = sheet(V1);
+    for (written, project) in [("liver-3", "P1"), ("liver_3", "P1"), ("S-2", "P2"), ("S_2", "P2")] {
+        assert_eq!(value(&sheet, written, "Sample_Project"), project, "{written}");
+    }
+    // Two that become the same cannot be told apart, unless one is meant to the letter.
+    let both = self::sheet("Sample_ID,P\na b,1\na.b,2\n");
+    assert_eq!((value(&both, "a b", "P"), value(&both, "a.b", "P")), ("1".to_owned(), "2".to_owned()));
+    assert_eq!(
+        value(&both, "a-b", "P"),
+        "\"a-b\" may be \"a b\" at line 2, column 1 or \"a.b\" at line 3, column 1; name the files or the samples so \
+         that they can be told apart"
+    );
+}
+
+#[test]
+fn the_key_is_what_the_files_are_named_after() {
+    let sheet = sheet(V1);
+    let find = |names: &[&str]| keyed(&sheet, names).column();
+    assert_eq!(find(&["1", "2"]), "Sample_ID");
+    assert_eq!(find(&["liver-3", "S-2"]), "Sample_Name");
+    // A sample without a name is named after its id.
+    assert_eq!(value(&sheet, "3", "Sample_Project"), "P3");
+    let selection = keyed(&sheet, &["liver-3", "3"]).find("3", &Filter::default()).unwrap().unwrap();
+    assert_eq!(selection.value("Sample_Project"), Ok("P3"));
+    // Ids and names in another order: nobody can say which is meant.
+    let swapped = self::sheet("Sample_ID,Sample_Name,P\na,b,1\nb,a,2\nc,c,3\n");
+    let keyed = keyed(&swapped, &["a", "b", "c"]);
+    assert_eq!(
+        keyed.find("a", &Filter::default()).unwrap_err().to_string(),
+        "\"a\" stands in Sample_ID at line 2, column 1 and in Sample_Name at line 3, column 2, which are different \
+         rows; say which one files are named after (key)"
+    );
+    assert_eq!(keyed.find("c", &Filter::default()).unwrap().unwrap().value("P"), Ok("3"));
+    let by_name = swapped.keyed(Some("sample name"), std::iter::empty()).unwrap();
+    assert_eq!(by_name.find("a", &Filter::default()).unwrap().unwrap().value("P"), Ok("2"));
+    assert!(matches!(swapped.keyed(Some("Sample"), std::iter::empty()), Err(Trouble::NoColumn { .. })));
+}
+
+#[test]
+fn a_new_sheet_joins_its_sections_by_the_id() {
+    let sheet = sheet(V2);
+    assert_eq!(value(&sheet, "A", "ProjectName"), "proj");
+    assert_eq!(value(&sheet, "B", "ProjectName"), "");
+    assert_eq!(value(&sheet, "A", "Index"), "ACGT", "the demultiplexer's own");
+    assert_eq!(value(&sheet, "A", "RunName"), "run 7");
+    assert_eq!(
+        value(&sheet, "A", "SoftwareVersion"),
+        "\"SoftwareVersion\" is \"4.2.7\" at line 6, column 2 and \"1.0\" at line 15, column 2; correct one, or remove \
+         a row"
+    );
+}
+
+#[test]
+fn rows_of_other_lanes_do_not_count() {
+    let sheet = sheet("Lane,Sample_ID,P\n1,A,one\n2,A,two\n3+4,B,three\n,C,all\n");
+    let find = |name: &str, of: &[u64]| match keyed(&sheet, &[name]).find(name, &lanes(of)) {
+        Ok(found) => found.map(|found| found.value("P").map_or_else(|trouble| trouble.to_string(), str::to_owned)),
+        Err(trouble) => Some(trouble.to_string()),
+    };
+    assert_eq!(find("A", &[1]).as_deref(), Some("one"));
+    assert_eq!(find("A", &[2]).as_deref(), Some("two"));
+    assert_eq!(find("A", &[3]), None);
+    assert_eq!(find("B", &[3, 4]).as_deref(), Some("three"));
+    assert_eq!(find("C", &[7]).as_deref(), Some("all"));
+    let differ = "\"P\" is \"one\" at line 2, column 3 and \"two\" at line 3, column 3; correct one, or remove a row";
+    assert_eq!(find("A", &[1, 2]).as_deref(), Some(differ));
+    assert_eq!(find("A", &[]).as_deref(), Some(differ));
+    let lacking = "lane 4 has no row for \"A\", which line 2, column 2 has for other lanes";
+    assert_eq!(find("A", &[1, 4]).as_deref(), Some(lacking));
+}
+
+#[test]
+fn rows_of_one_key_must_agree_in_what_is_used_and_in_nothing_else() {
+    let sheet = sheet("Sample_ID,Index,P\nA,ACGT,x\nA,TTTT,x\nA,GGGG,x\n");
+    assert_eq!(value(&sheet, "A", "P"), "x");
+    assert_eq!(
+        value(&sheet, "A", "Index"),
+        "\"Index\" is \"ACGT\" at line 2, column 2 and \"TTTT\" at line 3, column 2; correct one, or remove a row"
+    );
+    // A column that stands twice.
+    let twice = self::sheet("Sample_ID,P,P\nA,x,x\nB,x,y\n");
+    assert_eq!(value(&twice, "A", "P"), "x");
+    assert!(value(&twice, "B", "P").contains("line 3, column 2 and \"y\" at line 3, column 3"));
+}
+
+#[test]
+fn any_table_with_a_header_will_do_however_it_was_saved() {
+    let expected = [("Sample", "Özil 1"), ("Note", "two\nlines"), ("P", "x")];
+    for (separator, end) in [(',', "\n"), ('\t', "\r\n"), (';', "\r"), (',', "\r\n")] {
+        let lines = ["", "Sample,P,Note,,", "S0,y,,,", "Özil 1,x,\"two\nlines\",,", "Sample,P,Note,,", "S3,z,,,", ""];
+        let text = lines.map(|line| line.replace(',', &separator.to_string())).join(end);
+        let latin: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+        let wide = |unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect::<Vec<u8>>();
+        let marked = [b"\xef\xbb\xbf", text.as_bytes()].concat();
+        let little = [b"\xff\xfe".to_vec(), wide(u16::to_le_bytes)].concat();
+        let big = [b"\xfe\xff".to_vec(), wide(u16::to_be_bytes)].concat();
+        for bytes in [text.clone().into_bytes(), marked, latin, little, big] {
+            let sheet = Sheet::parse(&bytes).unwrap();
+            assert_eq!(sheet.samples(), 3, "the header that stands twice is no sample");
+            for (column, expected) in expected {
+                assert_eq!(value(&sheet, "Özil 1", column), expected, "{separator:?} {end:?}");
+            }
+        }
+    }
+    // What Windows calls Latin-1.
+    assert_eq!(value(&Sheet::parse(b"Sample,P\nA,1 \x80 \x96 \xb5\n").unwrap(), "A", "P"), "1 € – µ");
+}
+
+#[test]
+fn the_sheets_of_other_instruments_are_read() {
+    let minknow = "flow_cell_id,position_id,sample_id,experiment_id,flow_cell_product_code,kit,alias,type,barcode\n\
+                   FAX1,X1,pool,exp7,FLO,SQK,patient 1,test_sample,barcode01\n\
+                   FAX2,X2,pool,exp8,FLO,SQK,patient 9,test_sample,barcode01\n\
+                   FAX1,X1,pool,exp7,FLO,SQK,patient 2,test_sample,barcode02\n";
+    let sheet = self::sheet(minknow);
+    let keyed = self::keyed(&sheet, &["barcode01", "barcode02"]);
+    assert_eq!(keyed.column(), "barcode");
+    let filter = Filter { flow_cell: Some("FAX1".to_owned()), ..Filter::default() };
+    let alias = keyed.find("barcode01", &filter).unwrap().unwrap().value("alias").unwrap();
+    assert_eq!(alias, "patient 1");
+    assert_eq!(self::keyed(&sheet, &["patient_1", "patient_2"]).column(), "alias");
+
+    let element = "[RunValues],,\nKeyName,Value,\nlot,77,\n# a remark, with commas,\n[Settings],,\nSettingName,Value,Lane\n\
+                   R1Adapter,ACGT,1\n[Samples],,,,\nSampleName,Index1,Index2,Lane,Project\nPhiX,A,B,1+2,control\n\
+                   PhiX,C,D,1+2,control\n#S0,X,X,1,no\nS1,E,F,1,mine\n";
+    let sheet = self::sheet(element);
+    assert_eq!((value(&sheet, "PhiX", "Project"), value(&sheet, "S1", "lot")), ("control".into(), "77".into()));
+    assert_eq!(sheet.samples(), 3);
+    assert!(sheet.check_name("KeyName").is_err());
+
+    let pacbio = "[Run Settings]\nInstrument Type,Revio\nRun Name,r1\n[SMRT Cell Settings]\n,1_A01,1_B01\n\
+                  Well Name,pool a,pool b\nOn-Plate Loading,100,200\n[Samples]\n\
+                  Bio Sample Name,Plate Well,Adapter\nliver,1_A01,bc2001\nlung,1_B01,bc2002\n";
+    let sheet = self::sheet(pacbio);
+    for (name, column, expected) in [
+        ("bc2001", "Bio Sample Name", "liver"),
+        ("bc2002", "Well Name", "pool b"),
+        ("lung", "Instrument Type", "Revio"),
+        ("pool a", "On-Plate Loading", "100"),
+        ("1_B01", "Bio Sample Name", "lung"),
+    ] {
+        assert_eq!(value(&sheet, name, column), expected, "{name} {column}");
+    }
+    let older = "Run Name,Sample Well,Sample Name,Bio Sample Name\nr1,A01,pool,liver\n";
+    assert_eq!(value(&self::sheet(older), "A01", "Bio Sample Name"), "liver");
+}
+
+#[test]
+fn mixtures_of_old_and_new_are_read() {
+    let mixed = "[Header]\nFileFormatVersion,2\n[Data]\nSample_ID,Sample_Project\nA,P1\n[BCLConvert_Data]\n\
+                 Sample_ID,Index\nA,ACGT\n";
+    let sheet = sheet(mixed);
+    assert_eq!((value(&sheet, "A", "Index"), value(&sheet, "A", "Sample_Project")), ("ACGT".into(), "P1".into()));
+    let empty = self::sheet("[BCLConvert_Data]\n\n[Data]\nSample_ID,P\nA,1\n");
+    assert_eq!(value(&empty, "A", "P"), "1");
+    // One sheet behind the other.
+    let twice = format!("{V1}{V1}");
+    assert_eq!(value(&self::sheet(&twice), "S.2", "Sample_Project"), "P2");
+}
+
+#[test]
+fn what_is_no_sheet_is_refused_with_its_place() {
+    let many = "a".to_owned() + &",".repeat(1_000_000);
+    let mut cells = String::new();
+    for _ in 0..3000 {
+        let _ = writeln!(cells, "a{}", ",".repeat(1000));
+    }
+    let wide = format!("a\n{many}\n");
+    let widest = format!("{many}\n");
+    for (bytes, expected) in [
+        (&b""[..], "it has no rows; expected a line with the names of the columns"),
+        (b"\n,,\n \r\n", "it has no rows; expected a line with the names of the columns"),
+        (b"Sample_ID,P\nA,\"x\nB,y\n", "the quote that is opened at line 2, column 2 is never closed"),
+        (b"Sample_ID,P\nA,x\0y\n", "line 2, column 2 has a zero byte"),
+        (b"\xd0\xcf\x11\xe0rest", "it is an old Excel workbook (.xls)"),
+        (b"PK\x03\x04rest", "it is no workbook that can be read"),
+        (
+            b"[Header]\nA,1\n[Reads]\n101\n",
+            "it has no section with samples ([BCLConvert_Data], [Data] or [Samples]); its last section, \"Reads\", begins at line 3, column 1",
+        ),
+        (
+            b"[Header]\nA,1\n[Data]\n\n",
+            "the section \"Data\" at line 3, column 1 has no line with the names of its columns",
+        ),
+        (
+            b"[Data]\nSample_ID,P\nA,1\n[Data]\nSample_ID,Q\nA,1\n",
+            "the section \"Data\" stands twice, at line 2, column 1 and at line 5, column 1",
+        ),
+        (wide.as_bytes(), "line 2, column 16385 is beyond what a sheet has"),
+        (widest.as_bytes(), "line 1, column 16385 is beyond what a sheet has"),
+        (cells.as_bytes(), "line 1999, column 1 is beyond what a sheet has"),
+        (&vec![b'a'; 100 << 20], "it is larger than 16 MiB"),
+    ] {
+        let error = wrong(bytes);
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_row_that_is_wrong_is_told_when_it_is_used() {
+    let sheet = sheet("Sample_ID,P,Q\nA,x\nB,x,y,z\nC,x,y,,\n");
+    assert_eq!(value(&sheet, "A", "P"), "x");
+    assert_eq!(
+        value(&sheet, "A", "Q"),
+        "the row ends before \"Q\", which would be at line 2, column 3; was the sheet cut off?"
+    );
+    assert!(value(&sheet, "B", "P").starts_with("line 3, column 4 lies beyond the last column"));
+    assert_eq!(value(&sheet, "C", "Q"), "y");
+}
+
+/// A workbook with these cells on its first visible sheet; `raw` is the XML of each.
+fn workbook(raw: &str) -> Vec<u8> {
+    const MAIN: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+    const LINKS: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    const PACKAGE: &str = "http://schemas.openxmlformats.org/package/2006/relationships";
+    let sheet = |cells: &str| format!(r#"<worksheet xmlns="{MAIN}"><sheetData>{cells}</sheetData></worksheet>"#);
+    let parts = [
+        (
+            "[Content_Types].xml",
+            r#"<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>"#.to_owned(),
+        ),
+        (
+            "_rels/.rels",
+            format!(
+                r#"<Relationships xmlns="{PACKAGE}"><Relationship Id="r" Type="{LINKS}/officeDocument" Target="xl/workbook.xml"/></Relationships>"#
+            ),
+        ),
+        (
+            "xl/workbook.xml",
+            format!(
+                r#"<workbook xmlns="{MAIN}" xmlns:r="{LINKS}"><sheets><sheet name="old" sheetId="1" state="hidden" r:id="a"/><sheet name="now" sheetId="2" r:id="b"/></sheets></workbook>"#
+            ),
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            format!(
+                r#"<Relationships xmlns="{PACKAGE}"><Relationship Id="a" Type="{LINKS}/worksheet" Target="worksheets/sheet1.xml"/><Relationship Id="b" Type="{LINKS}/worksheet" Target="worksheets/sheet2.xml"/><Relationship Id="c" Type="{LINKS}/styles" Target="styles.xml"/></Relationships>"#
+            ),
+        ),
+        (
+            "xl/styles.xml",
+            format!(
+                r#"<styleSheet xmlns="{MAIN}"><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs></styleSheet>"#
+            ),
+        ),
+        ("xl/worksheets/sheet1.xml", sheet("")),
+        ("xl/worksheets/sheet2.xml", sheet(raw)),
+    ];
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, text) in parts {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn a_workbook_is_read_cell_by_cell() {
+    let text = |cell: &str, text: &str| format!(r#"<c r="{cell}" t="inlineStr"><is><t>{text}</t></is></c>"#);
+    let header = ["A2", "B2", "C2", "D2"].into_iter().zip(["Sample", "Number", "Date", "P"]);
+    let header: String = header.map(|(cell, name)| text(cell, name)).collect();
+    let bytes = workbook(&format!(
+        r#"<row r="2">{header}</row><row r="4">{}<c r="B4"><v>12</v></c><c r="C4" s="1"><v>46350</v></c></row><row r="5">{}<c r="B5"><v>1.5</v></c><c r="D5" t="e"><v>#N/A</v></c></row>"#,
+        text("A4", " S1 "),
+        text("A5", "S2")
+    ));
+    let sheet = Sheet::parse(&bytes).unwrap();
+    for (name, column, expected) in [
+        ("S1", "Number", "12"),
+        ("S1", "Date", "2026-11-24"),
+        ("S1", "P", ""),
+        ("S2", "Number", "1.5"),
+        ("S2", "P", "\"P\" at cell D5 is #N/A: its formula failed"),
+    ] {
+        assert_eq!(value(&sheet, name, column), expected, "{name} {column}");
+    }
+}
+
+#[test]
+fn a_workbook_that_unfolds_takes_no_memory() {
+    // One cell in the last corner: a table of all that it spans would be 17 billion cells.
+    let corner = workbook(
+        r#"<row r="1"><c r="A1" t="str"><v>Sample</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>"#,
+    );
+    assert!(Sheet::parse(&corner).is_ok());
+    let bomb = workbook(&" ".repeat(65 << 20));
+    assert!(bomb.len() < 1 << 20);
+    assert_eq!(wrong(&bomb), SheetError::TooLarge.to_string());
+    let mut cut = workbook(r#"<row r="1"><c r="A1" t="str"><v>Sample</v></c></row>"#);
+    cut.truncate(cut.len() / 2);
+    assert!(wrong(&cut).starts_with("it is no workbook that can be read"));
+}
+
+#[test]
+fn places_in_a_workbook_are_cells() {
+    let place = |column| Place { line: 21, column, is_workbook: true }.to_string();
+    assert_eq!([1, 26, 27, 52, 703].map(place), ["cell A21", "cell Z21", "cell AA21", "cell AZ21", "cell AAA21"]);
+}
+
+proptest::proptest! {
+    /// Whatever a sheet says, the same is found in it, or it is told what is wrong.
+    #[test]
+    fn no_text_makes_it_panic(text in "[\\[\\]A-Ca,;\"\n\t #1]{0,64}") {
+        if let Ok(sheet) = Sheet::parse(text.as_bytes()) {
+            let names: Vec<String> = sheet.names().map(str::to_owned).collect();
+            for name in &names {
+                proptest::prop_assert!(sheet.check_name(name).is_ok(), "{name:?}");
+            }
+            if let Ok(Some(found)) = keyed(&sheet, &["A"]).find("A", &lanes(&[1])) {
+                for name in names.iter().map(String::as_str).chain(["", "Lane"]) {
+                    let _ = found.value(name);
+                }
+            }
+        }
+    }
+}
