@@ -367,3 +367,12 @@ async fn the_running_service_takes_a_retry_of_a_whole_run() {
     assert_eq!(service.ended().await.code(), Some(0));
     facility.check_samples(&["alone"]).await;
 }
+
+/// A request that was cut on its way is answered so by what stands in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_without_a_word_is_tried_again_before_a_person_is_asked() {
+    let facility = Facility::with_a_pair().await;
+    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).answer(Reply::empty(400)).times(2));
+    facility.check_all_done(&facility.once().await).await;
+    facility.check_wire(&[]);
+}

@@ -17,6 +17,9 @@ pub(super) enum Disposition {
     Retry(String),
     /// A fault of the server or the network: later, and the sample loses no try.
     Fault(Fault),
+    /// A refusal in words that are not Flow's: of what stands in between, for a request that was cut on its way, or for
+    /// good. Trying again tells.
+    Unclear(String),
     /// Flow forbids it. Whether to this sample or to everybody, the others show.
     Forbidden(String),
     /// Only a person can help.
@@ -140,6 +143,7 @@ impl Disposition {
             Error::Refused(api) => match api.status {
                 401 => Self::Stop(text),
                 403 => Self::Forbidden(text),
+                400 if api.body.is_none() => Self::Unclear(text),
                 status => {
                     let by = match status {
                         400 | 409 | 413 | 415 | 422 => Blocker::Refusal,

@@ -17,6 +17,8 @@ use crate::observation::Moment;
 /// The first pause after a passing fault; it doubles with each one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How often a refusal in words that are not Flow's is tried again.
+const MOST_UNCLEAR: u32 = 6;
 
 impl SampleHost<'_> {
     pub async fn dispose(mut self, disposition: Disposition) -> Result<End, JournalError> {
@@ -41,6 +43,13 @@ impl SampleHost<'_> {
             Disposition::Fault(Fault { error, after, .. }) => {
                 self.uncount();
                 self.retry_after_fault(error, after).await?;
+                Ok(End::Recorded)
+            }
+            Disposition::Unclear(error) => {
+                match self.upload.faults < MOST_UNCLEAR {
+                    true => self.retry_after_fault(error, None).await?,
+                    false => self.block(format!("Flow refused it: {error}"), Blocker::Refusal).await?,
+                }
                 Ok(End::Recorded)
             }
             Disposition::Forbidden(error) => {
