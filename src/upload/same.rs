@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::disk::Disk;
 use super::parts::{PartError, hashes};
-use crate::journal::{Blocker, Journal, JournalError, Record, State};
+use crate::journal::{Journal, JournalError, Record};
 use crate::sample::Sample;
 
 /// What is known of a sample's content before anything of it is sent.
@@ -62,10 +62,8 @@ pub(super) async fn look_for(
             });
         }
     }
-    let has_begun = |other: &&Record| match &other.state {
-        State::Blocked { by: Blocker::Doubt, .. } => true,
-        state => state.upload().is_some_and(|upload| !upload.files.is_empty()),
-    };
+    let has_begun =
+        |other: &&Record| other.state.is_doubt() || other.state.upload().is_some_and(|upload| !upload.files.is_empty());
     Ok(match alike.iter().find(has_begun) {
         Some(other) => Sameness::UnderWay { other: format!("{} ({})", other.sample.key.name, other.sample.id()) },
         None => Sameness::New,
