@@ -24,6 +24,8 @@ pub struct Kills {
     pub at_points: usize,
     /// The names of the points at which it was killed.
     pub points: BTreeSet<String>,
+    /// The names of those that it never came by, in a soak that is to come by all.
+    pub missed: Vec<String>,
 }
 
 /// Kills until the plan is fulfilled, or `deadline` has come, and counts in `kills`.
@@ -53,6 +55,10 @@ pub async fn storm(
         let misses_points = plan.needs_all_points() && kills.points.len() < all_points;
         let is_fulfilled = kills.all >= plan.kills && network.faults() >= plan.faults && written() >= plan.samples;
         if (is_fulfilled && !misses_points) || Instant::now() > deadline {
+            if plan.needs_all_points() {
+                let names = Point::all().into_iter().map(Point::name);
+                kills.missed = names.filter(|name| !kills.points.contains(name)).collect();
+            }
             return Ok(());
         }
         let mut agent = facility.start();

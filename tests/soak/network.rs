@@ -394,7 +394,9 @@ impl State {
         match (self.armed.as_ref()?.0.kind, kind) {
             _ if !dice.random_bool(0.3) => None,
             (Kind::Refresh, Kind::First | Kind::Middle) => Some(Trouble::Expired),
-            (Kind::Search | Kind::SampleLookup, Kind::Final) => Some(Trouble::DroppedBefore),
+            (Kind::Search, Kind::Final) => Some(Trouble::DroppedBefore),
+            // The search finds what it is to look at only where the work was done.
+            (Kind::SampleLookup, Kind::Final) => Some(Trouble::DroppedAnswer),
             _ => None,
         }
     }

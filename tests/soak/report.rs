@@ -48,6 +48,9 @@ impl Report {
                 text.push_str(&format!("  {title}: and {} more\n", lines.len() - SHOWN));
             }
         }
+        if !self.is_good() && !self.kills.missed.is_empty() {
+            text.push_str(&format!("  never came by: {}\n", self.kills.missed.join("; ")));
+        }
         if let Some(kept) = &self.kept {
             text.push_str(&format!("  kept in {}: log, state, and what was written and stored\n", kept.display()));
         }
