@@ -105,9 +105,9 @@ impl Iterator for Rows<'_> {
     }
 }
 
-/// A value as it is written: in quotes where it must be.
+/// A value as it is written: in quotes where it must be. A byte order mark at its begin would be taken for the file's.
 pub fn quoted(value: &str) -> String {
-    if value.contains([',', '"', '\r', '\n']) {
+    if value.contains([',', '"', '\r', '\n']) || value.starts_with('\u{feff}') {
         format!("\"{}\"", value.replace('"', "\"\""))
     } else {
         value.to_owned()
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        for value in ["plain", "a,b", "say \"x\"", "two\nlines", ""] {
+        for value in ["plain", "a,b", "say \"x\"", "two\nlines", "", "\u{feff}marked"] {
             assert_eq!(rows(&format!("{},end\n", quoted(value))), [row(1, &[value, "end"])]);
         }
     }

@@ -148,10 +148,12 @@ fn any_table_with_a_header_will_do_however_it_was_saved() {
         let text = lines.map(|line| line.replace(',', &separator.to_string())).join(end);
         let latin: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
         let wide = |unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect::<Vec<u8>>();
-        let marked = [b"\xef\xbb\xbf", text.as_bytes()].concat();
+        let mark = b"\xef\xbb\xbf".as_slice();
+        let marked = [mark, text.as_bytes()].concat();
+        let marked_twice = [mark, &marked].concat();
         let little = [b"\xff\xfe".to_vec(), wide(u16::to_le_bytes)].concat();
         let big = [b"\xfe\xff".to_vec(), wide(u16::to_be_bytes)].concat();
-        for bytes in [text.clone().into_bytes(), marked, latin, little, big] {
+        for bytes in [text.clone().into_bytes(), marked, marked_twice, latin, little, big] {
             let sheet = Sheet::parse(&bytes).unwrap();
             assert_eq!(sheet.samples(), 3, "the header that stands twice is no sample");
             for (column, expected) in expected {

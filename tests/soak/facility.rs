@@ -1,13 +1,15 @@
 //! The facility: its folders, the agent's config, and the agent itself, the real program.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use flow_ingest::sandbox::{Sandbox, Settings};
 use flow_ingest::status::Snapshot;
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt};
 use tempfile::TempDir;
 
 use crate::network::{FINAL_WAIT, REQUEST_TIMEOUT};
@@ -117,6 +119,27 @@ rules:
         let mut command = self.command(&["run"]);
         command.stdout(Stdio::null()).stderr(log.expect("the log can be written"));
         Agent(command.spawn().expect("the program can be started"))
+    }
+
+    /// Loses the journal, all of it or some bytes, while no agent runs. The receipts stay.
+    pub fn lose_journal(&self, dice: &mut StdRng) {
+        let journal = self.root().join("state/journal");
+        if !journal.exists() {
+            return;
+        }
+        let database = journal.join("db");
+        let length = fs::metadata(&database).map_or(0, |metadata| metadata.len());
+        let open = || fs::OpenOptions::new().write(true).open(&database).expect("the database can be written");
+        match dice.random_range(0..3) {
+            0 => fs::remove_dir_all(&journal).expect("the journal is ours"),
+            1 => open().set_len(length * dice.random_range(0..100) / 100).expect("the database can be cut"),
+            _ => {
+                let mut garbage = [0; 4096];
+                dice.fill_bytes(&mut garbage);
+                let at = length * dice.random_range(0..100) / 100;
+                open().write_all_at(&garbage, at).expect("the database can be written");
+            }
+        }
     }
 
     /// What `status --json` says; `None` when the agent could not be asked.

@@ -17,11 +17,16 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How often a long soak says how far it has got.
 const TELL: Duration = Duration::from_secs(60);
 
+/// After how many of the kills the journal is lost as well.
+const JOURNAL_LOST: f64 = 0.02;
+
 /// The kills so far.
 #[derive(Debug, Default)]
 pub struct Kills {
     pub all: usize,
     pub at_points: usize,
+    /// How often the journal was damaged or gone afterwards.
+    pub journals_lost: usize,
     /// The names of the points at which it was killed.
     pub points: BTreeSet<String>,
     /// The names of those that it never came by, in a soak that is to come by all.
@@ -85,6 +90,10 @@ pub async fn storm(
         }
         agent.kill();
         kills.all += 1;
+        if dice.random_bool(JOURNAL_LOST) {
+            facility.lose_journal(&mut dice);
+            kills.journals_lost += 1;
+        }
     }
 }
 

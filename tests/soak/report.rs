@@ -67,13 +67,14 @@ impl fmt::Display for Report {
         write!(
             f,
             "soak seed {}: {samples} samples, {reports} reports, {} kills ({} at {} named points), {all_faults} faults \
-             ({}), share gone {} times, lost {}, doubled {}, wrong {}, bytes sent/needed {:.2}, stored/needed {:.2}, ",
+             ({}), share gone {} times, journal lost {} times, lost {}, doubled {}, wrong {}, bytes sent/needed {:.2}, stored/needed {:.2}, ",
             self.seed,
             self.kills.all,
             self.kills.at_points,
             self.kills.points.len(),
             by_kind.join(", "),
             self.share_left,
+            self.kills.journals_lost,
             lost.len(),
             doubled.len(),
             wrong.len(),

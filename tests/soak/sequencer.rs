@@ -23,6 +23,8 @@ use tokio::task::JoinSet;
 pub const SETTLE: Duration = Duration::from_secs(3);
 /// The longest that a growing file may seem to stand still.
 const LONGEST_GAP: Duration = Duration::from_millis(2500);
+/// So few bytes that two lanes of them are one chunk.
+const TINY: usize = 6_000;
 /// What a run writes when it is over.
 pub const MARKER: &str = "Complete.txt";
 
@@ -270,13 +272,19 @@ impl Sequencer {
         let (mut parts, mut wanted): (Vec<Part>, Vec<_>) = (Vec::new(), Vec::new());
         for n in 1..=self.dice.random_range(1..=4) {
             let name = format!("R{}-{n}", self.number);
-            let (lanes, reads) = (self.dice.random_range(1..=2), if self.dice.random_bool(0.2) { 1 } else { 2 });
+            let (lanes, reads) = (self.dice.random_range(1..=2), if self.dice.random_bool(0.3) { 1 } else { 2 });
+            // A lone read of one chunk: where the answer to it is lost, its id is lost as well.
+            let is_tiny = reads == 1 && self.dice.random_bool(0.6);
             let mut files = Vec::new();
             for read in 1..=reads {
                 let of_read: Vec<Part> = (1..=lanes)
                     .map(|lane| {
                         let path = format!("{run}/Fastq/{name}_S{n}_L00{lane}_R{read}_001.fastq.gz").into();
-                        self.draw_part(&folder, path, parts.is_empty() && read == 1)
+                        let mut part = self.draw_part(&folder, path, parts.is_empty() && read == 1);
+                        if is_tiny {
+                            part.content.length = part.content.length.min(TINY);
+                        }
+                        part
                     })
                     .collect();
                 files.push(wanted_file(&format!("{run}_{name}"), read, &of_read));

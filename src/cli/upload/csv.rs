@@ -30,7 +30,8 @@ pub(in super::super) fn of_bytes(bytes: Vec<u8>) -> Result<Vec<CsvRow>, String> 
     }
     let text = String::from_utf8(bytes)
         .map_err(|_| "it is not UTF-8; save it from the spreadsheet as \"CSV UTF-8\"".to_owned())?;
-    let rows = Rows::new(text.strip_prefix('\u{feff}').unwrap_or(&text), ',');
+    // Programs that put a byte order mark in front do so, too, where one stands already.
+    let rows = Rows::new(text.trim_start_matches('\u{feff}'), ',');
     rows.collect::<Result<_, _>>().map_err(|error| error.to_string())
 }
 
