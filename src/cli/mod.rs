@@ -26,6 +26,7 @@ mod prompt;
 mod report;
 mod run;
 mod sandbox;
+mod schema;
 mod state;
 mod status;
 mod upload;
@@ -124,6 +125,8 @@ enum Command {
     },
     /// What is known of instruments, for the key layout of a watch
     Layouts(layouts::Arguments),
+    /// JSON Schemas of the config and the manifest, for editors
+    Schema(schema::Arguments),
     /// A stand-in for Flow on this machine
     Sandbox(sandbox::Arguments),
     /// The whole thing on this machine, against the sandbox, in under a minute
@@ -181,6 +184,7 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Api(arguments) => api::execute(arguments, &globals).await,
         Command::Init { dir } => init::execute(&dir, &globals),
         Command::Layouts(arguments) => layouts::execute(arguments, &globals),
+        Command::Schema(arguments) => Ok(schema::execute(&arguments)),
         Command::Sandbox(arguments) => sandbox::execute(arguments, &globals).await,
         Command::Demo(arguments) => demo::execute(arguments, &globals).await,
     }
