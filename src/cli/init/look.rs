@@ -176,19 +176,20 @@ fn seen_sample(run: &str, assembled: &Assembled) -> SeenSample {
 /// Chooses the layout that explains most of what lies there; where none does, a drop folder, with a pattern that is
 /// guessed from the names where the common ones do not fit.
 fn choose(mut draft: Draft, most: usize) -> Result<(Draft, Vec<Explained>), CommandError> {
-    let of = |layout| Draft { layout: Some(layout), ..draft.clone() }.load();
-    let [illumina, drop_folder] = ["illumina", "drop-folder"].map(|name| layout::find(name).expect("it is built in"));
+    let load = |layout| Ok((layout, Draft { layout: Some(layout), ..draft.clone() }.load()?));
+    let tried = layout::all().map(load).collect::<Result<Vec<_>, CommandError>>()?;
+    let of = |name: &str| tried.iter().find(|(layout, _)| layout.name == name).expect("it is built in");
+    let (drop_folder, of_drop_folder) = of("drop-folder");
     // Base calls and images lie there by the million, and no layout has reads among them.
-    let all = Settings { ignore: of(illumina)?.watch.ignore, ..of(drop_folder)?.watch };
+    let all = Settings { ignore: of("illumina").1.watch.ignore.clone(), ..of_drop_folder.watch.clone() };
     let glance = Glance::of(&all, most).map_err(CommandError::Input)?;
     let mut explained = Vec::new();
-    for layout in layout::all() {
-        let watched = of(layout)?;
+    for (layout, watched) in &tried {
         let (runs, _) = glance.runs(&watched.watch);
         if runs.is_empty() {
-            refuse_a_run(&draft.path, layout, &watched, &glance)?;
+            refuse_a_run(&draft.path, layout, watched, &glance)?;
         }
-        let taken = |run: &RunView| taken(&watched, run).count();
+        let taken = |run: &RunView| taken(watched, run).count();
         let files = runs.iter().map(taken).sum();
         let signs = runs.iter().filter(|run| is_signed(run, layout)).count();
         let runs = if layout.run_folder.is_empty() { 0 } else { runs.len() };

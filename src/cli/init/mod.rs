@@ -1,14 +1,16 @@
 //! `flow-ingest init`: a commented config and manifest to start from.
 //!
 //! Without more, the texts are those under `config/`, which the tests load. With a layout or a folder to look at they
-//! are proposed: [`look`] sees what lies there, [`server`] asks Flow where there are credentials, [`draft`] writes both
-//! down. Beside them lie the schemas from which an editor completes. Nothing is ever overwritten, and nothing is written
+//! are proposed: [`look`] sees what lies there, [`server`] asks Flow where there are credentials, [`draft`] and [`rule`]
+//! write it down. Beside them lie the schemas from which an editor completes. Nothing is ever overwritten, and nothing is written
 //! into the folder that is looked at.
 
 mod draft;
 mod guess;
 mod look;
+mod rule;
 mod server;
+mod text;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -21,6 +23,7 @@ use super::connection::ConnectionArguments;
 use super::exit::{CommandError, Exit};
 use super::{Globals, layouts, list, output, schema};
 use crate::flow::DEFAULT_BASE_URL;
+use crate::sample::path_to_text;
 use draft::Draft;
 use look::{Seen, look};
 use server::{Asked, Server};
@@ -143,6 +146,12 @@ async fn propose(arguments: Arguments, globals: &Globals) -> Result<Exit, Comman
     let layout = arguments.layout.as_deref().map(layouts::find).transpose()?;
     let absolute = |path: &Path| std::path::absolute(path).map_err(|error| CommandError::Other(error.into()));
     let from = arguments.from.as_deref().map(absolute).transpose()?;
+    if let Some(from) = from.as_ref().filter(|from| from.to_str().is_none()) {
+        let folder = path_to_text(from);
+        return Err(CommandError::Input(format!(
+            "cannot write {folder} into a config, which is UTF-8; rename the folder"
+        )));
+    }
     refuse_existing(&arguments.dir)?;
     if let Some(from) = &from {
         refuse_watched(&arguments.dir, from)?;
