@@ -175,7 +175,7 @@ fn load_config(document: &Value) -> Result<(), Vec<String>> {
 
 /// For a watch with a layout, so that a rule may go without `match`.
 fn load_manifest(document: &Value) -> Result<(), Vec<String>> {
-    let defaults = Defaults { layout: layout::find("element"), ignores: true };
+    let defaults = Defaults { layout: layout::find("ultima"), ignores: true };
     let loaded = Document::parse("manifest.yaml", document.to_string()).and_then(|it| Manifest::read(it, defaults));
     loaded.map(drop).map_err(|error| error.problems.into_iter().map(|problem| problem.message).collect())
 }
@@ -201,7 +201,7 @@ fn right_configs() -> Vec<Value> {
                 "settle": "30s", "mode": "auto", "poll": "30s", "rescan": "15m", "ignore": ["**/*.bak"], "check_gzip": false
             },
             {
-                "path": "b", "manifest": "manifest.yaml", "existing": "skip", "layout": "element", "complete_when": {
+                "path": "b", "manifest": "manifest.yaml", "existing": "skip", "layout": "ultima", "complete_when": {
                     "each": [{"folder": "A/{n}", "complete_when": {"marker": "A/{n}/Done.txt"}, "own_unit": true}],
                     "else": "settled"
                 }
@@ -216,7 +216,7 @@ fn right_configs() -> Vec<Value> {
         "state_dir": "state", "status": {"listen": "none"}, "uploads": {"final_wait": "10m"},
         "watch": [{
             "path": "drop", "manifest": "manifest.yaml", "existing": "skip", "ignore": [], "run_folder": "{a}_{b}",
-            "layout": "element"
+            "layout": "ultima"
         }]
     });
     vec![whole, least, other]

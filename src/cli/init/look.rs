@@ -299,11 +299,14 @@ impl Eyes {
         };
         let own: Vec<&str> = OF_SAMPLES.into_iter().filter(known).collect();
         let own = if draft.layout.is_none() { vec!["sample"] } else { own };
-        let apart: Vec<&str> = APART.into_iter().filter(|name| captured.contains_key(*name)).collect();
+        let is_apart = |name: &&str| captured.get(*name).is_some_and(|values| values.len() > 1);
+        let apart: Vec<&str> = APART.into_iter().filter(is_apart).collect();
+        let mut choices: Vec<usize> = (0..1 << apart.len()).collect();
+        choices.sort_by_key(|choice| choice.count_ones());
         let is_in_runs = draft.layout.is_some_and(|layout| !layout.run_folder.is_empty());
         let mut best: Option<(String, Made)> = None;
-        for chosen in 0..1_usize << apart.len() {
-            let chosen = apart.iter().enumerate().filter(|(n, _)| chosen >> n & 1 == 1).map(|(_, name)| *name);
+        for choice in choices {
+            let chosen = apart.iter().enumerate().filter(|(n, _)| choice >> n & 1 == 1).map(|(_, name)| *name);
             let names = is_in_runs.then_some("run").into_iter().chain(own.iter().copied()).chain(chosen);
             let name = names.map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join("_");
             draft.name.clone_from(&name);
