@@ -120,6 +120,22 @@ pub fn parse(file: &Path, bytes: Vec<u8>) -> Result<Config, ConfigError> {
     read(file, &document)
 }
 
+impl Config {
+    /// Checks that nothing is left in the manifests that a person has to choose first.
+    ///
+    /// # Errors
+    /// Each place where something is.
+    pub fn check_chosen(&self) -> Result<(), ConfigError> {
+        let mut files: Vec<Problems> = Vec::new();
+        for problems in self.watches.iter().map(|watched| watched.manifest.unchosen()) {
+            if !problems.is_empty() && !files.contains(&problems) {
+                files.push(problems);
+            }
+        }
+        if files.is_empty() { Ok(()) } else { Err(ConfigError { files }) }
+    }
+}
+
 fn read(file: &Path, document: &Document) -> Result<Config, ConfigError> {
     let base = file.parent().unwrap_or(Path::new("/")).to_owned();
     let mut reader = Reader { base, manifests: Manifests::default() };

@@ -67,8 +67,12 @@ fn offline(config: &Config) -> Vec<Check> {
     let mut checks = Vec::new();
     for watched in &config.watches {
         let (name, rules) = (&watched.watch.name, watched.manifest.rules.len());
-        let manifest = format!("{} ({rules} rules)", watched.manifest_file.display());
-        checks.push(Check { what: format!("manifest of {name}"), ok: true, detail: manifest });
+        let unchosen = watched.manifest.unchosen();
+        let manifest = match unchosen.is_empty() {
+            true => Ok(format!("{} ({rules} rules)", watched.manifest_file.display())),
+            false => Err(unchosen.to_string()),
+        };
+        checks.push(check(format!("manifest of {name}"), manifest));
         checks.extend(
             watched
                 .manifest

@@ -26,6 +26,13 @@ pub(super) struct ConnectionArguments {
     token_file: Option<PathBuf>,
 }
 
+impl ConnectionArguments {
+    /// The file with the token that a flag names.
+    pub fn token_file(&self) -> Option<&Path> {
+        self.token_file.as_deref()
+    }
+}
+
 /// How Flow is reached.
 pub(super) struct Connection {
     /// The config, where there is one.
@@ -44,7 +51,19 @@ impl Connection {
     pub fn resolve(arguments: &ConnectionArguments, globals: &Globals) -> Result<Self, CommandError> {
         let path = config::locate(globals.config.as_deref());
         let is_optional = path == Path::new(config::DEFAULT_FILE) && globals.config.is_none();
-        let config = if is_optional && !path.exists() { None } else { Some(config::load(&path)?) };
+        Self::with_config(arguments, &path, is_optional)
+    }
+
+    /// The same before there is a config: one that is named may be missing as well.
+    ///
+    /// # Errors
+    /// As for [`Self::resolve`].
+    pub fn resolve_without_config(arguments: &ConnectionArguments, globals: &Globals) -> Result<Self, CommandError> {
+        Self::with_config(arguments, &config::locate(globals.config.as_deref()), true)
+    }
+
+    fn with_config(arguments: &ConnectionArguments, path: &Path, is_optional: bool) -> Result<Self, CommandError> {
+        let config = if is_optional && !path.exists() { None } else { Some(config::load(path)?) };
         let mut flow = config.as_ref().map_or_else(FlowSettings::default, |config| config.flow.clone());
         flow.allow_http |= arguments.allow_http;
         let from_environment = || std::env::var(URL_VARIABLE).ok().filter(|url| !url.trim().is_empty());

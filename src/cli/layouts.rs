@@ -39,7 +39,7 @@ pub(super) fn execute(arguments: Arguments, globals: &Globals) -> Result<Exit, C
             output::line("One as YAML, to paste into a watch and change: flow-ingest layouts show NAME");
         }
         Some(Command::Show { name }) => {
-            let layout = layout::find(&name).ok_or_else(|| unknown(&name))?;
+            let layout = find(&name)?;
             if globals.json {
                 output::json(&json!({ "version": 1, "layout": as_json(layout), "yaml": layout.yaml() }));
             } else {
@@ -50,12 +50,20 @@ pub(super) fn execute(arguments: Arguments, globals: &Globals) -> Result<Exit, C
     Ok(Exit::Success)
 }
 
+/// The layout that a person names.
+///
+/// # Errors
+/// A name that there is none of, and which was probably meant.
+pub(super) fn find(name: &str) -> Result<&'static Layout, CommandError> {
+    layout::find(name).ok_or_else(|| unknown(name))
+}
+
 fn unknown(name: &str) -> CommandError {
     let hint = match nearest(name, layout::all().map(|layout| layout.name)) {
         Some(meant) => format!("did you mean {meant}?"),
         None => "see: flow-ingest layouts".to_owned(),
     };
-    CommandError::Input(format!("cannot show the layout {name:?}: there is none of this name; {hint}"))
+    CommandError::Input(format!("cannot find the layout {name:?}: there is none of this name; {hint}"))
 }
 
 fn as_json(layout: &Layout) -> Value {

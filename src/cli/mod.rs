@@ -26,6 +26,7 @@ mod prompt;
 mod report;
 mod run;
 mod sandbox;
+mod schema;
 mod state;
 mod status;
 mod upload;
@@ -116,14 +117,12 @@ enum Command {
     ImportStatus(import_status::Arguments),
     /// Any request of the API, and its answer as it was sent
     Api(api::Arguments),
-    /// Write a commented config and manifest to start from
-    Init {
-        /// Where to write them
-        #[arg(default_value = ".")]
-        dir: PathBuf,
-    },
+    /// Write a commented config and manifest to start from, of what lies in a folder where one is named
+    Init(Box<init::Arguments>),
     /// What is known of instruments, for the key layout of a watch
     Layouts(layouts::Arguments),
+    /// JSON Schemas of the config and the manifest, for editors
+    Schema(schema::Arguments),
     /// A stand-in for Flow on this machine
     Sandbox(sandbox::Arguments),
     /// The whole thing on this machine, against the sandbox, in under a minute
@@ -179,8 +178,9 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Import(arguments) => import::execute(arguments, &globals).await,
         Command::ImportStatus(arguments) => import_status::execute(arguments, &globals).await,
         Command::Api(arguments) => api::execute(arguments, &globals).await,
-        Command::Init { dir } => init::execute(&dir, &globals),
+        Command::Init(arguments) => init::execute(*arguments, &globals).await,
         Command::Layouts(arguments) => layouts::execute(arguments, &globals),
+        Command::Schema(arguments) => Ok(schema::execute(&arguments)),
         Command::Sandbox(arguments) => sandbox::execute(arguments, &globals).await,
         Command::Demo(arguments) => demo::execute(arguments, &globals).await,
     }

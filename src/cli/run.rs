@@ -30,6 +30,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<Exit, CommandError> {
     let config = globals.load_config()?;
+    config.check_chosen()?;
     let canvas = bars::canvas(config.flow.client.show_progress);
     logging::start(globals.log_format, &canvas);
     let mode = match arguments.once {

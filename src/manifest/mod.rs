@@ -29,6 +29,10 @@ pub use template::Template;
 /// Captures that order or pair the files of one sample, so that its own values cannot depend on them.
 pub const ORDERING: [&str; 4] = ["read", "lane", "part", "sample_number"];
 
+/// Stands in a proposed manifest where only a person can say what belongs there: the type of samples. A wrong one could
+/// not be undone.
+pub const UNCHOSEN: &str = "CHANGE-ME";
+
 /// The rules, in order.
 #[derive(Debug, Clone)]
 pub struct Manifest {
@@ -90,6 +94,8 @@ pub struct Rule {
     pub output: Output,
     /// The names that its values take from the run folder, and where.
     run_names: Vec<(String, Spot)>,
+    /// Where [`UNCHOSEN`] stands.
+    unchosen: Option<Spot>,
 }
 
 /// A captured value, or one of a sheet's (`sheet.Project`), that one of some globs must match.
@@ -209,6 +215,19 @@ impl Manifest {
             (spot.clone(), message)
         });
         self.document.problems_at(unknown.collect())
+    }
+
+    /// What a person has still to choose. Nothing may be sent before.
+    pub fn unchosen(&self) -> Problems {
+        let problem = |rule: &Rule| {
+            let message = format!(
+                "{UNCHOSEN} stands for the type of the samples of rule {}; write one that Flow has: `flow-ingest list \
+                 types` shows them",
+                rule.name
+            );
+            Some((rule.unchosen.clone()?, message))
+        };
+        self.document.problems_at(self.rules.iter().filter_map(problem).collect())
     }
 
     /// Which rule takes a file; the first one that matches. `below_run` is its path below the run folder, `run` what the

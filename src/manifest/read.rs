@@ -11,7 +11,7 @@ use super::reads::Reads;
 use super::template::Name;
 use super::{
     DataTemplate, Defaults, Lookup, Manifest, Missing, ORDERING, Output, Paired, Rule, SampleTemplate, SheetRule,
-    Table, Template, Where,
+    Table, Template, UNCHOSEN, Where,
 };
 use crate::layout::Layout;
 use crate::pattern::{MOST_NAMES, Pattern, Patterns};
@@ -113,7 +113,14 @@ fn rule(value: &Value, rule_names: &mut Vec<String>, default: Option<&Default>, 
     let captured =
         pattern.as_ref().map(|pattern| pattern.names().into_iter().chain(from_run.iter().copied()).collect());
     let (has_sheet, has_lookup) = (map.peek("sheet"), map.peek("lookup"));
-    let names = Names { captured, from_run: &from_run, has_sheet, has_lookup, run_names: RefCell::default() };
+    let names = Names {
+        captured,
+        from_run: &from_run,
+        has_sheet,
+        has_lookup,
+        run_names: RefCell::default(),
+        unchosen: RefCell::default(),
+    };
     let sheet = map.get("sheet").map_or(Some(None), |value| sheet(&value, &names).map(Some));
     let lookup = map.get("lookup").map_or(Some(None), |value| lookup(&value, &names, folder).map(Some));
     let conditions = map.get("where").map_or(Some(Vec::new()), |value| conditions(&value, &names));
@@ -128,7 +135,7 @@ fn rule(value: &Value, rule_names: &mut Vec<String>, default: Option<&Default>, 
     let output = output(&mut map, &names);
     map.not_yet(&["multiplexed", "release", "no_reads"]);
     map.finish();
-    let run_names = names.run_names.into_inner();
+    let (run_names, unchosen) = (names.run_names.into_inner(), names.unchosen.into_inner());
     Some(Rule {
         name: name?,
         conditions: conditions?,
@@ -137,6 +144,7 @@ fn rule(value: &Value, rule_names: &mut Vec<String>, default: Option<&Default>, 
         lookup: lookup?,
         output: output?,
         run_names,
+        unchosen,
         pattern: pattern?,
         reads,
         from_run,
@@ -180,6 +188,7 @@ struct Names<'p> {
     has_sheet: bool,
     has_lookup: bool,
     run_names: RefCell<Vec<(String, Spot)>>,
+    unchosen: RefCell<Option<Spot>>,
 }
 
 impl Names<'_> {
@@ -355,7 +364,10 @@ fn sample(value: &Value, names: &Names) -> Option<SampleTemplate> {
     let mut map = value.map("a map with name and type")?;
     let of_sample = |value: Value| names.sample_template(&value);
     let name = map.require("name", "a name such as \"{sample}\"").and_then(of_sample);
-    let sample_type = map.require("type", "a sample type of Flow, such as RNA-Seq").and_then(of_sample);
+    let sample_type = map.require("type", "a sample type of Flow, such as RNA-Seq");
+    let is_unchosen = |value: &&Value| value.as_text() == Some(UNCHOSEN);
+    *names.unchosen.borrow_mut() = sample_type.as_ref().filter(is_unchosen).map(Value::spot);
+    let sample_type = sample_type.and_then(of_sample);
     let organism = map.get("organism").map(of_sample);
     let project = map.get("project").map(of_sample);
     let metadata = map.get("metadata").map_or(Some(Vec::new()), |value| {

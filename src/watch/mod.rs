@@ -9,6 +9,7 @@
 mod baseline;
 mod complete;
 mod events;
+mod glance;
 mod news;
 mod picture;
 mod root;
@@ -21,6 +22,7 @@ mod sieve;
 mod task;
 mod view;
 
+pub use glance::Glance;
 pub use news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, PathText, Remembered};
 pub use settings::{Completion, Condition, Existing, FolderCompletion, Mode, Settings};
 pub use task::{Error, look_once, run};
