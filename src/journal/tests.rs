@@ -53,6 +53,7 @@ pub(super) fn file_upload(stage: Stage) -> FileUpload {
         abandoned: Vec::new(),
         sha256: None,
         prefix_sha256: None,
+        parts_sha256: Vec::new(),
         identity: None,
         stage,
     }
@@ -79,12 +80,13 @@ pub(super) fn sent() -> Sent {
         attempts: 1,
         sample_id: Some("70".into()),
         files: vec![
-            SentFile { data_id: "71".into(), sha256: Some("ab".repeat(32)) },
-            SentFile { data_id: "72".into(), sha256: None },
+            SentFile { data_id: "71".into(), sha256: Some("ab".repeat(32)), parts: Vec::new() },
+            SentFile::new("72".into(), None),
         ],
         finished: "2026-11-24T09:00:00.5Z".parse().unwrap(),
         changed: false,
         adopted: false,
+        retold: None,
     }
 }
 
@@ -878,3 +880,4 @@ mod unmade {
 }
 
 mod decisions;
+mod renamed;
