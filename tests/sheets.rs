@@ -113,6 +113,8 @@ async fn what_the_sheet_says_arrives_on_flow_and_its_hash_in_the_receipt() {
     for sample in report["samples"].as_array().unwrap() {
         let path = facility.path("drop").join(RUN).join("SampleSheet.csv");
         assert_eq!(sample["sheets"], serde_json::json!([{ "path": path.to_str().unwrap(), "sha256": sha256 }]));
+        let file = &sample["files"][0];
+        assert_eq!((&file["parts"][0]["sha256"], file["sha256"].is_string()), (&file["sha256"], true));
     }
 }
 
@@ -154,7 +156,10 @@ async fn lab_that_names() -> Facility {
 }
 
 fn sheet_of_names(names: [&str; 2]) -> String {
-    format!("[Data]\nSample_ID,Sample_Name,Description\n1,{},x\n2,{},x\n[Header]\nInvestigator,Ada\n", names[0], names[1])
+    format!(
+        "[Data]\nSample_ID,Sample_Name,Description\n1,{},x\n2,{},x\n[Header]\nInvestigator,Ada\n",
+        names[0], names[1]
+    )
 }
 
 /// State, and name on Flow, of each sample by the name that it is known by.
@@ -205,7 +210,8 @@ async fn samples_that_a_corrected_sheet_calls_otherwise_are_held_until_a_person_
         assert_eq!(document["samples"][0]["to_retract"][0]["sample_id"], on_flow);
         assert_eq!(names_on_flow(&facility), ["liver", "lung", "lung"]);
     }
-    let resent = facility.sandbox.samples().into_iter().find(|sample| sample.name == "lung" && sample.files[0].size == 1011);
+    let resent =
+        facility.sandbox.samples().into_iter().find(|sample| sample.name == "lung" && sample.files[0].size == 1011);
     assert!(resent.is_some(), "what was liver");
 }
 

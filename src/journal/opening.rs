@@ -14,7 +14,9 @@ use jiff::Timestamp;
 use super::JournalError;
 use super::claims::{Claim, Claims, claim_of, put, put_head, withdrawn};
 use super::decision::{RunName, RunOrders};
-use super::form::{StateValue, decode, encode, head_key, join, part_hashes_key, records, run_key, sample_key, state_key};
+use super::form::{
+    StateValue, decode, encode, head_key, join, part_hashes_key, records, run_key, sample_key, state_key,
+};
 use super::index::Index;
 use super::receipts::{self, Event, Head, Line, RECEIPTS, Receipts, Survey};
 use super::record::State;

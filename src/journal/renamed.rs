@@ -35,9 +35,8 @@ impl Record {
     /// How a finding whose files belong to this sample stands to it.
     pub(super) fn renaming(&self, finding: &Finding) -> Renaming {
         let found = &finding.sample;
-        let place = |sample: &Sample| {
-            (sample.key.kind, sample.key.watch.clone(), sample.key.run.clone(), sample.rule.clone())
-        };
+        let place =
+            |sample: &Sample| (sample.key.kind, sample.key.watch.clone(), sample.key.run.clone(), sample.rule.clone());
         if place(&self.sample) != place(found) {
             return Renaming::No;
         }

@@ -262,6 +262,12 @@ impl Writes {
     pub fn len(&self) -> usize {
         self.0.len()
     }
+
+    /// Bytes of all values.
+    #[cfg(test)]
+    pub fn bytes(&self) -> usize {
+        self.0.values().flatten().map(Vec::len).sum()
+    }
 }
 
 /// Pieces of a value lie side by side, in order.

@@ -410,6 +410,12 @@ impl<'a> Transaction<'a> {
         self.touched.push(Touched::Forgot(id.clone()));
     }
 
+    /// Bytes of all values that it would write.
+    #[cfg(test)]
+    pub fn written(&self) -> usize {
+        self.writes.bytes()
+    }
+
     pub fn write(&mut self, writes: Writes) {
         self.writes.extend(writes);
     }

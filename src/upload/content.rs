@@ -78,9 +78,9 @@ impl Content {
             if bytes.is_empty() && self.within < size {
                 break;
             }
-            let check = self.check.get_or_insert_with(|| {
-                PartCheck::begin(part, self.checks, self.parts.len() > 1, &mut self.sidecars)
-            });
+            let check = self
+                .check
+                .get_or_insert_with(|| PartCheck::begin(part, self.checks, self.parts.len() > 1, &mut self.sidecars));
             let here = (size - self.within).min(bytes.len() as u64);
             let (taken, rest) = bytes.split_at(here as usize);
             check.take(taken, part)?;

@@ -145,7 +145,16 @@ impl<'a> SampleHost<'a> {
             files.push(SentFile::new(data_id, self.hashes(n).await?));
         }
         let (attempts, sample_id, warnings) = (self.upload.attempts, finished.sample_id, finished.warnings);
-        Ok(Sent { attempts, sample_id, files, warnings, finished: Timestamp::now(), changed: false, adopted: false, retold: None })
+        Ok(Sent {
+            attempts,
+            sample_id,
+            files,
+            warnings,
+            finished: Timestamp::now(),
+            changed: false,
+            adopted: false,
+            retold: None,
+        })
     }
 }
 
