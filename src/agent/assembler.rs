@@ -140,7 +140,7 @@ impl Assembler {
                 // The journal's sender lives as long as the journal.
                 Ok(()) = orders.changed() => self.assemble_all().await?,
                 Ok(()) = changes.changed(), if !self.awaited.is_empty() => {
-                    if self.has_one_ended()? {
+                    if self.has_one_ended() {
                         self.assemble_all().await?;
                         self.show_ready_in(recheck_at.is_some());
                     }
@@ -197,14 +197,9 @@ impl Assembler {
     }
 
     /// Whether the upload of a sample that is awaited has come to an end.
-    fn has_one_ended(&self) -> Result<bool, AgentError> {
-        for id in &self.awaited {
-            let record = self.journal.record(id)?;
-            if !record.is_some_and(|record| record.state.is_under_way()) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    fn has_one_ended(&self) -> bool {
+        let is_under_way = |id| self.journal.is_under_way(id);
+        !self.awaited.iter().all(is_under_way)
     }
 
     /// Assembles every run as it was seen last.

@@ -322,6 +322,11 @@ impl Index {
         self.in_flight.values().cloned().collect()
     }
 
+    /// The name of a sample's state.
+    pub fn state(&self, id: &SampleId) -> Option<&'static str> {
+        self.states.get(id).map(|(state, _)| *state)
+    }
+
     pub fn tally(&self) -> BTreeMap<&'static str, Tally> {
         self.tally.clone()
     }

@@ -187,7 +187,7 @@ impl State {
     }
 
     /// Whether it is on its way, or has its turn before long.
-    pub fn is_under_way(&self) -> bool {
+    pub(super) fn is_under_way(&self) -> bool {
         matches!(self, State::Uploading { .. } | State::Queued { .. } | State::Retrying { .. })
     }
 

@@ -101,7 +101,7 @@ impl Desk {
     fn write(&mut self, jobs: &mpsc::Receiver<Job>, trouble: &TroubleSign) {
         while let Ok(first) = jobs.recv() {
             let (store, index) = (self.store.clone(), self.index.clone());
-            let mut transaction = Transaction::new(&store, &index);
+            let mut transaction = Transaction { trouble: Some(trouble), ..Transaction::new(&store, &index) };
             let mut acknowledge = vec![first(&mut transaction)];
             while acknowledge.len() < GROUP
                 && let Ok(job) = jobs.try_recv()
@@ -196,6 +196,8 @@ pub(super) struct Transaction<'a> {
     touched: Vec<Touched>,
     /// What the receipts are to say of it.
     events: Vec<Event>,
+    /// Where the writer shows its trouble; whoever only looks waits for no disk.
+    trouble: Option<&'a TroubleSign>,
 }
 
 /// What a finding comes to.
@@ -237,16 +239,37 @@ enum Touched {
 
 impl<'a> Transaction<'a> {
     pub fn new(store: &'a Store, index: &'a Mutex<Index>) -> Self {
-        Self { store, index, writes: Writes::default(), touched: Vec::new(), events: Vec::new() }
+        Self { store, index, writes: Writes::default(), touched: Vec::new(), events: Vec::new(), trouble: None }
     }
 
     pub fn record(&self, id: &SampleId) -> Result<Option<Record>, JournalError> {
-        let get = |key: Vec<u8>| match self.writes.get(&key) {
-            Some(written) => Ok(written.map(<[u8]>::to_vec)),
-            None => self.store.get(&key),
-        };
-        let Some(sample) = get(sample_key(id))? else { return Ok(None) };
-        join(id.as_str(), &sample, get(state_key(id))?.as_deref(), get(part_hashes_key(id))?.as_deref()).map(Some)
+        let Some(sample) = self.get(&sample_key(id))? else { return Ok(None) };
+        let (state, hashes) = (self.get(&state_key(id))?, self.get(&part_hashes_key(id))?);
+        join(id.as_str(), &sample, state.as_deref(), hashes.as_deref()).map(Some)
+    }
+
+    /// The value of a key, as this transaction leaves it. Waits for a disk that cannot be read.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
+        if let Some(written) = self.writes.get(key) {
+            return Ok(written.map(<[u8]>::to_vec));
+        }
+        let mut read = self.store.get(key);
+        let Some(trouble) = self.trouble else { return read };
+        while let Err(error) = &read
+            && error.is_passing()
+        {
+            if trouble.show(Some(error.to_string())) {
+                tracing::error!(%error, "nothing is uploaded until it can be read");
+            }
+            if !trouble.wait(TRY_AGAIN) {
+                return read;
+            }
+            read = self.store.reopen().and_then(|()| self.store.get(key));
+        }
+        if read.is_ok() && trouble.show(None) {
+            tracing::info!("the journal can be read again");
+        }
+        read
     }
 
     /// What a finding comes to.
@@ -367,10 +390,7 @@ impl<'a> Transaction<'a> {
 
     /// Whether there is something under this key.
     pub fn has(&self, key: &[u8]) -> Result<bool, JournalError> {
-        match self.writes.get(key) {
-            Some(written) => Ok(written.is_some()),
-            None => Ok(self.store.get(key)?.is_some()),
-        }
+        Ok(self.get(key)?.is_some())
     }
 
     pub fn put(&mut self, old: Option<&Record>, new: Record) {
