@@ -265,6 +265,8 @@ impl Record {
         }
         let Finding { sample, standing, is_existing } = finding;
         let sample = self.as_its_own(sample);
+        // A sheet that is yet to be believed, after a restart for instance, makes no other sample.
+        let is_untold = matches!(standing, Standing::Waiting(_)) && !self.sample.differs_on_disk(&sample);
         let is_same = self.sample.is_sent_as(&sample);
         match self.state {
             State::Uploading { .. } => self,
@@ -273,12 +275,16 @@ impl Record {
             | State::Skipped { by: Skipper::Person, .. } => Self { sample, ..self },
             State::Held { .. } => self,
             State::Queued { upload: Some(ref upload) } | State::Retrying { ref upload, .. }
-                if is_same || upload.may_be_whole() =>
+                if is_same || is_untold || upload.may_be_whole() =>
             {
                 self
             }
             State::Skipped { by: Skipper::Same, .. } if is_same => self,
-            State::Blocked { by: Blocker::Upload | Blocker::Refusal | Blocker::NotFound, .. } if is_same => self,
+            State::Blocked { by: Blocker::Upload | Blocker::Refusal | Blocker::NotFound, .. }
+                if is_same || is_untold =>
+            {
+                self
+            }
             // Settled and complete they were before; what they lack assembly does not see.
             State::Waiting { again: Some(_), .. } if is_same && standing == Standing::Ready => self,
             State::Blocked { by: Blocker::Doubt, .. } => self,

@@ -828,6 +828,7 @@ mod assembled {
         assert_eq!(after(state.clone(), a.clone(), Standing::Ready).state, state);
         // Files that have not settled again after a reboot are looked at by the upload itself.
         assert_eq!(after(state.clone(), a.clone(), waiting("x")).state, state);
+        assert_eq!(after(state.clone(), retold(&a), waiting("the sheet has not settled")).state, state);
         for other in [another(&a), retold(&a)] {
             let record = after(state.clone(), other.clone(), Standing::Ready);
             assert_eq!((record.sample, record.state), (other, State::Queued { upload: None }));
