@@ -270,6 +270,47 @@ async fn a_file_that_changes_under_the_agent_is_noticed_whatever_its_time_says()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_part_stands_in_the_receipt_with_its_own_hash_whenever_the_agent_was_killed() {
+    // In the second part of a file's three, and when a first file is whole and a second one is under way.
+    let cases = [("in the first file", 2), ("in the second file", 9)].map(|(name, at)| (name.to_owned(), at));
+    each_at_once(2, cases.to_vec(), |at| async move {
+        let facility = Facility::new().await;
+        let config = fs::read_to_string(facility.path("flow-ingest.yaml")).unwrap();
+        let settles = "    complete_when: { quiet: 200ms }\nstatus:";
+        fs::write(facility.path("flow-ingest.yaml"), config.replace("status:", settles)).unwrap();
+        let manifest = fs::read_to_string(facility.path("manifest.yaml")).unwrap();
+        fs::write(facility.path("manifest.yaml"), manifest.replace("{sample}_R{read}", "{sample}_L{lane}_R{read}"))
+            .unwrap();
+        let name = |lane: u64, read: u64| format!("S1_L{lane}_R{read}.fastq.gz");
+        let content = |lane: u64, read: u64| bytes(21_000 + 1_000 * lane + read);
+        for (lane, read) in [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (3, 2)] {
+            fs::write(facility.path("drop").join(name(lane, read)), content(lane, read)).unwrap();
+        }
+        facility.sandbox.faults().add(Fault::on(On::Chunk).nth(at).delay(Duration::from_secs(60)));
+        let service = facility.start(&["run"]);
+        until("a chunk is held up", || facility.sandbox.faults().fired() == 1).await;
+        service.kill();
+        let once = facility.output(&["run", "--once"]).await;
+        assert!(once.status.success(), "{}", String::from_utf8_lossy(&once.stderr));
+
+        let report = facility.output(&["report", "--format", "json"]).await;
+        let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+        for (file, read) in report["samples"][0]["files"].as_array().unwrap().iter().zip(1..) {
+            let whole: Vec<u8> = (1..=3).flat_map(|lane| content(lane, read)).collect();
+            assert_eq!(file["sha256"], hex(&whole));
+            for (part, lane) in file["parts"].as_array().unwrap().iter().zip(1..) {
+                assert_eq!(
+                    (&part["sha256"], &part["bytes"]),
+                    (&hex(&content(lane, read)).into(), &content(lane, read).len().into())
+                );
+            }
+            assert_eq!(file["parts"].as_array().unwrap().len(), 3);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_file_is_read_back_after_the_last_chunk() {
     let facility = Facility::with_a_pair().await;
     let ended = facility.once().await;

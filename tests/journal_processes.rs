@@ -215,6 +215,7 @@ async fn upload(journal: Journal, name: String) {
                 abandoned: Vec::new(),
                 sha256: None,
                 prefix_sha256: None,
+                parts_sha256: Vec::new(),
                 identity: None,
                 stage,
             };
@@ -240,6 +241,7 @@ async fn finish(journal: Journal, begun: usize) {
                 abandoned: Vec::new(),
                 sha256: None,
                 prefix_sha256: None,
+                parts_sha256: Vec::new(),
                 identity: None,
                 stage,
             };
@@ -250,11 +252,12 @@ async fn finish(journal: Journal, begun: usize) {
         let sent = Sent {
             attempts: 1,
             sample_id: None,
-            files: vec![SentFile { data_id: "7".into(), sha256: None }],
+            files: vec![SentFile::new("7".into(), None)],
             warnings: None,
             finished: jiff::Timestamp::now(),
             changed: false,
             adopted: false,
+            retold: None,
         };
         journal.change(&id, |record| record.done(sent)).await.unwrap();
         say(&format!("done {name} ."));

@@ -4,8 +4,9 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
-use flow_ingest::sandbox::StoredSample;
+use flow_ingest::sandbox::{Fault, On, StoredSample};
 use flow_ingest::sheet::{Filter, Sheet};
 use serde_json::Value;
 use support::{Facility, Process, Setup, bytes, shared_data, until};
@@ -112,6 +113,8 @@ async fn what_the_sheet_says_arrives_on_flow_and_its_hash_in_the_receipt() {
     for sample in report["samples"].as_array().unwrap() {
         let path = facility.path("drop").join(RUN).join("SampleSheet.csv");
         assert_eq!(sample["sheets"], serde_json::json!([{ "path": path.to_str().unwrap(), "sha256": sha256 }]));
+        let file = &sample["files"][0];
+        assert_eq!((&file["parts"][0]["sha256"], file["sha256"].is_string()), (&file["sha256"], true));
     }
 }
 
@@ -134,11 +137,108 @@ async fn a_sheet_that_is_missing_or_lacks_a_sample_blocks_and_goes_on_once_it_is
     write(&facility, "SampleSheet.csv", SHEET);
     let (exit, document) = run_once(&facility).await;
     assert_eq!((exit, only(&document).0), (Some(0), "done"), "{document:#}");
-    // A correction after delivery is nothing to send.
+    // A correction after delivery is nothing to send, and is told.
     write(&facility, "SampleSheet.csv", SHEET.replace("fat", "thin"));
     let (exit, document) = run_once(&facility).await;
     assert_eq!((exit, only(&document).0), (Some(0), "done"), "{document:#}");
+    let change = serde_json::json!({ "value": "metadata.comments", "was": "fat", "is": "thin" });
+    assert_eq!((&document["samples"][0]["changes"][0], &document["samples"][0]["changed"]), (&change, &true.into()));
     assert_eq!(metadata(&stored(&facility, "liver-3"), "comments"), Some("fat"));
+}
+
+/// A facility whose samples are called what the sheet calls them.
+async fn lab_that_names() -> Facility {
+    let facility = lab("sheet: { key: Sample_ID }").await;
+    let manifest = fs::read_to_string(facility.path("manifest.yaml")).unwrap();
+    let manifest = manifest.replace("name: \"{sample}\"", "name: \"{sheet.Sample_Name}\"");
+    fs::write(facility.path("manifest.yaml"), manifest).unwrap();
+    facility
+}
+
+fn sheet_of_names(names: [&str; 2]) -> String {
+    format!(
+        "[Data]\nSample_ID,Sample_Name,Description\n1,{},x\n2,{},x\n[Header]\nInvestigator,Ada\n",
+        names[0], names[1]
+    )
+}
+
+/// State, and name on Flow, of each sample by the name that it is known by.
+fn states(document: &Value) -> Vec<(&str, &str, Option<&str>)> {
+    let samples = document["samples"].as_array().unwrap().iter();
+    samples.map(|s| (s["name"].as_str().unwrap(), s["state"].as_str().unwrap(), s["sent_as"].as_str())).collect()
+}
+
+fn names_on_flow(facility: &Facility) -> Vec<String> {
+    let mut names: Vec<_> = facility.sandbox.samples().into_iter().map(|sample| sample.name).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn samples_that_a_corrected_sheet_calls_otherwise_are_held_until_a_person_says_what_stands() {
+    let facility = lab_that_names().await;
+    reads(&facility, "1", &[1]);
+    reads(&facility, "2", &[2]);
+    write(&facility, "SampleSheet.csv", sheet_of_names(["liver", "lung"]));
+    write(&facility, "done", "");
+    let (exit, document) = run_once(&facility).await;
+    assert_eq!((exit, states(&document)), (Some(0), vec![("liver", "done", None), ("lung", "done", None)]));
+    let id = |n: usize| document["samples"][n]["id"].as_str().unwrap().to_owned();
+    let on_flow = document["samples"][0]["sample_id"].clone();
+    let sent = facility.chunks().len();
+
+    // The two were exchanged.
+    write(&facility, "SampleSheet.csv", sheet_of_names(["lung", "liver"]));
+    for _ in 0..2 {
+        let (exit, document) = run_once(&facility).await;
+        assert_eq!((exit, states(&document)), (Some(0), vec![("liver", "held", None), ("lung", "held", None)]));
+        let change = serde_json::json!([{ "value": "name", "was": "liver", "is": "lung" }]);
+        assert_eq!((&document["samples"][0]["changes"], &document["samples"][0]["changed"]), (&change, &true.into()));
+        assert_eq!(document["samples"][0]["sample_id"], on_flow);
+    }
+    assert_eq!(facility.chunks().len(), sent, "never by itself");
+
+    let resend = facility.output(&["resend", &id(0), "--reason", "exchanged"]).await;
+    let words = String::from_utf8_lossy(&resend.stdout).into_owned();
+    assert!(resend.status.success() && words.contains("retract on Flow: sample "), "{words}");
+    assert!(words.contains(&format!("sample {} is called lung on Flow as well", id(1))), "{words}");
+    let skip = facility.output(&["skip", &id(1), "--reason", "renamed on Flow by hand"]).await;
+    assert!(skip.status.success());
+    for _ in 0..2 {
+        let (exit, document) = run_once(&facility).await;
+        assert_eq!((exit, states(&document)), (Some(0), vec![("liver", "done", Some("lung")), ("lung", "done", None)]));
+        assert_eq!(document["samples"][0]["to_retract"][0]["sample_id"], on_flow);
+        assert_eq!(names_on_flow(&facility), ["liver", "lung", "lung"]);
+    }
+    let resent =
+        facility.sandbox.samples().into_iter().find(|sample| sample.name == "lung" && sample.files[0].size == 1011);
+    assert!(resent.is_some(), "what was liver");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_its_way_when_the_sheet_is_corrected_is_held_once_it_is_there() {
+    let facility = lab_that_names().await;
+    reads(&facility, "1", &[1]);
+    write(&facility, "SampleSheet.csv", sheet_of_names(["liver", "lung"]));
+    write(&facility, "done", "");
+    let faults = facility.sandbox.faults();
+    faults.add(Fault::on(On::FinalChunk).nth(2).delay_after(Duration::from_millis(800)));
+    let service: Process = facility.start(&["run"]);
+    until("its last chunk is on its way", || !facility.sandbox.samples().is_empty()).await;
+    write(&facility, "SampleSheet.csv", sheet_of_names(["kidney", "lung"]));
+    let status = || {
+        let output = facility.command(&["status", "--json"]).output().unwrap();
+        serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default()
+    };
+    until("it is held", || status()["counts"]["held"] == 1).await;
+    let document = status();
+    assert_eq!(states(&document), [("liver", "held", None)], "{document:#}");
+    assert_eq!(names_on_flow(&facility), ["liver"]);
+    // Corrected back.
+    write(&facility, "SampleSheet.csv", sheet_of_names(["liver", "lung"]));
+    until("it is done", || status()["counts"]["done"] == 1).await;
+    assert_eq!(names_on_flow(&facility), ["liver"]);
+    service.kill();
 }
 
 #[tokio::test(flavor = "multi_thread")]

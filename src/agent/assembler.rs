@@ -49,7 +49,7 @@ pub(super) struct Assembler {
     board: Board,
     wake: Arc<Notify>,
     /// Takes samples on Flow whose files look different now.
-    compare: mpsc::UnboundedSender<Sample>,
+    compare: mpsc::UnboundedSender<(SampleId, Sample)>,
     report: signal::Sender<Report>,
     views: HashMap<PathBuf, RunView>,
     /// The sheets of the watch's runs.
@@ -60,6 +60,8 @@ pub(super) struct Assembler {
     made: HashMap<String, HashSet<SampleId>>,
     /// By run folder, how long its samples wait that only time keeps back.
     ready_in: HashMap<PathBuf, Duration>,
+    /// Samples on their way whose end is awaited, since a sheet calls them otherwise now.
+    awaited: HashSet<SampleId>,
 }
 
 impl Assembler {
@@ -68,7 +70,7 @@ impl Assembler {
         journal: Journal,
         board: Board,
         wake: Arc<Notify>,
-        compare: mpsc::UnboundedSender<Sample>,
+        compare: mpsc::UnboundedSender<(SampleId, Sample)>,
     ) -> Result<(Self, signal::Receiver<Report>), JournalError> {
         let watch = watched.watch.name.clone();
         let mut made: HashMap<String, HashSet<SampleId>> = HashMap::new();
@@ -93,6 +95,7 @@ impl Assembler {
             look_at_sheets: watched.watch.poll.min(watched.watch.shortest_settle().max(SHORTEST_LOOK)),
             made,
             ready_in: HashMap::new(),
+            awaited: HashSet::new(),
         };
         Ok((assembler, to_report))
     }
@@ -106,6 +109,7 @@ impl Assembler {
     ) -> Result<(), AgentError> {
         let mut recheck_at = None;
         let mut orders = self.journal.orders();
+        let mut changes = self.journal.changes();
         let mut look_at_sheets = tokio::time::interval(self.look_at_sheets);
         look_at_sheets.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -135,6 +139,12 @@ impl Assembler {
                 }
                 // The journal's sender lives as long as the journal.
                 Ok(()) = orders.changed() => self.assemble_all().await?,
+                Ok(()) = changes.changed(), if !self.awaited.is_empty() => {
+                    if self.has_one_ended() {
+                        self.assemble_all().await?;
+                        self.show_ready_in(recheck_at.is_some());
+                    }
+                }
                 () = shutdown.cancelled() => return Ok(()),
             }
         }
@@ -186,8 +196,15 @@ impl Assembler {
         Ok(())
     }
 
+    /// Whether the upload of a sample that is awaited has come to an end.
+    fn has_one_ended(&self) -> bool {
+        let is_under_way = |id| self.journal.is_under_way(id);
+        !self.awaited.iter().all(is_under_way)
+    }
+
     /// Assembles every run as it was seen last.
     async fn assemble_all(&mut self) -> Result<(), AgentError> {
+        self.awaited.clear();
         self.assemble(self.views.values().cloned().collect()).await
     }
 
@@ -206,10 +223,13 @@ impl Assembler {
                 None => self.ready_in.remove(&view.folder),
             };
 
-            let ids: HashSet<_> = samples.iter().map(|assembled| assembled.finding.sample.id()).collect();
+            let mut ids = HashSet::new();
             for (findings, run_ends) in by_lateness(samples).into_iter().filter(|(findings, _)| !findings.is_empty()) {
-                let journal::Assembled { changed, to_compare } = self.journal.assembled(findings, run_ends).await?;
+                let assembled = self.journal.assembled(findings, run_ends).await?;
+                let journal::Assembled { samples, changed, to_compare, awaited } = assembled;
+                ids.extend(samples);
                 changed.iter().for_each(say);
+                self.awaited.extend(awaited);
                 for sample in to_compare {
                     // A receiver that is gone has its task's end reported elsewhere.
                     let _ = self.compare.send(sample);
@@ -259,7 +279,7 @@ impl Assembler {
 
     fn show_ready_in(&self, is_rechecking: bool) {
         let time = self.ready_in.values().max().copied();
-        let recheck = is_rechecking.then_some(RECHECK);
+        let recheck = (is_rechecking || !self.awaited.is_empty()).then_some(RECHECK);
         self.report.send_modify(|report| report.ready_in = time.max(recheck));
     }
 

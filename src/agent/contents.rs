@@ -6,19 +6,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::AgentError;
 use crate::journal::{Journal, JournalError, State};
-use crate::sample::Sample;
+use crate::sample::{Sample, SampleId};
 use crate::upload::{self, Disk, PartError};
 
 /// Compares what comes, until `shutdown`. What cannot be read now, or changes meanwhile, is found again by the next look
 /// at its run.
 pub(super) async fn compare(
     journal: Journal,
-    mut samples: mpsc::UnboundedReceiver<Sample>,
+    mut samples: mpsc::UnboundedReceiver<(SampleId, Sample)>,
     disk: Disk,
     shutdown: CancellationToken,
 ) -> Result<(), AgentError> {
     loop {
-        let found = tokio::select! {
+        let (id, found) = tokio::select! {
             Some(found) = samples.recv() => found,
             () = shutdown.cancelled() => return Ok(()),
         };
@@ -32,7 +32,6 @@ pub(super) async fn compare(
                 continue;
             }
         };
-        let id = found.id();
         match journal.change(&id, move |record| record.compared(found, &hashes)).await {
             Ok(record) => match record.state {
                 State::Held { reason, .. } => tracing::warn!(sample, run, reason, "held"),

@@ -193,6 +193,10 @@ fn a_sheet_is_believed_once_it_has_settled() {
     // Outside of the run nobody else looks.
     let outside = Lab::with_rule("sheet: {path: lab.csv}");
     outside.write("lab.csv", SHEET);
+    // By its time, or by a clock that has jumped, it is old.
+    let old = std::time::SystemTime::now() - Duration::from_secs(365 * 24 * 3600);
+    let path = outside.dir.path().join("lab.csv");
+    std::fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
     outside.library.replace(Library::new(Duration::from_secs(3600)));
     let view = complete_run(outside.files(&[LIVER]));
     let assembled = &outside.assemble(&view).samples[0];

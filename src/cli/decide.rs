@@ -113,7 +113,25 @@ pub(super) async fn resend(arguments: Resend, globals: &Globals) -> Result<Exit,
     let order =
         Order { verb, samples, runs: Vec::new(), who: who(), reason: Some(arguments.reason), name: arguments.name };
     let samples = hand_in(&config, &order).await?;
-    show(verb, &[], samples, globals)
+    let namesakes: Vec<String> = samples.iter().flat_map(|sent| namesakes(&known, sent)).collect();
+    let exit = show(verb, &[], samples, globals)?;
+    if !globals.json {
+        namesakes.iter().for_each(|namesake| output::line(namesake));
+    }
+    Ok(exit)
+}
+
+/// Samples that have the name on Flow under which one is sent again: two whose names were exchanged, for instance.
+fn namesakes(known: &Snapshot, sent: &SampleStatus) -> Vec<String> {
+    let on_flow = |sample: &SampleStatus| sample.sent_as.clone().unwrap_or_else(|| sample.name.clone());
+    let name = on_flow(sent);
+    let is_namesake = |other: &&SampleStatus| {
+        other.id != sent.id && other.run == sent.run && other.sample_id.is_some() && on_flow(other) == name
+    };
+    let told = |other: &SampleStatus| {
+        format!("  sample {} is called {name} on Flow as well, until it is sent again or retracted there", other.id)
+    };
+    known.samples.iter().filter(is_namesake).map(told).collect()
 }
 
 /// Gives the order to the process that holds the state folder, or to the journal itself.

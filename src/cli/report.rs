@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::exit::{CommandError, Exit};
 use super::upload::quoted;
 use super::{Globals, output};
-use crate::journal::{Event, Receipt, read_receipts};
-use crate::sample::{Kind, Part, SheetUsed, path_to_text};
+use crate::journal::{self, Event, Receipt, read_receipts};
+use crate::sample::{Kind, Part, SheetUsed, Slot, path_to_text};
 use crate::status::columns;
 
 #[derive(Debug, Args)]
@@ -76,6 +76,8 @@ struct SentPart {
     path: String,
     bytes: u64,
     modified: Option<Timestamp>,
+    /// `null` where it was sent by a version that did not take it.
+    sha256: Option<String>,
 }
 
 impl SentSample {
@@ -89,7 +91,7 @@ impl SentSample {
                 bytes: slot.size(),
                 data_id: sent.map(|sent| sent.data_id.clone()),
                 sha256: sent.and_then(|sent| sent.sha256.clone()),
-                parts: slot.parts.iter().map(part).collect(),
+                parts: parts(slot, sent),
             }
         });
         Some(Self {
@@ -111,12 +113,15 @@ impl SentSample {
     }
 }
 
-fn part(part: &Part) -> SentPart {
-    SentPart {
+fn parts(slot: &Slot, sent: Option<&journal::SentFile>) -> Vec<SentPart> {
+    let hashes = sent.map(|sent| sent.of_parts(slot.parts.len())).unwrap_or_default();
+    let part = |(n, part): (usize, &Part)| SentPart {
         path: path_to_text(&part.path),
         bytes: part.fingerprint.size,
         modified: Timestamp::from_nanosecond(part.fingerprint.modified_ns.into()).ok(),
-    }
+        sha256: hashes.get(n).map(|hash| (*hash).clone()),
+    };
+    slot.parts.iter().enumerate().map(part).collect()
 }
 
 pub(super) fn execute(arguments: &Arguments, globals: &Globals) -> Result<Exit, CommandError> {

@@ -7,12 +7,13 @@ use std::path::Path;
 
 use super::JournalError;
 use super::form::{
-    StateValue, account_key, encode, file_key, head_key, observations, records, run_key, sample_key, state_key,
-    watch_key,
+    self, account_key, encode, file_key, head_key, observations, part_hashes_key, records, run_key, sample_key,
+    state_key, watch_key,
 };
 use super::receipts::{Event, ExistingFile, Head};
-use super::record::{Holder, Record, Stage, State, Upload};
+use super::record::{Holder, Record, State};
 use super::store::{Store, Walk, Writes};
+use super::stored::{Stage, Upload};
 use crate::observation::{Moment, Observation};
 use crate::sample::{Sample, SampleId};
 
@@ -120,9 +121,7 @@ pub(super) fn first_start(
 /// Writes down what a line says.
 pub(super) fn put(event: Event, writes: &mut Writes) {
     let mut put = |sample: Sample, first_seen, history, state| {
-        let id = sample.id();
-        writes.put(sample_key(&id), encode(&sample));
-        writes.put(state_key(&id), encode(&StateValue::of(&Record { sample, first_seen, history, state })));
+        form::write(&Record { sample, first_seen, history, state }, writes);
     };
     match event {
         // Flow is asked before anything is sent.
@@ -138,8 +137,9 @@ pub(super) fn put(event: Event, writes: &mut Writes) {
         Event::Account { server, name } => writes.put(account_key(&server), encode(&name)),
         // Assembly says anew what becomes of it.
         Event::Withdrawn { id, .. } => {
-            writes.remove(sample_key(&id));
-            writes.remove(state_key(&id));
+            for key in [sample_key(&id), state_key(&id), part_hashes_key(&id)] {
+                writes.remove(key);
+            }
         }
         Event::Existing { watch, files } => {
             // Of no boot: it has yet to settle.

@@ -6,7 +6,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Blocker, Holder, Misstep, Record, Sent, Skipper, State};
+use super::record::{Blocker, Holder, Misstep, Record, Skipper, State};
+use super::stored::{Retold, Sent, Upload};
 use crate::sample::{Sample, SampleId, Target};
 
 /// What a person wants done.
@@ -93,6 +94,10 @@ pub struct History {
     /// The name that a person gave it on Flow, in place of the rule's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_as: Option<String>,
+    /// The name that its rule gives it now, where a sheet changed that after it was sent and a person, or a look at Flow,
+    /// has answered for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renamed: Option<String>,
     /// What is on Flow of it from before it was sent again, and must be retracted there by a person.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Sent>,
@@ -166,7 +171,7 @@ impl RunOrders {
 }
 
 /// The state of what a person holds or skips.
-fn kept_back(decision: &Decision, upload: Option<super::Upload>) -> State {
+fn kept_back(decision: &Decision, upload: Option<Upload>) -> State {
     match decision.verb {
         Verb::Skip => State::Skipped { reason: decision.told("skipped"), by: Skipper::Person },
         _ => State::Held { reason: decision.told("held"), by: Holder::Person, upload },
@@ -217,7 +222,11 @@ impl Record {
             (Verb::Release, State::Skipped { .. }) => again("released"),
 
             (Verb::Skip, State::Held { by: Holder::Changed { sent, found }, .. }) => {
-                sample.slots = found.slots;
+                Record::left_as_sent(&mut sample, &mut history, *found);
+                State::Done { sent }
+            }
+            (Verb::Skip, State::Done { mut sent }) if sent.retold.is_some() => {
+                sample.sheets = sent.retold.take().map(|retold| retold.sheets).unwrap_or_default();
                 State::Done { sent }
             }
             (
@@ -233,10 +242,13 @@ impl Record {
 
             (Verb::Resend, State::Held { by: Holder::Changed { sent, found }, .. }) => {
                 history.earlier.push(sent);
-                sample = *found;
+                Record::taken_as_found(&mut sample, &mut history, *found);
                 State::Queued { upload: None }
             }
-            (Verb::Resend, State::Done { sent }) => {
+            (Verb::Resend, State::Done { mut sent }) => {
+                if let Some(Retold { target, sheets }) = sent.retold.take() {
+                    (sample.target, sample.sheets) = (target, sheets);
+                }
                 history.earlier.push(sent);
                 State::Queued { upload: None }
             }
@@ -252,7 +264,7 @@ impl Record {
             (_, other) => return misstep(other.name()),
         };
         if decision.verb == Verb::Resend {
-            history.sent_as = name;
+            history.sent_as = name.or_else(|| history.renamed.clone());
             let key = sample.key.name.clone();
             if let Target::Sample { name, .. } = &mut sample.target {
                 *name = history.sent_as.clone().unwrap_or(key);

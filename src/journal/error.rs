@@ -19,7 +19,7 @@ pub enum JournalError {
     InUse { dir: PathBuf, process: Option<u32> },
     #[error("cannot open the journal in {}: {source}; check the disk and the folder's permissions", dir.display())]
     Open { dir: PathBuf, source: io::Error },
-    #[error("cannot read the journal in {}: {source}", dir.display())]
+    #[error("cannot read the journal in {}: {source}; {}", dir.display(), remedy(source))]
     Read { dir: PathBuf, source: io::Error },
     #[error("cannot write the journal in {}: {source}; {}", dir.display(), remedy(source))]
     Write { dir: PathBuf, source: io::Error },

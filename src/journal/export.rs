@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::claims::{Claims, baselines, existing, first_start, put};
-use super::form::{StateValue, encode, sample_key, state_key};
+use super::form::{self, StateValue};
 use super::lock::Lock;
 use super::opening;
 use super::receipts::{self, ExistingFile, Head, RECEIPTS, Receipt};
@@ -97,8 +97,7 @@ impl Export {
             if matches!(record.state, State::Uploading { .. }) {
                 record = record.put_back().map_err(|misstep| JournalError::Misstep { sample: id.clone(), misstep })?;
             }
-            writes.put(sample_key(&id), encode(&record.sample));
-            writes.put(state_key(&id), encode(&StateValue::of(&record)));
+            form::write(&record, &mut writes);
             full(&mut writes)?;
         }
         for ExportedWatch { watch, baseline, existing } in self.watches {
@@ -120,7 +119,7 @@ impl Journal {
         let store = &self.shared.store;
         let mut records = Vec::new();
         Claims::of(store, |record| {
-            let value = StateValue::of(&record);
+            let value = StateValue::whole(&record);
             records.push(ExportedRecord { sample: record.sample, value });
         })?;
         records.sort_by(|a, b| a.sample.key.cmp(&b.sample.key));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::JournalError;
 use super::decision::{History, RunName};
 use super::record::{Record, State};
-use super::store::{Store, Walk};
+use super::store::{Store, Walk, Writes};
 use crate::observation::Observation;
 use crate::sample::{SampleId, path_from_text, path_to_text};
 
@@ -28,9 +28,48 @@ pub(super) struct StateValue {
 }
 
 impl StateValue {
-    pub fn of(record: &Record) -> Self {
+    /// With all that lies beside it in the store.
+    pub fn whole(record: &Record) -> Self {
         Self { first_seen: record.first_seen, history: record.history.clone(), state: record.state.clone() }
     }
+
+    pub fn of(record: &Record) -> Self {
+        let mut state = record.state.clone();
+        for file in state.upload_mut().into_iter().flat_map(|upload| &mut upload.files) {
+            file.parts_sha256 = Vec::new();
+        }
+        Self { first_seen: record.first_seen, history: record.history.clone(), state }
+    }
+}
+
+/// The hashes of the parts of what is on its way, by slot. They lie beside the state, which is written anew with every
+/// chunk: a slot can have thousands of parts.
+#[derive(Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PartHashes(Vec<Vec<String>>);
+
+impl PartHashes {
+    pub fn of(record: &Record) -> Self {
+        let files = record.state.upload().map_or(&[][..], |upload| upload.files.as_slice());
+        match files.iter().any(|file| !file.parts_sha256.is_empty()) {
+            true => Self(files.iter().map(|file| file.parts_sha256.clone()).collect()),
+            false => Self::default(),
+        }
+    }
+
+    pub fn write(&self, id: &SampleId, writes: &mut Writes) {
+        match self.0.is_empty() {
+            true => writes.remove(part_hashes_key(id)),
+            false => writes.put(part_hashes_key(id), encode(self)),
+        }
+    }
+}
+
+/// Writes all of a record.
+pub(super) fn write(record: &Record, writes: &mut Writes) {
+    let id = record.sample.id();
+    writes.put(sample_key(&id), encode(&record.sample));
+    writes.put(state_key(&id), encode(&StateValue::of(record)));
+    PartHashes::of(record).write(&id, writes);
 }
 
 pub(super) fn records(store: &Store) -> impl Iterator<Item = Result<Record, JournalError>> + '_ {
@@ -46,8 +85,9 @@ pub(super) fn records(store: &Store) -> impl Iterator<Item = Result<Record, Jour
             }
         };
         let id = String::from_utf8_lossy(&key[1..]).into_owned();
-        let state = look.get(&[b"t", &key[1..]].concat());
-        Some(state.and_then(|state| join(&id, &sample, state.as_deref())))
+        let beside = |kind: &[u8]| look.get(&[kind, &key[1..]].concat());
+        let record = beside(b"t").and_then(|state| join(&id, &sample, state.as_deref(), beside(b"p")?.as_deref()));
+        Some(record)
     })
 }
 
@@ -72,10 +112,21 @@ pub(super) fn observations<'a>(
     })
 }
 
-pub(super) fn join(id: &str, sample: &[u8], state: Option<&[u8]>) -> Result<Record, JournalError> {
+pub(super) fn join(
+    id: &str,
+    sample: &[u8],
+    state: Option<&[u8]>,
+    part_hashes: Option<&[u8]>,
+) -> Result<Record, JournalError> {
     let missing = || damaged(id, "it has no state");
     let sample = decode(id, sample)?;
-    let StateValue { first_seen, history, state } = decode(id, state.ok_or_else(missing)?)?;
+    let StateValue { first_seen, history, mut state } = decode(id, state.ok_or_else(missing)?)?;
+    if let (Some(hashes), Some(upload)) = (part_hashes, state.upload_mut()) {
+        let PartHashes(hashes) = decode(id, hashes)?;
+        for (file, hashes) in upload.files.iter_mut().zip(hashes) {
+            file.parts_sha256 = hashes;
+        }
+    }
     Ok(Record { sample, first_seen, history, state })
 }
 
@@ -85,6 +136,10 @@ pub(super) fn sample_key(id: &SampleId) -> Vec<u8> {
 
 pub(super) fn state_key(id: &SampleId) -> Vec<u8> {
     [b"t", id.as_str().as_bytes()].concat()
+}
+
+pub(super) fn part_hashes_key(id: &SampleId) -> Vec<u8> {
+    [b"p", id.as_str().as_bytes()].concat()
 }
 
 pub(super) fn watch_key(watch: &str) -> Vec<u8> {

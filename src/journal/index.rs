@@ -9,7 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::decision::{RunName, RunOrders};
-use super::record::{FileUpload, Record, State};
+use super::record::{Record, State};
+use super::stored::FileUpload;
 use crate::observation::Moment;
 use crate::sample::{Closed, Kind, Sample, SampleId};
 
@@ -63,7 +64,8 @@ pub(super) struct Index {
     unsound: HashMap<SampleId, Moment>,
     states: HashMap<SampleId, (&'static str, u64)>,
     tally: BTreeMap<&'static str, Tally>,
-    /// The sample that each file belongs to for good, by a hash of kind and path: it is on Flow, or on its way there.
+    /// The sample that each file belongs to, by a hash of kind and path: it is on Flow, on its way there, or kept back by
+    /// a person.
     owners: HashMap<u64, SampleId>,
     /// The other way round.
     owned: HashMap<SampleId, Owned>,
@@ -79,7 +81,7 @@ pub(super) struct Index {
     bindings: HashMap<SampleId, Vec<FlowId>>,
 }
 
-/// What a begun sample is found by.
+/// What a sample that has files of its own is found by.
 struct Owned {
     places: Vec<u64>,
     likeness: u64,
@@ -160,13 +162,16 @@ impl Index {
     }
 
     fn put_owner(&mut self, record: &Record, id: &SampleId) {
-        if record.state.is_begun() {
+        let is_begun = record.state.is_begun();
+        if is_begun || record.state.is_kept_back() || !record.history.earlier.is_empty() {
             let places = record.sample.parts().map(|part| ownership(record.sample.key.kind, &part.path));
             let places: Vec<_> = places.collect();
             self.owners.extend(places.iter().map(|place| (*place, id.clone())));
             let likeness = likeness(&record.sample);
             self.owned.insert(id.clone(), Owned { places, likeness });
-            self.alike.entry(likeness).or_default().insert(id.clone());
+            if is_begun {
+                self.alike.entry(likeness).or_default().insert(id.clone());
+            }
         }
     }
 
@@ -317,6 +322,11 @@ impl Index {
         self.in_flight.values().cloned().collect()
     }
 
+    /// The name of a sample's state.
+    pub fn state(&self, id: &SampleId) -> Option<&'static str> {
+        self.states.get(id).map(|(state, _)| *state)
+    }
+
     pub fn tally(&self) -> BTreeMap<&'static str, Tally> {
         self.tally.clone()
     }
@@ -425,7 +435,7 @@ mod tests {
 
     #[test]
     fn what_is_on_flow_belongs_to_the_sample_that_it_was_made_for_until_that_lets_go_of_it() {
-        use super::super::record::{Stage, Upload};
+        use super::super::stored::{Stage, Upload};
         let file = |abandoned: &[&str], stage| FileUpload {
             base: 1,
             size: 1,
@@ -433,6 +443,7 @@ mod tests {
             abandoned: abandoned.iter().map(|id| (*id).to_owned()).collect(),
             sha256: None,
             prefix_sha256: None,
+            parts_sha256: Vec::new(),
             identity: None,
             stage,
         };

@@ -5,6 +5,7 @@
 //! acknowledges it. So two who change one sample never overwrite each other, and what a caller was told is true after
 //! a power cut. No type of the store leaves this room, and nothing is known here of watching or uploading.
 
+mod change;
 mod claims;
 mod decision;
 mod error;
@@ -19,8 +20,10 @@ mod people;
 mod queue;
 mod receipts;
 mod record;
+mod renamed;
 mod seen;
 mod store;
+mod stored;
 mod trouble;
 mod writer;
 
@@ -32,19 +35,19 @@ use tokio::sync::watch;
 
 use crate::sample::{Finding, Sample, SampleId, Standing};
 
+pub use change::Change;
 pub use decision::{Decision, History, Order, RunName, RunOrders, Verb};
 pub use error::JournalError;
 pub use export::{Export, read_receipts};
 pub use index::{Due, FlowId, InFlight, Tally};
 pub use inspection::{Inspection, inspect};
 pub use receipts::{Event, ExistingFile, Head, RECEIPTS, Receipt};
-pub use record::{
-    Again, Blocker, Change, FileUpload, Holder, Misstep, Record, Sent, SentFile, Skipper, Stage, State, Upload, changes,
-};
+pub use record::{Again, Blocker, Holder, Misstep, Record, Skipper, State};
 pub use seen::LeftOut;
+pub use stored::{FileUpload, Retold, Sent, SentFile, SlotHashes, Stage, Upload};
 pub use trouble::Trouble;
 
-use form::{account_key, decode, encode, join, records, sample_key, state_key};
+use form::{account_key, decode, encode, join, part_hashes_key, records, sample_key, state_key};
 use index::Index;
 use lock::Lock;
 use opening::Opened;
@@ -58,10 +61,14 @@ const UNPOISONED: &str = "no one panics while holding the index";
 /// What became of findings.
 #[derive(Debug, Default)]
 pub struct Assembled {
+    /// The samples that were found, by the ids that they have.
+    pub samples: Vec<SampleId>,
     /// The records that changed.
     pub changed: Vec<Record>,
-    /// Samples on Flow whose files look different now: their content must tell whether they are.
-    pub to_compare: Vec<Sample>,
+    /// Samples on Flow whose files look different now, and what lies there: its content must tell whether they are.
+    pub to_compare: Vec<(SampleId, Sample)>,
+    /// Samples on their way that are called otherwise now: what was found is to be taken in once they have come to an end.
+    pub awaited: Vec<SampleId>,
 }
 
 /// A handle to the open journal; clones share it.
@@ -131,8 +138,8 @@ impl Journal {
     pub fn record(&self, id: &SampleId) -> Result<Option<Record>, JournalError> {
         let look = self.shared.store.look();
         let Some(sample) = look.get(&sample_key(id))? else { return Ok(None) };
-        let state = look.get(&state_key(id))?;
-        join(id.as_str(), &sample, state.as_deref()).map(Some)
+        let (state, hashes) = (look.get(&state_key(id))?, look.get(&part_hashes_key(id))?);
+        join(id.as_str(), &sample, state.as_deref(), hashes.as_deref()).map(Some)
     }
 
     /// The records of all samples, in no particular order, each as it is when it is reached.
@@ -181,15 +188,11 @@ impl Journal {
                 transaction.looked_at(finding);
             }
             for finding in findings {
-                let old = transaction.record(&finding.sample.id())?;
-                if old.as_ref().is_some_and(|old| old.must_be_compared(&finding)) {
-                    assembled.to_compare.push(finding.sample.clone());
-                }
-                let new = transaction.take_in(old.clone(), finding, run_ends)?;
-                if old.as_ref() != Some(&new) {
-                    transaction.put(old.as_ref(), new.clone());
-                    assembled.changed.push(new);
-                }
+                let mut intake = transaction.take_in(finding, run_ends)?;
+                assembled.to_compare.extend(intake.compare.take().map(|found| (intake.id.clone(), found)));
+                assembled.awaited.extend(intake.awaits.then(|| intake.id.clone()));
+                assembled.samples.push(intake.id.clone());
+                assembled.changed.extend(transaction.put_down(intake)?);
             }
             Ok(assembled)
         })
@@ -202,11 +205,8 @@ impl Journal {
     /// When the store cannot be read.
     pub fn foresee(&self, findings: Vec<Finding>, run_ends: bool) -> Result<Vec<Record>, JournalError> {
         let transaction = Transaction::new(&self.shared.store, &self.shared.index);
-        let foresee = |finding: Finding| {
-            let old = transaction.record(&finding.sample.id())?;
-            transaction.take_in(old, finding, run_ends)
-        };
-        findings.into_iter().map(foresee).collect()
+        let foresee = |finding: Finding| transaction.take_in(finding, run_ends)?.foreseen(&transaction);
+        findings.into_iter().filter_map(|finding| foresee(finding).transpose()).collect()
     }
 
     /// Queues samples that a person gives by hand; gives their records. One that was given before goes on from where it

@@ -14,7 +14,9 @@ use jiff::Timestamp;
 use super::JournalError;
 use super::claims::{Claim, Claims, claim_of, put, put_head, withdrawn};
 use super::decision::{RunName, RunOrders};
-use super::form::{StateValue, decode, encode, head_key, join, records, run_key, sample_key, state_key};
+use super::form::{
+    StateValue, decode, encode, head_key, join, part_hashes_key, records, run_key, sample_key, state_key,
+};
 use super::index::Index;
 use super::receipts::{self, Event, Head, Line, RECEIPTS, Receipts, Survey};
 use super::record::State;
@@ -205,7 +207,8 @@ fn missing(claims: &Claims, said: &Said, store: &Store, standing: Standing) -> R
         }
         let look = store.look();
         if let Some(sample) = look.get(&sample_key(id))? {
-            let record = join(id.as_str(), &sample, look.get(&state_key(id))?.as_deref())?;
+            let (state, hashes) = (look.get(&state_key(id))?, look.get(&part_hashes_key(id))?);
+            let record = join(id.as_str(), &sample, state.as_deref(), hashes.as_deref())?;
             missing.extend(claim_of(&record));
         }
     }

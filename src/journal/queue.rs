@@ -60,6 +60,11 @@ impl Journal {
         self.index(Index::in_flight)
     }
 
+    /// Whether a sample is being uploaded, or has its turn before long.
+    pub fn is_under_way(&self, id: &SampleId) -> bool {
+        matches!(self.index(|index| index.state(id)), Some("uploading" | "queued" | "retrying"))
+    }
+
     /// How many samples are in each state, by the state's name; states without any may be left out.
     pub fn tally(&self) -> BTreeMap<&'static str, Tally> {
         self.index(Index::tally)

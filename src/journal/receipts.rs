@@ -17,8 +17,9 @@ use sha2::{Digest, Sha256};
 
 use super::JournalError;
 use super::decision::{History, RunName, RunOrders};
-use super::record::{Sent, State, Upload};
+use super::record::State;
 use super::store::sync_folder;
+use super::stored::{Sent, Upload};
 use crate::sample::{Fingerprint, Sample, SampleId, path_text};
 
 /// The file's name in the state folder.

@@ -1,16 +1,13 @@
 //! A sample's record: what it is, and its state. Transitions consume the old state, so none is made twice or from
 //! where it cannot be made.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::decision::History;
+use super::stored::{Sent, Upload};
 use crate::observation::Moment;
-use crate::sample::{Finding, Fingerprint, Sample, Standing, path_to_text};
+use crate::sample::{Finding, Sample, Standing};
 
 /// All that the journal knows of one sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,114 +133,6 @@ pub enum Blocker {
     Doubt,
 }
 
-/// How far an upload has got, in the journal's own words.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Upload {
-    /// Times that sending was begun or gone on with.
-    pub attempts: u32,
-    /// Passing faults since the last chunk that was acknowledged.
-    pub faults: u32,
-    /// One for each slot, once the chunks are cut.
-    pub files: Vec<FileUpload>,
-    pub sample_id: Option<String>,
-    /// Warnings about an annotation sheet that are ignored, as Flow sent them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warnings: Option<serde_json::Value>,
-    /// Set where the files were found not whole before: until when that may pass.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unsound_until: Option<Moment>,
-}
-
-/// How far one file has got.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileUpload {
-    /// Length of the first chunk in bytes; each further one is a byte longer.
-    pub base: u64,
-    /// Size of the file in bytes.
-    pub size: u64,
-    pub begun_anew: u32,
-    /// Ids of the file whose last chunk had left when it was begun anew.
-    pub abandoned: Vec<String>,
-    /// Of the whole file, in hexadecimal, once it has been read to its end.
-    pub sha256: Option<String>,
-    /// The same of the bytes that Flow acknowledged, while there are more to come.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefix_sha256: Option<String>,
-    /// Which files on disk they came from, inodes and change times, once all have been read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub identity: Option<String>,
-    pub stage: Stage,
-}
-
-/// The states of one file on its way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "stage")]
-pub enum Stage {
-    Sending { data_id: Option<String>, chunks: u64, strikes: u32 },
-    Asking { data_id: Option<String>, asks: u32, sent_again: bool },
-    Ready { data_id: String },
-}
-
-impl Upload {
-    /// Bytes that Flow acknowledged.
-    pub fn sent(&self) -> u64 {
-        self.files.iter().map(FileUpload::sent).sum()
-    }
-
-    /// Whether Flow may have made something of it already, known here or not: its last chunk has left. Such an upload
-    /// is not let go before Flow has been asked.
-    pub(super) fn may_be_whole(&self) -> bool {
-        self.files.last().is_some_and(|last| !matches!(last.stage, Stage::Sending { .. }) || !last.abandoned.is_empty())
-    }
-}
-
-impl FileUpload {
-    /// Bytes that Flow acknowledged: n chunks, each a byte longer than the one before.
-    pub fn sent(&self) -> u64 {
-        match self.stage {
-            Stage::Sending { chunks, .. } => {
-                (chunks * self.base + chunks * chunks.saturating_sub(1) / 2).min(self.size)
-            }
-            Stage::Asking { .. } | Stage::Ready { .. } => self.size,
-        }
-    }
-
-    /// The id under which Flow knows the file.
-    pub fn data_id(&self) -> Option<&str> {
-        match &self.stage {
-            Stage::Sending { data_id, .. } | Stage::Asking { data_id, .. } => data_id.as_deref(),
-            Stage::Ready { data_id } => Some(data_id),
-        }
-    }
-}
-
-/// What was sent, and what Flow made of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sent {
-    pub attempts: u32,
-    /// `None` for a generic file.
-    pub sample_id: Option<String>,
-    /// One for each slot.
-    pub files: Vec<SentFile>,
-    /// Warnings about an annotation sheet that were ignored, as Flow sent them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warnings: Option<serde_json::Value>,
-    pub finished: Timestamp,
-    /// Whether the files on disk are no longer what was sent.
-    pub changed: bool,
-    /// Whether it was on Flow already, and nothing was sent for it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub adopted: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SentFile {
-    /// Empty only for the annotation sheet of an adopted multiplexed set: that one is not found by its reads.
-    pub data_id: String,
-    /// Of the bytes on disk, which were sent or adopted, in hexadecimal; `None` when the file was gone before it could be taken.
-    pub sha256: Option<String>,
-}
-
 impl State {
     /// The state's name, as users see it.
     pub fn name(&self) -> &'static str {
@@ -297,6 +186,16 @@ impl State {
         }
     }
 
+    /// Whether it is on its way, or has its turn before long.
+    pub(super) fn is_under_way(&self) -> bool {
+        matches!(self, State::Uploading { .. } | State::Queued { .. } | State::Retrying { .. })
+    }
+
+    /// Whether a person keeps it back.
+    pub(super) fn is_kept_back(&self) -> bool {
+        matches!(self, State::Held { by: Holder::Person, .. } | State::Skipped { by: Skipper::Person, .. })
+    }
+
     /// What stands on Flow of the sample.
     pub fn sent(&self) -> Option<&Sent> {
         match self {
@@ -315,6 +214,14 @@ impl State {
         match self {
             State::Uploading { upload } | State::Retrying { upload, .. } => Some(upload),
             State::Queued { upload } | State::Held { upload, .. } => upload.as_ref(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn upload_mut(&mut self) -> Option<&mut Upload> {
+        match self {
+            State::Uploading { upload } | State::Retrying { upload, .. } => Some(upload),
+            State::Queued { upload } | State::Held { upload, .. } => upload.as_mut(),
             _ => None,
         }
     }
@@ -353,26 +260,31 @@ impl Record {
     /// [compared](Self::must_be_compared).
     #[must_use]
     pub(super) fn assembled(self, finding: Finding, around: Circumstances) -> Self {
+        if self.state.sent().is_some() {
+            return self.told_anew(finding);
+        }
         let Finding { sample, standing, is_existing } = finding;
-        let sample = self.history.named_as_told(sample);
+        let sample = self.as_its_own(sample);
+        // A sheet that is yet to be believed, after a restart for instance, makes no other sample.
+        let is_untold = matches!(standing, Standing::Waiting(_)) && !self.sample.differs_on_disk(&sample);
         let is_same = self.sample.is_sent_as(&sample);
         match self.state {
-            State::Done { .. } | State::Uploading { .. } => self,
-            State::Held { by: Holder::Changed { ref sent, .. }, .. } if !self.sample.differs_on_disk(&sample) => {
-                let sent = sent.clone();
-                Self { state: State::Done { sent }, ..self }
-            }
+            State::Uploading { .. } => self,
             // What lies on disk is kept up to date for when a person lets it go.
             State::Held { by: Holder::Person | Holder::NewOutput, upload: None, .. }
             | State::Skipped { by: Skipper::Person, .. } => Self { sample, ..self },
             State::Held { .. } => self,
             State::Queued { upload: Some(ref upload) } | State::Retrying { ref upload, .. }
-                if is_same || upload.may_be_whole() =>
+                if is_same || is_untold || upload.may_be_whole() =>
             {
                 self
             }
             State::Skipped { by: Skipper::Same, .. } if is_same => self,
-            State::Blocked { by: Blocker::Upload | Blocker::Refusal | Blocker::NotFound, .. } if is_same => self,
+            State::Blocked { by: Blocker::Upload | Blocker::Refusal | Blocker::NotFound, .. }
+                if is_same || is_untold =>
+            {
+                self
+            }
             // Settled and complete they were before; what they lack assembly does not see.
             State::Waiting { again: Some(_), .. } if is_same && standing == Standing::Ready => self,
             State::Blocked { by: Blocker::Doubt, .. } => self,
@@ -388,36 +300,16 @@ impl Record {
     /// Whether the content of what lies there must be compared with what was sent: something is new or looks different,
     /// and has settled. What is gone is no difference: runs are cleaned up once they are on Flow.
     pub(super) fn must_be_compared(&self, finding: &Finding) -> bool {
+        let found = &finding.sample;
         let is_known = match &self.state {
             State::Done { .. } => false,
-            State::Held { by: Holder::Changed { found, .. }, .. } => found.slots == finding.sample.slots,
+            State::Held { by: Holder::Changed { found: known, .. }, .. } => {
+                self.answers_to(known) && known.slots == found.slots
+            }
             _ => return false,
         };
-        !is_known && !matches!(finding.standing, Standing::Waiting(_)) && self.sample.differs_on_disk(&finding.sample)
-    }
-
-    /// What is on Flow was compared with what lies there: `hashes` are those of its slots now, in hexadecimal.
-    pub fn compared(self, found: Sample, hashes: &[String]) -> Result<Self, Misstep> {
-        let (State::Done { sent } | State::Held { by: Holder::Changed { sent, .. }, .. }) = self.state else {
-            return Err(Misstep { from: self.state.name(), to: "held" });
-        };
-        let was = self.sample.slots.iter().zip(&sent.files).map(|(slot, file)| (&slot.key, file.sha256.as_ref()));
-        let is = found.slots.iter().zip(hashes).map(|(slot, hash)| (&slot.key, Some(hash)));
-        if was.eq(is) {
-            // The same bytes under another time, or at another place.
-            let mut sample = self.sample;
-            for (slot, found) in sample.slots.iter_mut().zip(found.slots) {
-                slot.parts = found.parts;
-            }
-            return Ok(Self { sample, state: State::Done { sent }, ..self });
-        }
-        let reason = format!(
-            "its files changed after it was sent: {}; what was sent stands on Flow. Send what lies there now with \
-             flow-ingest resend, or leave it with flow-ingest skip",
-            changes(&self.sample, &found).iter().map(Change::to_string).collect::<Vec<_>>().join("; ")
-        );
-        let by = Holder::Changed { sent, found: Box::new(found) };
-        Ok(Self { state: State::Held { reason, by, upload: None }, ..self })
+        let has_settled = !matches!(finding.standing, Standing::Waiting(_));
+        !is_known && has_settled && self.answers_to(found) && self.sample.differs_on_disk(found)
     }
 
     /// Its bytes are on Flow already, as another sample.
@@ -471,6 +363,12 @@ impl Record {
             State::Waiting { .. } | State::Queued { upload: None } | State::Blocked { by: Blocker::Assembly, .. }
         );
         is_waiting && self.history.is_empty()
+    }
+
+    /// Whether it is of no further interest once it is known that its files are another sample's.
+    pub(super) fn is_forgettable(&self) -> bool {
+        let is_skipped = matches!(self.state, State::Skipped { by: Skipper::Assembly, .. });
+        self.is_untouched() || is_skipped && self.history.is_empty()
     }
 
     /// The turn of a queued or retrying sample, or of one whose files are looked at again, has come.
@@ -529,46 +427,6 @@ impl Record {
         match self.state {
             State::Uploading { upload } => Ok(Self { state: next(upload), ..self }.obeyed()),
             other => Err(Misstep { from: other.name(), to }),
-        }
-    }
-}
-
-/// What one file of a sample was when it was sent, and what it is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Absolute path.
-    pub path: PathBuf,
-    /// `None`: nothing of it was sent.
-    pub was: Option<Fingerprint>,
-    /// `None`: it is gone.
-    pub is: Option<Fingerprint>,
-}
-
-/// What was sent and what lies there, side by side, where they differ.
-pub fn changes(sent: &Sample, found: &Sample) -> Vec<Change> {
-    let mut files: BTreeMap<&PathBuf, (Option<Fingerprint>, Option<Fingerprint>)> = BTreeMap::new();
-    for part in sent.parts() {
-        files.entry(&part.path).or_default().0 = Some(part.fingerprint);
-    }
-    for part in found.parts() {
-        files.entry(&part.path).or_default().1 = Some(part.fingerprint);
-    }
-    let differing = files.into_iter().filter(|(_, (was, is))| was != is);
-    differing.map(|(path, (was, is))| Change { path: path.clone(), was, is }).collect()
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let look = |look: &Fingerprint| match Timestamp::from_nanosecond(look.modified_ns.into()) {
-            Ok(time) => format!("{} bytes of {time:.0}", look.size),
-            Err(_) => format!("{} bytes", look.size),
-        };
-        let path = path_to_text(&self.path);
-        match (&self.was, &self.is) {
-            (Some(was), Some(is)) => write!(f, "{path} was {} and is {}", look(was), look(is)),
-            (None, Some(is)) => write!(f, "{path} is new, {}", look(is)),
-            (Some(was), None) => write!(f, "{path} was {} and is gone", look(was)),
-            (None, None) => write!(f, "{path}"),
         }
     }
 }

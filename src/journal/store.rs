@@ -26,6 +26,9 @@ pub(super) struct Store {
     /// The system's error with which every commit of a test fails; 0: none.
     #[cfg(test)]
     pub failing: std::sync::atomic::AtomicI32,
+    /// The same of each value that is read.
+    #[cfg(test)]
+    pub unreadable: std::sync::atomic::AtomicI32,
 }
 
 struct Open {
@@ -89,6 +92,8 @@ impl Store {
             open,
             #[cfg(test)]
             failing: Default::default(),
+            #[cfg(test)]
+            unreadable: Default::default(),
         })
     }
 
@@ -112,6 +117,14 @@ impl Store {
 
     /// The value of `key`, whole.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
+        #[cfg(test)]
+        match self.unreadable.load(std::sync::atomic::Ordering::SeqCst) {
+            0 => {}
+            code => {
+                let source = std::io::Error::from_raw_os_error(code);
+                return Err(JournalError::Read { dir: self.dir.clone(), source });
+            }
+        }
         self.look().get(key)
     }
 
@@ -261,6 +274,12 @@ impl Writes {
 
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Bytes of all values.
+    #[cfg(test)]
+    pub fn bytes(&self) -> usize {
+        self.0.values().flatten().map(Vec::len).sum()
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::form::{StateValue, file_key, watch_key};
+use super::form::{StateValue, file_key, part_hashes_key, watch_key};
 use super::record::Circumstances;
 use super::store::Walk;
 use super::*;
@@ -53,6 +53,7 @@ pub(super) fn file_upload(stage: Stage) -> FileUpload {
         abandoned: Vec::new(),
         sha256: None,
         prefix_sha256: None,
+        parts_sha256: Vec::new(),
         identity: None,
         stage,
     }
@@ -79,12 +80,13 @@ pub(super) fn sent() -> Sent {
         attempts: 1,
         sample_id: Some("70".into()),
         files: vec![
-            SentFile { data_id: "71".into(), sha256: Some("ab".repeat(32)) },
-            SentFile { data_id: "72".into(), sha256: None },
+            SentFile { data_id: "71".into(), sha256: Some("ab".repeat(32)), parts: Vec::new() },
+            SentFile::new("72".into(), None),
         ],
         finished: "2026-11-24T09:00:00.5Z".parse().unwrap(),
         changed: false,
         adopted: false,
+        retold: None,
     }
 }
 
@@ -266,6 +268,19 @@ mod golden {
         state_is_stored_as(
             State::Retrying { upload, next_try, error: "lost".into() },
             r#"1 {"first_seen":"2026-11-24T08:00:00.123456789Z","state":"retrying","upload":{"attempts":2,"faults":1,"files":[{"base":8000000,"size":20000000,"begun_anew":0,"abandoned":[],"sha256":"abababababababababababababababababababababababababababababababab","stage":{"stage":"ready","data_id":"71"}},{"base":8000000,"size":20000000,"begun_anew":1,"abandoned":["69"],"sha256":null,"stage":{"stage":"asking","data_id":"72","asks":3,"sent_again":false}}],"sample_id":"70"},"next_try":{"boot":18446744073709551615,"at":{"secs":86400,"nanos":5}},"error":"lost"}"#,
+        );
+    }
+
+    #[test]
+    fn done_with_parts_and_values_of_a_corrected_sheet() {
+        let mut sent = sent();
+        sent.files[1].parts = vec!["cd".into(), "ef".into()];
+        let target = Target::Data { data_type: Some("report".into()), is_directory: false };
+        let sheets = vec![SheetUsed { path: "/r/s.csv".into(), sha256: "12".into() }];
+        sent.retold = Some(Retold { target, sheets });
+        state_is_stored_as(
+            State::Done { sent },
+            r#"1 {"first_seen":"2026-11-24T08:00:00.123456789Z","state":"done","sent":{"attempts":1,"sample_id":"70","files":[{"data_id":"71","sha256":"abababababababababababababababababababababababababababababababab"},{"data_id":"72","sha256":null,"parts":["cd","ef"]}],"finished":"2026-11-24T09:00:00.5Z","changed":false,"retold":{"target":{"kind":"data","data_type":"report"},"sheets":[{"path":"/r/s.csv","sha256":"12"}]}}}"#,
         );
     }
 
@@ -469,6 +484,54 @@ async fn a_record_of_thousands_of_parts_comes_back_and_leaves_nothing_of_itself_
     }
     drop(journal);
     assert_eq!(all(&open(&dir))[0].sample, sample_of_parts("a", 1));
+}
+
+#[tokio::test]
+async fn the_hashes_of_thousands_of_parts_are_not_written_with_every_chunk() {
+    let dir = state_dir();
+    let sample = sample_of_parts("a", 2000);
+    let mut upload = upload(sending());
+    upload.files[0].parts_sha256 = (0..2000).map(|n| format!("{n:064x}")).collect();
+    let stored = |journal: &Journal, key: Vec<u8>| journal.shared.store.get(&key).unwrap().map(|value| value.len());
+    let whole = {
+        let journal = open(&dir);
+        begin(&journal, &sample).await;
+        let read = upload.clone();
+        let whole = journal.change(&sample.id(), |record| record.advanced(read)).await.unwrap();
+        assert!(stored(&journal, state_key(&sample.id())).unwrap() < 1000);
+        let hashes = stored(&journal, part_hashes_key(&sample.id())).unwrap();
+        assert!(hashes > 2000 * 64, "{hashes}");
+        whole
+    };
+    let journal = open(&dir);
+    assert_eq!(journal.record(&sample.id()).unwrap().unwrap().state.upload(), whole.state.upload());
+    assert_eq!(journal.records().next().unwrap().unwrap().state.upload(), whole.state.upload());
+    // The next chunk writes the state alone.
+    let mut writer = Transaction::new(&journal.shared.store, &journal.shared.index);
+    let queued = journal.record(&sample.id()).unwrap().unwrap();
+    let mut next = upload.clone();
+    next.files[1].stage = Stage::Sending { data_id: Some("72".into()), chunks: 3, strikes: 0 };
+    writer.put(Some(&queued), Record { state: State::Uploading { upload: next }, ..queued.clone() });
+    let written = writer.written();
+    assert!(written < 1000, "{written} bytes for one chunk");
+
+    // An export takes them along, and so do the receipts.
+    let elsewhere = state_dir();
+    journal.export().unwrap().import(elsewhere.path()).unwrap();
+    assert_eq!(open(&elsewhere).record(&sample.id()).unwrap().unwrap().state.upload(), whole.state.upload());
+    journal.change(&sample.id(), Record::taken).await.unwrap();
+    let mut asked = upload.clone();
+    asked.files[1].stage = asking();
+    journal.change(&sample.id(), |record| record.advanced(asked)).await.unwrap();
+    drop(journal);
+    std::fs::remove_dir_all(dir.path().join("journal")).unwrap();
+    let journal = open(&dir);
+    let rebuilt = journal.record(&sample.id()).unwrap().unwrap();
+    assert_eq!(rebuilt.state.upload().unwrap().files[0].parts_sha256, upload.files[0].parts_sha256);
+
+    journal.change(&sample.id(), Record::taken).await.unwrap();
+    journal.change(&sample.id(), |record| record.done(sent())).await.unwrap();
+    assert_eq!(stored(&journal, part_hashes_key(&sample.id())), None, "they stand in what was sent now");
 }
 
 #[test]
@@ -765,6 +828,7 @@ mod assembled {
         assert_eq!(after(state.clone(), a.clone(), Standing::Ready).state, state);
         // Files that have not settled again after a reboot are looked at by the upload itself.
         assert_eq!(after(state.clone(), a.clone(), waiting("x")).state, state);
+        assert_eq!(after(state.clone(), retold(&a), waiting("the sheet has not settled")).state, state);
         for other in [another(&a), retold(&a)] {
             let record = after(state.clone(), other.clone(), Standing::Ready);
             assert_eq!((record.sample, record.state), (other, State::Queued { upload: None }));
@@ -878,3 +942,4 @@ mod unmade {
 }
 
 mod decisions;
+mod renamed;

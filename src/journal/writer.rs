@@ -14,16 +14,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
-use super::claims::{event_of, put_head};
+use super::claims::{Claim, event_of, put_head, withdrawn};
 use super::decision::{RunName, RunOrders};
-use super::form::{StateValue, encode, join, run_key, sample_key, state_key};
+use super::form::{PartHashes, StateValue, encode, join, part_hashes_key, run_key, sample_key, state_key};
 use super::index::{self, FlowId, Index};
 use super::receipts::{Event, Receipts};
 use super::record::{Circumstances, Record};
+use super::renamed::Renaming;
 use super::store::{Store, Writes};
 use super::trouble::TroubleSign;
 use super::{JournalError, UNPOISONED};
-use crate::sample::{Finding, SampleId, path_to_text};
+use crate::sample::{Finding, Sample, SampleId, path_to_text};
 
 /// So many changes share one commit at most.
 const GROUP: usize = 256;
@@ -100,7 +101,7 @@ impl Desk {
     fn write(&mut self, jobs: &mpsc::Receiver<Job>, trouble: &TroubleSign) {
         while let Ok(first) = jobs.recv() {
             let (store, index) = (self.store.clone(), self.index.clone());
-            let mut transaction = Transaction::new(&store, &index);
+            let mut transaction = Transaction { trouble: Some(trouble), ..Transaction::new(&store, &index) };
             let mut acknowledge = vec![first(&mut transaction)];
             while acknowledge.len() < GROUP
                 && let Ok(job) = jobs.try_recv()
@@ -195,6 +196,39 @@ pub(super) struct Transaction<'a> {
     touched: Vec<Touched>,
     /// What the receipts are to say of it.
     events: Vec<Event>,
+    /// Where the writer shows its trouble; whoever only looks waits for no disk.
+    trouble: Option<&'a TroubleSign>,
+}
+
+/// What a finding comes to.
+#[derive(Debug)]
+pub(super) struct Intake {
+    /// The sample that it is of.
+    pub id: SampleId,
+    /// That one's record, as it was.
+    old: Option<Record>,
+    /// What it becomes; `None` where there is nothing to put down.
+    new: Option<Record>,
+    /// Another id under which it was known.
+    forgets: Option<SampleId>,
+    /// What was found, where its content must be compared with what was sent.
+    pub compare: Option<Sample>,
+    /// Whether the sample's upload must come to an end before this can be taken in.
+    pub awaits: bool,
+}
+
+impl Intake {
+    fn nothing(id: SampleId) -> Self {
+        Self { id, old: None, new: None, forgets: None, compare: None, awaits: false }
+    }
+
+    /// What the sample's record would be.
+    pub fn foreseen(self, transaction: &Transaction<'_>) -> Result<Option<Record>, JournalError> {
+        match self.new {
+            Some(new) => Ok(Some(new)),
+            None => transaction.record(&self.id),
+        }
+    }
 }
 
 enum Touched {
@@ -205,37 +239,99 @@ enum Touched {
 
 impl<'a> Transaction<'a> {
     pub fn new(store: &'a Store, index: &'a Mutex<Index>) -> Self {
-        Self { store, index, writes: Writes::default(), touched: Vec::new(), events: Vec::new() }
+        Self { store, index, writes: Writes::default(), touched: Vec::new(), events: Vec::new(), trouble: None }
     }
 
     pub fn record(&self, id: &SampleId) -> Result<Option<Record>, JournalError> {
-        let get = |key: Vec<u8>| match self.writes.get(&key) {
-            Some(written) => Ok(written.map(<[u8]>::to_vec)),
-            None => self.store.get(&key),
-        };
-        let Some(sample) = get(sample_key(id))? else { return Ok(None) };
-        join(id.as_str(), &sample, get(state_key(id))?.as_deref()).map(Some)
+        let Some(sample) = self.get(&sample_key(id))? else { return Ok(None) };
+        let (state, hashes) = (self.get(&state_key(id))?, self.get(&part_hashes_key(id))?);
+        join(id.as_str(), &sample, state.as_deref(), hashes.as_deref()).map(Some)
     }
 
-    /// What a record becomes by what assembly found.
-    pub fn take_in(&self, old: Option<Record>, finding: Finding, run_ends: bool) -> Result<Record, JournalError> {
-        let around = self.around(&finding, run_ends && old.is_none())?;
-        Ok(match old {
+    /// The value of a key, as this transaction leaves it. Waits for a disk that cannot be read.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
+        if let Some(written) = self.writes.get(key) {
+            return Ok(written.map(<[u8]>::to_vec));
+        }
+        let mut read = self.store.get(key);
+        let Some(trouble) = self.trouble else { return read };
+        while let Err(error) = &read
+            && error.is_passing()
+        {
+            if trouble.show(Some(error.to_string())) {
+                tracing::error!(%error, "nothing is uploaded until it can be read");
+            }
+            if !trouble.wait(TRY_AGAIN) {
+                return read;
+            }
+            read = self.store.reopen().and_then(|()| self.store.get(key));
+        }
+        if read.is_ok() && trouble.show(None) {
+            tracing::info!("the journal can be read again");
+        }
+        read
+    }
+
+    /// What a finding comes to.
+    pub fn take_in(&self, finding: Finding, run_ends: bool) -> Result<Intake, JournalError> {
+        let id = finding.sample.id();
+        let old = self.record(&id)?;
+        let Some(owner) = self.owner(&finding.sample)? else { return self.put_in(old, finding, run_ends, true) };
+        let owner_id = owner.sample.id();
+        match owner.renaming(&finding) {
+            Renaming::Itself => {
+                let stray = old.filter(Record::is_forgettable).map(|_| id);
+                Ok(Intake { forgets: stray, ..self.put_in(Some(owner), finding, run_ends, true)? })
+            }
+            Renaming::Moves if old.is_none() => {
+                let moved = owner.moved(finding.sample.clone());
+                let intake = self.put_in(Some(moved), finding, run_ends, true)?;
+                Ok(Intake { old: None, forgets: Some(owner_id), ..intake })
+            }
+            Renaming::Moves | Renaming::Waits => {
+                Ok(Intake { awaits: owner.state.is_under_way(), ..Intake::nothing(owner_id) })
+            }
+            // What is on Flow does not change for files that are another's.
+            Renaming::No if old.as_ref().is_some_and(|old| old.state.sent().is_some()) => Ok(Intake::nothing(id)),
+            Renaming::No => self.put_in(old, finding, run_ends, false),
+        }
+    }
+
+    /// `is_own`: its files are no other sample's.
+    fn put_in(
+        &self,
+        old: Option<Record>,
+        finding: Finding,
+        run_ends: bool,
+        is_own: bool,
+    ) -> Result<Intake, JournalError> {
+        let around = self.around(&finding, run_ends && old.is_none(), is_own)?;
+        let is_to_compare = old.as_ref().is_some_and(|old| old.must_be_compared(&finding));
+        let compare = is_to_compare.then(|| finding.sample.clone());
+        let new = match old.clone() {
             Some(old) => old.assembled(finding, around),
             None => Record::found(finding, around, Timestamp::now()),
-        })
+        };
+        Ok(Intake { id: new.sample.id(), old, new: Some(new), forgets: None, compare, awaits: false })
     }
 
-    /// What stands around a sample that assembly found. (An owner that was begun in this very transaction is not seen;
-    /// assembly gives each file to one sample.) `is_late` asks whether something of its run was sent before it.
-    fn around(&self, finding: &Finding, is_late: bool) -> Result<Circumstances, JournalError> {
+    /// Another sample that one of these files belongs to. (One that was begun in this very transaction is not seen;
+    /// assembly gives each file to one sample.)
+    fn owner(&self, sample: &Sample) -> Result<Option<Record>, JournalError> {
+        let owner = self.index.lock().expect(UNPOISONED).owner(sample);
+        owner.map_or(Ok(None), |owner| self.record(&owner))
+    }
+
+    /// What stands around a sample that assembly found. `is_late` asks whether something of its run was sent before it.
+    fn around(&self, finding: &Finding, is_late: bool, is_own: bool) -> Result<Circumstances, JournalError> {
         let key = &finding.sample.key;
         let run = RunName { watch: key.watch.clone(), run: key.run.clone() };
-        let (owner, orders, delivered) = {
+        let (orders, delivered) = {
             let index = self.index.lock().expect(UNPOISONED);
-            (index.owner(&finding.sample), index.orders(&run), index.delivered(&run))
+            (index.orders(&run), index.delivered(&run))
         };
-        let owner = owner.map_or(Ok(None), |owner| self.record(&owner))?;
+        let owner = if is_own { None } else { self.owner(&finding.sample)? };
+        let owner = owner.filter(|owner| owner.state.is_begun() || !owner.history.earlier.is_empty());
         // A rule that was renamed, or names its samples anew, does not send again what is on Flow.
         let owner = owner.map(|owner| {
             format!(
@@ -294,10 +390,7 @@ impl<'a> Transaction<'a> {
 
     /// Whether there is something under this key.
     pub fn has(&self, key: &[u8]) -> Result<bool, JournalError> {
-        match self.writes.get(key) {
-            Some(written) => Ok(written.is_some()),
-            None => Ok(self.store.get(key)?.is_some()),
-        }
+        Ok(self.get(key)?.is_some())
     }
 
     pub fn put(&mut self, old: Option<&Record>, new: Record) {
@@ -306,14 +399,41 @@ impl<'a> Transaction<'a> {
             self.writes.put(sample_key(&id), encode(&new.sample));
         }
         self.writes.put(state_key(&id), encode(&StateValue::of(&new)));
+        let hashes = PartHashes::of(&new);
+        if old.map(PartHashes::of).unwrap_or_default() != hashes {
+            hashes.write(&id, &mut self.writes);
+        }
         self.events.extend(event_of(old, &new));
         self.touched.push(Touched::Put(Box::new(new)));
+    }
+
+    /// Puts down what a finding came to; gives the record that changed.
+    pub fn put_down(&mut self, intake: Intake) -> Result<Option<Record>, JournalError> {
+        let Intake { old, new, forgets, .. } = intake;
+        if let Some(forgotten) = forgets {
+            if let Some(record) = self.record(&forgotten)?
+                && Claim::of(&record).is_some()
+            {
+                self.events.push(withdrawn(forgotten.clone(), "known by another name"));
+            }
+            self.forget(&forgotten);
+        }
+        let Some(new) = new.filter(|new| old.as_ref() != Some(new)) else { return Ok(None) };
+        self.put(old.as_ref(), new.clone());
+        Ok(Some(new))
     }
 
     pub fn forget(&mut self, id: &SampleId) {
         self.writes.remove(sample_key(id));
         self.writes.remove(state_key(id));
+        self.writes.remove(part_hashes_key(id));
         self.touched.push(Touched::Forgot(id.clone()));
+    }
+
+    /// Bytes of all values that it would write.
+    #[cfg(test)]
+    pub fn written(&self) -> usize {
+        self.writes.bytes()
     }
 
     pub fn write(&mut self, writes: Writes) {

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
 use globset::{GlobBuilder, GlobMatcher};
@@ -17,7 +17,7 @@ use super::csv::LARGEST_SHEET;
 use super::{Sheet, SheetError};
 use crate::sample::Fingerprint;
 
-/// So many sheets are kept for the next time.
+/// So many sheets of runs are kept for the next time.
 const MOST_KEPT: usize = 64;
 
 /// What a run may need.
@@ -88,6 +88,7 @@ struct Kept {
     fingerprint: Fingerprint,
     /// When it was first seen so.
     since: Instant,
+    is_outside: bool,
     read: Option<Arc<Read>>,
 }
 
@@ -138,16 +139,17 @@ impl Library {
         };
         let fingerprint = Fingerprint::of(&metadata);
         if self.kept.len() >= MOST_KEPT && !self.kept.contains_key(path) {
-            self.kept.clear();
+            // Since when a file outside has been as it is, nobody else knows.
+            self.kept.retain(|_, kept| kept.is_outside);
+            self.kept.values_mut().for_each(|kept| kept.read = None);
         }
         let now = Instant::now();
         let kept = match self.kept.remove(path) {
             Some(kept) if kept.fingerprint == fingerprint => kept,
-            _ => Kept { fingerprint, since: now, read: None },
+            _ => Kept { fingerprint, since: now, is_outside: expected.is_none(), read: None },
         };
-        let seen_for = now.duration_since(kept.since);
-        let age = metadata.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
-        let unchanged_for = age.unwrap_or_default().max(seen_for);
+        // Never by its modification time: a clock that jumps would make it old, and a writer can set it.
+        let unchanged_for = now.duration_since(kept.since);
         let shelved = match (expected, &kept.read) {
             (Some(expected), _) if expected != fingerprint => Shelved::Changing(self.settle),
             (None, _) if unchanged_for < self.settle => Shelved::Changing(self.settle - unchanged_for),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::board::Board;
-use crate::journal::{self, Blocker, Change, Decision, Holder, Journal, JournalError, Record, Sent, State, changes};
+use crate::journal::{self, Blocker, Change, Decision, Holder, Journal, JournalError, Record, Sent, State};
 use crate::observation::Moment;
 use crate::sample::{Fingerprint, Kind, path_to_text};
 
@@ -66,7 +66,7 @@ pub struct SampleStatus {
     pub error: Option<String>,
     pub next_try: Option<Timestamp>,
     pub sample_id: Option<String>,
-    /// Marks a sample on Flow whose files are no longer what was sent.
+    /// Marks a sample on Flow whose files, or what its sheets say of it, are no longer what was sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub changed: bool,
     /// What was sent and what lies there now, side by side, where they differ.
@@ -87,14 +87,23 @@ pub struct SampleStatus {
     pub files: Vec<FileStatus>,
 }
 
-/// A file that is not what was sent.
+/// Something that is not what was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangeStatus {
-    pub path: String,
-    /// `null`: nothing of it was sent.
-    pub was: Option<Look>,
-    /// `null`: it is gone.
-    pub is: Option<Look>,
+#[serde(untagged)]
+pub enum ChangeStatus {
+    File {
+        path: String,
+        /// `null`: nothing of it was sent.
+        was: Option<Look>,
+        /// `null`: it is gone.
+        is: Option<Look>,
+    },
+    Value {
+        /// As the manifest calls it: `name`, `type`, `metadata.scientist`.
+        value: String,
+        was: Option<String>,
+        is: Option<String>,
+    },
 }
 
 /// What a file looks like.
@@ -114,12 +123,17 @@ pub struct Retract {
 }
 
 impl ChangeStatus {
-    fn of(change: &Change) -> Self {
+    fn of(change: Change) -> Self {
         let look = |look: Fingerprint| Look {
             bytes: look.size,
             modified: Timestamp::from_nanosecond(look.modified_ns.into()).ok(),
         };
-        Self { path: path_to_text(&change.path), was: change.was.map(look), is: change.is.map(look) }
+        match change {
+            Change::File { path, was, is } => {
+                Self::File { path: path_to_text(&path), was: was.map(look), is: is.map(look) }
+            }
+            Change::Value { value, was, is } => Self::Value { value, was, is },
+        }
     }
 }
 
@@ -270,10 +284,9 @@ impl SampleStatus {
             }
             State::Done { .. } | State::Queued { .. } | State::Uploading { .. } => {}
         }
-        if let State::Held { by: Holder::Changed { found, .. }, .. } = &record.state {
-            status.changed = true;
-            status.changes = changes(sample, found).iter().map(ChangeStatus::of).collect();
-        }
+        status.changes = record.changes().into_iter().map(ChangeStatus::of).collect();
+        let is_held_as_changed = matches!(record.state, State::Held { by: Holder::Changed { .. }, .. });
+        status.changed = is_held_as_changed || !status.changes.is_empty();
         if let Some(sent) = record.state.sent() {
             status.sent = status.bytes;
             status.attempts = sent.attempts;

@@ -34,6 +34,8 @@ pub(super) fn submission(sample: &Sample, final_wait: Option<std::time::Duration
 pub(super) struct Evidence {
     /// Of all of them, in hexadecimal, as the next two.
     pub sha256: Option<String>,
+    /// Of each part, where there are several, and with that of all of them.
+    pub parts_sha256: Vec<String>,
     /// Of those that Flow acknowledged.
     pub prefix: Option<String>,
     /// Which files they came from.
@@ -49,6 +51,7 @@ pub(super) fn record(upload: &mut Upload, progress: &Progress, evidence: Vec<Evi
         abandoned: file.abandoned.clone(),
         sha256: evidence.sha256,
         prefix_sha256: evidence.prefix,
+        parts_sha256: evidence.parts_sha256,
         identity: evidence.identity,
         stage: match file.stage.clone() {
             Sending::Sending { data_id, chunks, strikes } => Recorded::Sending { data_id, chunks, strikes },

@@ -18,6 +18,8 @@ pub(super) struct Content {
     parts: Arc<[Part]>,
     checks: Checks,
     hash: Sha256,
+    /// Of the parts that were taken whole, in hexadecimal; of a single part, the slot's own hash says it.
+    parts_sha256: Vec<String>,
     /// Bytes taken.
     taken: u64,
     /// The part whose bytes come next, and so many of them were taken.
@@ -35,6 +37,7 @@ impl Content {
             parts,
             checks,
             hash: Sha256::new(),
+            parts_sha256: Vec::new(),
             taken: 0,
             part: 0,
             within: 0,
@@ -58,6 +61,11 @@ impl Content {
         HEXLOWER.encode(&self.hash.clone().finalize())
     }
 
+    /// The same of each part, where there are several and all were taken; else empty.
+    pub fn parts_sha256(&self) -> Vec<String> {
+        if self.parts_sha256.len() == self.parts.len() { self.parts_sha256.clone() } else { Vec::new() }
+    }
+
     /// Takes the next bytes of the slot.
     ///
     /// # Errors
@@ -70,14 +78,16 @@ impl Content {
             if bytes.is_empty() && self.within < size {
                 break;
             }
-            let check = self.check.get_or_insert_with(|| PartCheck::begin(part, self.checks, &mut self.sidecars));
+            let check = self
+                .check
+                .get_or_insert_with(|| PartCheck::begin(part, self.checks, self.parts.len() > 1, &mut self.sidecars));
             let here = (size - self.within).min(bytes.len() as u64);
             let (taken, rest) = bytes.split_at(here as usize);
             check.take(taken, part)?;
             self.within += here;
             bytes = rest;
             if self.within == size {
-                check.end(part)?;
+                self.parts_sha256.extend(check.end(part)?.filter(|_| self.parts.len() > 1));
                 self.agreed.extend(check.stated.drain(..).map(|stated| (self.part, stated.digest)));
                 (self.part, self.within, self.check) = (self.part + 1, 0, None);
             }
@@ -106,12 +116,13 @@ struct PartCheck {
 }
 
 impl PartCheck {
-    fn begin(part: &Part, checks: Checks, sidecars: &mut Sidecars) -> Self {
+    /// `is_hashed`: whether its own hash is wanted.
+    fn begin(part: &Part, checks: Checks, is_hashed: bool, sidecars: &mut Sidecars) -> Self {
         let gzip = if checks.gzip { GzipCheck::of(&part.path) } else { None };
         let stated = if checks.sidecars { sidecars.beside(&part.path) } else { Vec::new() };
         let asks_for = |algorithm| stated.iter().any(|stated| stated.algorithm == algorithm);
         let md5 = asks_for(Algorithm::Md5).then(Md5::new);
-        let sha256 = asks_for(Algorithm::Sha256).then(Sha256::new);
+        let sha256 = (is_hashed || asks_for(Algorithm::Sha256)).then(Sha256::new);
         Self { gzip, md5, sha256, stated }
     }
 
@@ -126,7 +137,8 @@ impl PartCheck {
         checked.map_err(|fault| PartError::Corrupt { path: part.path.clone(), fault: fault.to_string() })
     }
 
-    fn end(&mut self, part: &Part) -> Result<(), PartError> {
+    /// The part's hash, in hexadecimal, where it was taken.
+    fn end(&mut self, part: &Part) -> Result<Option<String>, PartError> {
         let checked = self.gzip.as_ref().map_or(Ok(()), GzipCheck::end);
         checked.map_err(|fault| PartError::Corrupt { path: part.path.clone(), fault: fault.to_string() })?;
         let md5 = self.md5.take().map(|md5| md5.finalize().to_vec()).unwrap_or_default();
@@ -146,6 +158,6 @@ impl PartCheck {
                 });
             }
         }
-        Ok(())
+        Ok((!sha256.is_empty()).then(|| HEXLOWER.encode(&sha256)))
     }
 }

@@ -92,6 +92,8 @@ impl From<Error> for HostError {
 impl Disposition {
     pub fn of(error: UploadError<HostError>) -> Self {
         match error {
+            // What is to be written waits by itself; what could not be read is read again.
+            UploadError::Host(HostError::Journal(error)) if error.is_passing() => Self::Retry(error.to_string()),
             UploadError::Host(HostError::Journal(error)) => Self::Fail(error),
             UploadError::Host(HostError::OnFlow(found)) => Self::Adopt(found),
             UploadError::Host(HostError::Taken(reason)) => Self::Block { reason, by: Blocker::Upload },

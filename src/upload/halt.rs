@@ -117,13 +117,14 @@ impl SampleHost<'_> {
     async fn adopt(&mut self, found: OnFlow) -> Result<End, HostError> {
         let mut files = Vec::new();
         for (n, data_id) in found.data_ids.into_iter().enumerate() {
-            files.push(SentFile { data_id, sha256: Some(self.readers[n].sha256().await?) });
+            files.push(SentFile::new(data_id, Some(self.readers[n].hashes().await?)));
         }
         self.look_at_files().await?;
         // A try in which nothing was sent is none.
         let attempts = self.upload.attempts.saturating_sub(u32::from(!self.is_begun()));
         let (sample_id, finished) = (found.sample_id, Timestamp::now());
-        let sent = Sent { attempts, sample_id, files, warnings: None, finished, changed: false, adopted: true };
+        let (warnings, changed, adopted, retold) = (None, false, true, None);
+        let sent = Sent { attempts, sample_id, files, warnings, finished, changed, adopted, retold };
         let (sample, run) = (&self.sample.key.name, &self.sample.key.run);
         let what = sent.sample_id.clone().or_else(|| Some(sent.files.last()?.data_id.clone()));
         if !self.journal.adopt(&self.id, sent).await? {

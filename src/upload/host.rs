@@ -15,7 +15,7 @@ use super::pool::Pool;
 use super::settings::{Settings, Verify};
 use super::verify::sha256_on_flow;
 use crate::flow::{Client, FileProgress, Finished, FoundWithoutId, Host, Progress, Stage as Sending, UploadError};
-use crate::journal::{Blocker, FileUpload, Journal, Sent, SentFile, Stage, Upload};
+use crate::journal::{Blocker, FileUpload, Journal, Sent, SentFile, SlotHashes, Stage, Upload};
 use crate::sample::{BY_HAND, Sample, SampleId, Target};
 
 /// A sample as the state machine's host: its bytes from disk, its checkpoints into the journal.
@@ -90,7 +90,7 @@ impl<'a> SampleHost<'a> {
     pub async fn look_through(&mut self) -> Result<(), HostError> {
         if self.upload.unsound_until.is_some() {
             for reader in &mut self.readers {
-                reader.sha256().await.map_err(HostError::Part)?;
+                reader.hashes().await.map_err(HostError::Part)?;
             }
         }
         Ok(())
@@ -103,7 +103,8 @@ impl<'a> SampleHost<'a> {
             return Ok(());
         }
         for (n, data_id) in finished.data_ids.iter().enumerate() {
-            let Some(ours) = self.sha256(n).await.map_err(|error| Disposition::of(UploadError::Host(error)))? else {
+            let ours = self.hashes(n).await.map_err(|error| Disposition::of(UploadError::Host(error)))?;
+            let Some(SlotHashes { sha256: ours, .. }) = ours else {
                 continue;
             };
             let theirs = tokio::select! {
@@ -124,13 +125,14 @@ impl<'a> SampleHost<'a> {
         Ok(())
     }
 
-    /// The hash of a slot that was sent; taken anew where an earlier process took it along. The sample is on Flow,
+    /// The hashes of a slot that was sent; taken anew where an earlier process took them along. The sample is on Flow,
     /// whatever became of the files since: a hash that can no longer be taken must not send it again.
-    async fn sha256(&mut self, n: usize) -> Result<Option<String>, HostError> {
-        if let Some(sha256) = self.upload.files.get(n).and_then(|file| file.sha256.clone()) {
-            return Ok(Some(sha256));
+    async fn hashes(&mut self, n: usize) -> Result<Option<SlotHashes>, HostError> {
+        let recorded = self.upload.files.get(n).and_then(FileUpload::hashes);
+        if recorded.is_some() {
+            return Ok(recorded);
         }
-        match self.readers[n].sha256().await {
+        match self.readers[n].hashes().await {
             Err(error @ PartError::Stopped) => Err(HostError::Part(error)),
             taken => Ok(taken.ok()),
         }
@@ -140,10 +142,19 @@ impl<'a> SampleHost<'a> {
     pub async fn sent(&mut self, finished: Finished) -> Result<Sent, HostError> {
         let mut files = Vec::new();
         for (n, data_id) in finished.data_ids.into_iter().enumerate() {
-            files.push(SentFile { data_id, sha256: self.sha256(n).await? });
+            files.push(SentFile::new(data_id, self.hashes(n).await?));
         }
         let (attempts, sample_id, warnings) = (self.upload.attempts, finished.sample_id, finished.warnings);
-        Ok(Sent { attempts, sample_id, files, warnings, finished: Timestamp::now(), changed: false, adopted: false })
+        Ok(Sent {
+            attempts,
+            sample_id,
+            files,
+            warnings,
+            finished: Timestamp::now(),
+            changed: false,
+            adopted: false,
+            retold: None,
+        })
     }
 }
 
@@ -212,8 +223,10 @@ fn evidence(reader: &SlotReader, file: &FileProgress, before: Option<&FileUpload
     let sent = file.sent();
     let is_sending = matches!(file.stage, Sending::Sending { .. }) && sent > 0;
     let same = before.filter(|before| before.sent() == sent);
+    let hashes = reader.hashes_if_read().or_else(|| before?.hashes());
     Evidence {
-        sha256: reader.sha256_if_read().or_else(|| before?.sha256.clone()),
+        sha256: hashes.as_ref().map(|hashes| hashes.sha256.clone()),
+        parts_sha256: hashes.map(|hashes| hashes.parts).unwrap_or_default(),
         prefix: if is_sending { reader.prefix_if_read(sent).or_else(|| same?.prefix_sha256.clone()) } else { None },
         identity: reader.identity().or_else(|| before?.identity.clone()),
     }

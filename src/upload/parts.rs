@@ -16,6 +16,7 @@ use super::content::Content;
 use super::disk::{Disk, Pulse};
 use super::settings::Checks;
 use super::sidecar::Sidecars;
+use crate::journal::SlotHashes;
 use crate::observation::open_files_limit;
 use crate::sample::{Fingerprint, Part, Sample, Slot};
 
@@ -135,17 +136,22 @@ impl SlotReader {
         self.blocking(move |inner, pulse| inner.read(offset, length, pulse).map(Bytes::from)).await
     }
 
-    /// The hash of the whole slot, in hexadecimal; what was not yet read for it is read now.
-    pub async fn sha256(&mut self) -> Result<String, PartError> {
+    /// The hashes of the whole slot and its parts; what was not yet read for them is read now.
+    pub async fn hashes(&mut self) -> Result<SlotHashes, PartError> {
         self.blocking(|inner, pulse| {
             inner.take_until(inner.size, pulse)?;
-            Ok(inner.content.sha256())
+            Ok(SlotHashes { sha256: inner.content.sha256(), parts: inner.content.parts_sha256() })
         })
         .await
     }
 
-    /// The hash of the whole slot, if all of it has been read already.
-    pub fn sha256_if_read(&self) -> Option<String> {
+    /// The same, if all of it has been read already.
+    pub fn hashes_if_read(&self) -> Option<SlotHashes> {
+        let sha256 = self.sha256_if_read()?;
+        Some(SlotHashes { sha256, parts: self.inner.as_ref()?.content.parts_sha256() })
+    }
+
+    fn sha256_if_read(&self) -> Option<String> {
         self.prefix_if_read(self.inner.as_ref()?.size)
     }
 
@@ -343,15 +349,15 @@ impl Inner {
     }
 }
 
-/// The hashes of a sample's slots as they lie there now, in hexadecimal.
+/// The hashes of a sample's slots as they lie there now.
 ///
 /// # Errors
 /// The first part that cannot be read as what it was.
-pub async fn hashes(sample: &Sample, disk: &Disk, stopping: &CancellationToken) -> Result<Vec<String>, PartError> {
+pub async fn hashes(sample: &Sample, disk: &Disk, stopping: &CancellationToken) -> Result<Vec<SlotHashes>, PartError> {
     let mut hashes = Vec::with_capacity(sample.slots.len());
     for slot in &sample.slots {
         let (watch, checks, known) = (&sample.key.watch, Checks::default(), Known::default());
-        hashes.push(SlotReader::new(watch, slot, checks, known, disk, stopping).sha256().await?);
+        hashes.push(SlotReader::new(watch, slot, checks, known, disk, stopping).hashes().await?);
     }
     Ok(hashes)
 }

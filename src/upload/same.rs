@@ -44,7 +44,7 @@ pub(super) async fn look_for(
     let own = hashes(sample, disk, stopping).await.map_err(SameError::Part)?;
     for other in &alike {
         let Some(sent) = other.state.sent() else { continue };
-        if sent.files.iter().map(|file| file.sha256.as_ref()).eq(own.iter().map(Some)) {
+        if sent.files.iter().map(|file| file.sha256.as_ref()).eq(own.iter().map(|own| Some(&own.sha256))) {
             let on_flow = match (&sent.sample_id, sent.files.first()) {
                 (Some(id), _) => format!("sample {id}"),
                 (None, Some(file)) => format!("data {}", file.data_id),

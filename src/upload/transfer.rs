@@ -107,6 +107,11 @@ async fn keep_back_what_is_known(
             journal.change(&id, move |record| record.retrying(upload, next_try, error)).await?;
             Ok(Some(End::Recorded))
         }
+        Err(SameError::Journal(error)) if error.is_passing() => {
+            let (error, next_try) = (error.to_string(), Moment::now() + SAME_PAUSE);
+            journal.change(&id, move |record| record.retrying(upload, next_try, error)).await?;
+            Ok(Some(End::Recorded))
+        }
         Err(SameError::Journal(error)) => Err(error),
         // The upload itself finds the same trouble, and knows what to do about it.
         Err(SameError::Part(error)) => {

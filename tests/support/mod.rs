@@ -260,8 +260,13 @@ rules:
 
     /// Starts the real program, its words kept away from the test's.
     pub fn start(&self, arguments: &[&str]) -> Process {
+        self.start_as(self.command(arguments))
+    }
+
+    /// The same, however it is called.
+    pub fn start_as(&self, mut command: Command) -> Process {
         let log = fs::OpenOptions::new().append(true).create(true).open(self.path("log")).unwrap();
-        Process(self.command(arguments).stdout(Stdio::null()).stderr(log).spawn().unwrap())
+        Process(command.stdout(Stdio::null()).stderr(log).spawn().unwrap())
     }
 
     pub fn log(&self) -> String {
@@ -412,6 +417,10 @@ rules:
 pub struct Process(Child);
 
 impl Process {
+    pub fn id(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.0)
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.0.kill().unwrap();
@@ -419,8 +428,7 @@ impl Process {
     }
 
     pub fn terminate(&self) {
-        let id = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(self.id(), rustix::process::Signal::TERM).unwrap();
     }
 
     pub fn has_ended(&mut self) -> bool {

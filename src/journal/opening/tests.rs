@@ -390,6 +390,30 @@ async fn waits_for_a_disk(code: i32, remedy: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_cannot_be_read_is_waited_for_and_fails_nobody() {
+    use std::sync::atomic::Ordering;
+    let dir = state_dir();
+    let journal = open(&dir);
+    put(&journal, &sample("a"), Assembled::Ready).await;
+    journal.shared.store.unreadable.store(5, Ordering::SeqCst);
+    let taking = tokio::spawn({
+        let journal = journal.clone();
+        async move { journal.take_next(None, None).await }
+    });
+    let trouble = loop {
+        match journal.trouble() {
+            Some(trouble) => break trouble,
+            None => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+        }
+    };
+    assert!(trouble.reason.contains("cannot read the journal") && trouble.reason.contains("check the disk"));
+    assert!(!taking.is_finished());
+    journal.shared.store.unreadable.store(0, Ordering::SeqCst);
+    assert_eq!(taking.await.unwrap().unwrap().unwrap().sample, sample("a"));
+    assert_eq!(journal.trouble(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_journal_is_closed_in_the_midst_of_trouble_and_finishes_its_commit_at_the_next_start() {
     let dir = state_dir();
     let journal = open(&dir);

@@ -238,8 +238,12 @@ async fn of_samples_that_are_named_all_are_decided_or_none() {
 mod content {
     use super::*;
 
-    fn hashes() -> Vec<String> {
-        vec!["ab".repeat(32), "cd".repeat(32)]
+    fn hashes_of(slots: [&str; 2]) -> Vec<SlotHashes> {
+        slots.map(|hash| SlotHashes { sha256: hash.repeat(32), parts: Vec::new() }).into()
+    }
+
+    fn hashes() -> Vec<SlotHashes> {
+        hashes_of(["ab", "cd"])
     }
 
     fn done() -> Record {
@@ -269,7 +273,7 @@ mod content {
         let same = done().compared(touched(), &hashes()).unwrap();
         assert_eq!((same.state.name(), &same.sample), ("done", &touched()), "and are known by their new look");
 
-        let other = vec!["ab".repeat(32), "ef".repeat(32)];
+        let other = hashes_of(["ab", "ef"]);
         let held = done().compared(touched(), &other).unwrap();
         let State::Held { reason, by: Holder::Changed { found: is, .. }, .. } = &held.state else { panic!("{held:?}") };
         assert_eq!((&held.sample, &**is), (&sample("a"), &touched()), "what was sent, and what is");
@@ -282,8 +286,33 @@ mod content {
     }
 
     #[test]
+    fn of_the_parts_of_a_slot_those_are_named_that_are_others() {
+        let parts = |looks: [i64; 3]| {
+            let mut sample = sample_of_parts("a", 3);
+            for (part, look) in sample.slots[0].parts.iter_mut().zip(looks) {
+                part.fingerprint = Fingerprint { size: 9, modified_ns: look };
+            }
+            sample
+        };
+        let hashes = |whole: &str, parts: [&str; 3]| SlotHashes {
+            sha256: whole.to_owned(),
+            parts: parts.map(str::to_owned).to_vec(),
+        };
+        let mut sent = sent();
+        sent.files[0] = SentFile::new("71".into(), Some(hashes("whole", ["one", "two", "three"])));
+        let done = Record { sample: parts([1, 1, 1]), ..record(State::Done { sent }) };
+        let now = [hashes("other", ["one", "zwei", "three"]), SlotHashes::default()];
+        let held = done.compared(parts([2, 2, 1]), &now).unwrap();
+        let State::Held { reason, .. } = &held.state else { panic!("{held:?}") };
+        assert!(reason.contains("_1.fastq.gz was") && !reason.contains("_0.fastq.gz"), "{reason}");
+        assert_eq!(held.changes().len(), 1, "{:?}", held.changes());
+        let found = |sample| found(sample, Standing::Ready);
+        assert!(!held.must_be_compared(&found(parts([2, 2, 1]))) && held.must_be_compared(&found(parts([2, 3, 1]))));
+    }
+
+    #[test]
     fn what_is_sent_again_keeps_what_must_be_retracted_and_the_name_that_a_person_gave() {
-        let other = vec!["ab".repeat(32), "ef".repeat(32)];
+        let other = hashes_of(["ab", "ef"]);
         let held = done().compared(touched(), &other).unwrap();
         let resent = held.decided(decision(Verb::Resend), Some("a_v2".into())).unwrap();
         assert_eq!(resent.state, State::Queued { upload: None });

@@ -67,7 +67,9 @@ async fn parts_read_as_one_and_hash_as_one() {
         assert_eq!(rest, &whole[resumed_at as usize..]);
         // A chunk that is sent again is read again, and does not count twice.
         reader.read(resumed_at, 1).await.unwrap();
-        assert_eq!(reader.sha256_if_read().unwrap(), sha256(whole));
+        let hashes = reader.hashes_if_read().unwrap();
+        assert_eq!(hashes.sha256, sha256(whole));
+        assert_eq!(hashes.parts, [sha256(b"first "), sha256(b"second "), sha256(b"third")], "from {resumed_at}");
         reader.read(0, 7).await.unwrap();
         assert_eq!((reader.sha256_if_read(), reader.identity()), (None, None), "it is begun anew");
         assert_eq!(reader.prefix_if_read(7).unwrap(), sha256(&whole[..7]));
@@ -75,7 +77,9 @@ async fn parts_read_as_one_and_hash_as_one() {
     let mut reader = reader(&slot);
     reader.read(0, 7).await.unwrap();
     assert_eq!(reader.sha256_if_read(), None);
-    assert_eq!(reader.sha256().await.unwrap(), sha256(whole));
+    let hashes = reader.hashes().await.unwrap();
+    assert_eq!(hashes.sha256, sha256(whole));
+    assert_eq!(hashes.parts, [sha256(b"first "), sha256(b"second "), sha256(b"third")]);
     assert!(reader.identity().is_some());
 }
 
@@ -176,7 +180,7 @@ async fn each_part_of_a_slot_must_be_a_whole_gzip() {
     };
     let (one, two) = (gzip(b"one"), gzip(b"two"));
     let good = slot(vec![part(dir.path(), "a.gz", &one), part(dir.path(), "b.GZ", &two)]);
-    reader(&good).sha256().await.unwrap();
+    reader(&good).hashes().await.unwrap();
     // Together they are whole, but not each.
     let (head, tail) = one.split_at(15);
     let cut = slot(vec![part(dir.path(), "c.gz", head), part(dir.path(), "d.gz", tail)]);

@@ -1,0 +1,234 @@
+//! Samples that their sheet tells otherwise after they were sent, or on their way: under another name, or with other
+//! values.
+//!
+//! A sample keeps the id that it was sent under. What the sheet calls it now is compared with the name that it has on
+//! Flow, and with the one that a person has answered for; a third one is a person's affair. Only a sheet that says
+//! something else does this: what a changed manifest names anew is left to [`super::writer`], which skips it.
+
+use super::change::{Change, changes, name_on_flow, told};
+use super::decision::History;
+use super::record::{Blocker, Holder, Misstep, Record, Skipper, State};
+use super::stored::{Retold, Sent, SlotHashes, Upload};
+use crate::sample::{Finding, Sample, Standing, Target, path_to_text};
+
+/// What a finding says of a sample that its files belong to, and that has another id than it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Renaming {
+    /// It is that sample, which takes it in.
+    Itself,
+    /// It is that sample, which must come to an end under the name that it began with.
+    Waits,
+    /// It is that sample, of which nothing can be on Flow: it takes the new name.
+    Moves,
+    /// No sheet gave it the name.
+    No,
+}
+
+impl History {
+    /// Takes down the name that a rule gives to a sample that is known by another.
+    fn call(&mut self, sample: &Sample, name: &str) {
+        self.renamed = (sample.key.name != name).then(|| name.to_owned());
+    }
+}
+
+impl Record {
+    /// How a finding whose files belong to this sample stands to it.
+    pub(super) fn renaming(&self, finding: &Finding) -> Renaming {
+        let found = &finding.sample;
+        let place =
+            |sample: &Sample| (sample.key.kind, sample.key.watch.clone(), sample.key.run.clone(), sample.rule.clone());
+        if place(&self.sample) != place(found) {
+            return Renaming::No;
+        }
+        let is_by_sheet = self.is_told_by_another_sheet(finding);
+        match &self.state {
+            _ if self.answers_to(found) => Renaming::Itself,
+            _ if !is_by_sheet => Renaming::No,
+            state if state.sent().is_some() => Renaming::Itself,
+            State::Uploading { .. } | State::Blocked { by: Blocker::Doubt, .. } => Renaming::Waits,
+            state if state.upload().is_some_and(Upload::may_be_whole) => Renaming::Waits,
+            _ if finding.standing != Standing::Ready || !self.history.earlier.is_empty() => Renaming::Waits,
+            _ => Renaming::Moves,
+        }
+    }
+
+    /// Whether the name that a finding gives it is the one that it has on Flow, or that a person has answered for.
+    pub(super) fn answers_to(&self, found: &Sample) -> bool {
+        let called = self.history.renamed.as_ref().unwrap_or(&self.sample.key.name);
+        found.key.name == *called || found.key.name == name_on_flow(&self.sample)
+    }
+
+    /// A finding whose sheets are others than the sample's, or are not there to be asked.
+    fn is_told_by_another_sheet(&self, finding: &Finding) -> bool {
+        let (known, now) = (&self.sample.sheets, &finding.sample.sheets);
+        let is_told = !now.is_empty() || finding.standing != Standing::Ready;
+        !known.is_empty() && is_told && known != now
+    }
+
+    /// A finding as one of this very sample, whatever its rule calls it.
+    pub(super) fn as_its_own(&self, mut found: Sample) -> Sample {
+        found.key = self.sample.key.clone();
+        self.history.named_as_told(found)
+    }
+
+    /// What is on Flow takes in what assembly says now. Its content is [compared](Self::must_be_compared) elsewhere.
+    pub(super) fn told_anew(mut self, finding: Finding) -> Self {
+        let is_by_sheet = self.is_told_by_another_sheet(&finding);
+        let is_ready = finding.standing == Standing::Ready;
+        if !self.answers_to(&finding.sample) {
+            return if is_ready && is_by_sheet { self.held_as_renamed(finding.sample) } else { self };
+        }
+        let differs = self.sample.differs_on_disk(&finding.sample);
+        let found = self.named_as_sent(finding.sample);
+        self.state = match self.state {
+            State::Held { by: Holder::Changed { ref sent, found: ref known }, .. } if differs => {
+                if self.answers_to(known) {
+                    return self;
+                }
+                // Its name is right again; what its files are is yet to be told.
+                let (sent, reason) = (sent.clone(), content_changed(&self.sample, &found));
+                State::Held { reason, by: Holder::Changed { sent, found: Box::new(found) }, upload: None }
+            }
+            State::Held { by: Holder::Changed { sent, .. }, .. } | State::Done { sent } if is_ready => {
+                self.history.call(&self.sample, &found.key.name);
+                State::Done { sent: sent.told(&mut self.sample, &found) }
+            }
+            State::Held { by: Holder::Changed { sent, .. }, .. } => State::Done { sent },
+            other => other,
+        };
+        self
+    }
+
+    /// A finding under the name that the sample has on Flow; what the rule calls it stays in its key.
+    fn named_as_sent(&self, mut found: Sample) -> Sample {
+        if let Target::Sample { name, .. } = &mut found.target {
+            *name = name_on_flow(&self.sample).to_owned();
+        }
+        found
+    }
+
+    fn held_as_renamed(self, found: Sample) -> Self {
+        let (State::Done { mut sent } | State::Held { by: Holder::Changed { mut sent, .. }, .. }) = self.state else {
+            return self;
+        };
+        sent.retold = None;
+        let sheet = found.sheets.iter().find(|sheet| !self.sample.sheets.contains(sheet));
+        let reason = format!(
+            "its sheet{} changed after it was sent: {}; what was sent stands on Flow. Send it under its new name with \
+             flow-ingest resend, or leave it as it is with flow-ingest skip",
+            sheet.map(|sheet| format!(" {}", path_to_text(&sheet.path))).unwrap_or_default(),
+            told(&changes(&self.sample, &found))
+        );
+        let by = Holder::Changed { sent, found: Box::new(found) };
+        Self { state: State::Held { reason, by, upload: None }, ..self }
+    }
+
+    /// What of it on Flow is not what is there now.
+    pub fn changes(&self) -> Vec<Change> {
+        match &self.state {
+            State::Held { by: Holder::Changed { found, .. }, .. } => changes(&self.sample, found),
+            State::Done { sent: Sent { retold: Some(retold), .. } } => {
+                let found = Sample { target: retold.target.clone(), ..self.sample.clone() };
+                changes(&self.sample, &found)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What was found of a sample on Flow stands there from now on, as a person says: nothing of it is sent.
+    pub(super) fn left_as_sent(sample: &mut Sample, history: &mut History, found: Sample) {
+        history.call(sample, &found.key.name);
+        for mut slot in std::mem::replace(&mut sample.slots, found.slots) {
+            if let Some(now) = sample.slots.iter_mut().find(|now| now.key == slot.key) {
+                std::mem::swap(&mut now.filename, &mut slot.filename);
+            }
+        }
+        sample.sheets = found.sheets;
+    }
+
+    /// What was found of a sample on Flow is the sample from now on, under the id that it has.
+    pub(super) fn taken_as_found(sample: &mut Sample, history: &mut History, found: Sample) {
+        history.call(sample, &found.key.name);
+        let key = sample.key.clone();
+        *sample = Sample { key, ..found };
+    }
+
+    /// The same sample under the name that its sheet gives it now; what was sent of it is left unfinished.
+    pub(super) fn moved(self, sample: Sample) -> Self {
+        let state = match self.state {
+            State::Held { reason, by, .. } => State::Held { reason, by, upload: None },
+            kept @ State::Skipped { by: Skipper::Person, .. } => kept,
+            _ => State::Queued { upload: None },
+        };
+        Self { sample, state, ..self }
+    }
+}
+
+impl Sent {
+    /// Takes down which values a sheet gives now to what was sent.
+    fn told(self, sample: &mut Sample, found: &Sample) -> Self {
+        let is_by_sheet = !sample.sheets.is_empty() && !found.sheets.is_empty() && sample.rule == found.rule;
+        let retold = match sample.target == found.target {
+            true if is_by_sheet => {
+                // It has been looked at, and says what was sent.
+                sample.sheets.clone_from(&found.sheets);
+                None
+            }
+            true => None,
+            false if is_by_sheet && sample.sheets != found.sheets => {
+                Some(Retold { target: found.target.clone(), sheets: found.sheets.clone() })
+            }
+            false => self.retold,
+        };
+        Self { retold, ..self }
+    }
+}
+
+/// Why a sample is held whose files are no longer what was sent.
+pub(super) fn content_changed(sent: &Sample, found: &Sample) -> String {
+    format!(
+        "its files changed after it was sent: {}; what was sent stands on Flow. Send what lies there now with \
+         flow-ingest resend, or leave it with flow-ingest skip",
+        told(&changes(sent, found))
+    )
+}
+
+impl Record {
+    /// What is on Flow was compared with what lies there: `hashes` are those of its slots now.
+    pub fn compared(self, found: Sample, hashes: &[SlotHashes]) -> Result<Self, Misstep> {
+        let misstep = Misstep { from: self.state.name(), to: "held" };
+        let sent = match &self.state {
+            // Another name came between; the content is compared when that is settled.
+            State::Held { by: Holder::Changed { found: known, .. }, .. } if !self.answers_to(known) => return Ok(self),
+            State::Done { sent } | State::Held { by: Holder::Changed { sent, .. }, .. } => sent.clone(),
+            _ => return Err(misstep),
+        };
+        let found = self.named_as_sent(found);
+        let Self { mut sample, first_seen, history, state: _ } = self;
+        let was = sample.slots.iter().zip(&sent.files).map(|(slot, file)| (&slot.key, file.sha256.as_ref()));
+        let is = found.slots.iter().zip(hashes).map(|(slot, hashes)| (&slot.key, Some(&hashes.sha256)));
+        if was.eq(is) {
+            // The same bytes under another time, or at another place.
+            for (slot, found) in sample.slots.iter_mut().zip(found.slots.clone()) {
+                slot.parts = found.parts;
+            }
+            let state = State::Done { sent: sent.told(&mut sample, &found) };
+            return Ok(Self { sample, first_seen, history, state });
+        }
+        for (n, slot) in sample.slots.iter_mut().enumerate() {
+            let Some(at) = found.slots.iter().position(|found| found.key == slot.key) else { continue };
+            let (Some(file), Some(hashes)) = (sent.files.get(n), hashes.get(at)) else { continue };
+            let now: Vec<_> = found.slots[at].parts.iter().zip(hashes.of_parts(found.slots[at].parts.len())).collect();
+            let sent = file.of_parts(slot.parts.len());
+            for (part, sha256) in slot.parts.iter_mut().zip(sent) {
+                // A part with the bytes that were sent is none that changed.
+                if let Some((same, _)) = now.iter().find(|(now, hash)| now.path == part.path && *hash == sha256) {
+                    part.fingerprint = same.fingerprint;
+                }
+            }
+        }
+        let reason = content_changed(&sample, &found);
+        let state = State::Held { reason, by: Holder::Changed { sent, found: Box::new(found) }, upload: None };
+        Ok(Self { sample, first_seen, history, state })
+    }
+}

@@ -1,0 +1,281 @@
+//! What a corrected sheet makes of what was sent, is on its way, or is yet to go.
+
+use super::*;
+use crate::journal::decision::Order;
+
+/// The files of one sample under the name, and with the comment, that a sheet gives them.
+fn called(name: &str, files_of: &str, sheet: &str, comment: &str) -> Sample {
+    let mut sample = sample(files_of);
+    sample.key.name = name.to_owned();
+    let Target::Sample { name: told, metadata, .. } = &mut sample.target else { unreachable!() };
+    name.clone_into(told);
+    metadata.push(("comments".to_owned(), comment.to_owned()));
+    sample.sheets = vec![SheetUsed { path: "/data/miseq/run1/SampleSheet.csv".into(), sha256: sheet.to_owned() }];
+    sample
+}
+
+fn named(name: &str, files_of: &str, sheet: &str) -> Sample {
+    called(name, files_of, sheet, "fat")
+}
+
+async fn find(journal: &Journal, samples: &[&Sample]) -> Assembled {
+    let findings = samples.iter().map(|sample| found((*sample).clone(), Standing::Ready)).collect();
+    let assembled = journal.assembled(findings, true).await.unwrap();
+    // As the assembler does with what it does not find any more.
+    let ids = all(journal).into_iter().map(|record| record.sample.id());
+    let unmade = ids.filter(|id| !assembled.samples.contains(id)).collect();
+    journal.unmade(unmade, |_| true).await.unwrap();
+    assembled
+}
+
+async fn send(journal: &Journal, id: &SampleId, flow_id: &str) {
+    journal.change(id, Record::taken).await.unwrap();
+    let sent = Sent { sample_id: Some(flow_id.to_owned()), ..sent() };
+    journal.change(id, |record| record.done(sent)).await.unwrap();
+}
+
+async fn decide(journal: &Journal, verb: Verb, id: SampleId, name: Option<&str>) -> Result<Vec<Record>, JournalError> {
+    let name = name.map(str::to_owned);
+    let (runs, who, reason) = (Vec::new(), "alice".to_owned(), None);
+    journal.decide(Order { verb, samples: vec![id], runs, who, reason, name }).await
+}
+
+/// Name, state, and name on Flow of every sample.
+fn states(journal: &Journal) -> Vec<(String, &'static str, String)> {
+    let told = |record: Record| {
+        let name = super::super::change::name_on_flow(&record.sample).to_owned();
+        (record.sample.key.name.clone(), record.state.name(), name)
+    };
+    all(journal).into_iter().map(told).collect()
+}
+
+fn is(name: &str, state: &'static str, on_flow: &str) -> (String, &'static str, String) {
+    (name.to_owned(), state, on_flow.to_owned())
+}
+
+fn record_of(journal: &Journal, sample: &Sample) -> Record {
+    journal.record(&sample.id()).unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_sample_that_is_on_flow_is_held_under_its_own_id_until_the_sheet_or_a_person_says_otherwise() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    let (a, b) = (named("a", "a", "one"), named("b", "a", "two"));
+    find(&journal, &[&a]).await;
+    send(&journal, &a.id(), "70").await;
+
+    let assembled = find(&journal, &[&b]).await;
+    assert_eq!(states(&journal), [is("a", "held", "a")]);
+    assert_eq!(assembled.changed.len(), 1);
+    let held = record_of(&journal, &a);
+    let State::Held { reason, .. } = &held.state else { panic!("{held:?}") };
+    assert!(reason.contains("SampleSheet.csv changed") && reason.contains("name was \"a\" and is \"b\""), "{reason}");
+    let change = Change::Value { value: "name".into(), was: Some("a".into()), is: Some("b".into()) };
+    assert_eq!(held.changes(), [change]);
+    assert!(find(&journal, &[&b]).await.changed.is_empty(), "once");
+    assert!(decide(&journal, Verb::Release, a.id(), None).await.is_err());
+
+    // A restart, and one that lost the journal, hold it as well.
+    drop(journal);
+    let journal = open(&dir);
+    find(&journal, &[&b]).await;
+    assert_eq!(states(&journal), [is("a", "held", "a")]);
+    drop(journal);
+    std::fs::remove_dir_all(dir.path().join("journal")).unwrap();
+    let journal = open(&dir);
+    find(&journal, &[&b]).await;
+    assert_eq!(states(&journal), [is("a", "held", "a")]);
+
+    // Corrected back.
+    find(&journal, &[&named("a", "a", "three")]).await;
+    assert_eq!(states(&journal), [is("a", "done", "a")]);
+
+    // Left as it is, and said so once.
+    find(&journal, &[&named("c", "a", "four")]).await;
+    decide(&journal, Verb::Skip, a.id(), None).await.unwrap();
+    find(&journal, &[&named("c", "a", "four")]).await;
+    find(&journal, &[&named("c", "a", "five")]).await;
+    assert_eq!(states(&journal), [is("a", "done", "a")]);
+
+    // Sent under its new name.
+    find(&journal, &[&b]).await;
+    let resent = decide(&journal, Verb::Resend, a.id(), None).await.unwrap();
+    assert_eq!(resent[0].history.earlier.len(), 1, "what must be retracted");
+    assert_eq!(states(&journal), [is("a", "queued", "b")]);
+    find(&journal, &[&b]).await;
+    assert_eq!(states(&journal), [is("a", "queued", "b")], "before it is begun as well");
+    send(&journal, &a.id(), "71").await;
+    find(&journal, &[&b]).await;
+    find(&journal, &[&named("b", "a", "six")]).await;
+    assert_eq!(states(&journal), [is("a", "done", "b")]);
+
+    // And back once more: what is on Flow is the other one now.
+    find(&journal, &[&named("a", "a", "seven")]).await;
+    assert_eq!(states(&journal), [is("a", "held", "b")]);
+    decide(&journal, Verb::Resend, a.id(), Some("a_v3")).await.unwrap();
+    send(&journal, &a.id(), "72").await;
+    find(&journal, &[&named("a", "a", "seven")]).await;
+    assert_eq!(states(&journal), [is("a", "done", "a_v3")]);
+    assert_eq!(record_of(&journal, &a).history.earlier.len(), 2);
+}
+
+#[tokio::test]
+async fn two_samples_that_exchange_their_names_are_both_held_and_sent_only_as_told() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    let (a, b) = (named("a", "a", "one"), named("b", "b", "one"));
+    find(&journal, &[&a, &b]).await;
+    send(&journal, &a.id(), "70").await;
+    send(&journal, &b.id(), "71").await;
+    let (new_a, new_b) = (named("a", "b", "two"), named("b", "a", "two"));
+    for _ in 0..3 {
+        let assembled = find(&journal, &[&new_a, &new_b]).await;
+        assert!(assembled.to_compare.is_empty() && assembled.awaited.is_empty());
+        assert_eq!(states(&journal), [is("a", "held", "a"), is("b", "held", "b")]);
+    }
+    decide(&journal, Verb::Resend, a.id(), None).await.unwrap();
+    for _ in 0..2 {
+        find(&journal, &[&new_a, &new_b]).await;
+        assert_eq!(states(&journal), [is("a", "queued", "b"), is("b", "held", "b")]);
+    }
+    send(&journal, &a.id(), "72").await;
+    decide(&journal, Verb::Resend, b.id(), None).await.unwrap();
+    send(&journal, &b.id(), "73").await;
+    for _ in 0..2 {
+        assert!(find(&journal, &[&new_a, &new_b]).await.to_compare.is_empty());
+        assert_eq!(states(&journal), [is("a", "done", "b"), is("b", "done", "a")]);
+    }
+    drop(journal);
+    let journal = open(&dir);
+    find(&journal, &[&new_a, &new_b]).await;
+    assert_eq!(states(&journal), [is("a", "done", "b"), is("b", "done", "a")]);
+}
+
+#[tokio::test]
+async fn what_was_not_sent_takes_the_new_name_and_what_is_under_way_ends_under_its_old_one() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    let (a, b) = (named("a", "a", "one"), named("b", "a", "two"));
+    find(&journal, &[&a]).await;
+    find(&journal, &[&b]).await;
+    assert_eq!(states(&journal), [is("b", "queued", "b")], "it is no other");
+
+    journal.change(&b.id(), Record::taken).await.unwrap();
+    let assembled = find(&journal, &[&a]).await;
+    assert_eq!((assembled.awaited, states(&journal)), (vec![b.id()], vec![is("b", "uploading", "b")]));
+    journal.change(&b.id(), |record| record.advanced(upload(asking()))).await.unwrap();
+    journal.change(&b.id(), Record::put_back).await.unwrap();
+    find(&journal, &[&a]).await;
+    assert_eq!(states(&journal), [is("b", "queued", "b")], "Flow may have it under that name");
+    send(&journal, &b.id(), "70").await;
+    find(&journal, &[&a]).await;
+    assert_eq!(states(&journal), [is("b", "held", "b")]);
+}
+
+#[tokio::test]
+async fn an_interrupted_upload_and_what_a_person_keeps_back_take_the_new_name_with_what_was_decided() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    let (a, b) = (named("a", "a", "one"), named("b", "a", "two"));
+    find(&journal, &[&a]).await;
+    journal.change(&a.id(), Record::taken).await.unwrap();
+    journal.change(&a.id(), |record| record.advanced(upload(sending()))).await.unwrap();
+    journal.change(&a.id(), Record::put_back).await.unwrap();
+    find(&journal, &[&b]).await;
+    assert_eq!(states(&journal), [is("b", "queued", "b")]);
+    assert_eq!(state(&journal, &b), State::Queued { upload: None }, "from its beginning");
+
+    decide(&journal, Verb::Hold, b.id(), None).await.unwrap();
+    find(&journal, &[&a]).await;
+    assert_eq!(states(&journal), [is("a", "held", "a")], "held for a wrong sheet, and still so with the right one");
+    assert_eq!(record_of(&journal, &a).history.decisions.len(), 1);
+    drop(journal);
+    let journal = open(&dir);
+    assert_eq!(states(&journal), [is("a", "held", "a")], "the receipts agree");
+    assert!(journal.notices().is_empty(), "{:?}", journal.notices());
+    decide(&journal, Verb::Skip, a.id(), None).await.unwrap();
+    find(&journal, &[&b]).await;
+    assert_eq!(states(&journal), [is("b", "skipped", "b")]);
+}
+
+#[tokio::test]
+async fn other_values_are_told_beside_what_was_sent_and_change_nothing() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    let (fat, thin) = (called("a", "a", "one", "fat"), called("a", "a", "two", "thin"));
+    find(&journal, &[&fat]).await;
+    send(&journal, &fat.id(), "70").await;
+    find(&journal, &[&thin]).await;
+    let change = Change::Value { value: "metadata.comments".into(), was: Some("fat".into()), is: Some("thin".into()) };
+    assert_eq!((states(&journal), record_of(&journal, &fat).changes()), (vec![is("a", "done", "a")], vec![change]));
+    find(&journal, &[&called("a", "a", "three", "fat")]).await;
+    assert!(record_of(&journal, &fat).changes().is_empty(), "corrected back");
+
+    find(&journal, &[&thin]).await;
+    decide(&journal, Verb::Skip, fat.id(), None).await.unwrap();
+    find(&journal, &[&thin]).await;
+    assert!(record_of(&journal, &fat).changes().is_empty(), "a person has seen it");
+    assert!(decide(&journal, Verb::Skip, fat.id(), None).await.is_err());
+
+    find(&journal, &[&called("a", "a", "four", "thinner")]).await;
+    decide(&journal, Verb::Resend, fat.id(), None).await.unwrap();
+    let Target::Sample { metadata, .. } = record_of(&journal, &fat).sample.target else { panic!() };
+    assert_eq!(metadata.last().unwrap().1, "thinner");
+}
+
+#[tokio::test]
+async fn a_changed_manifest_holds_nothing() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    let a = named("a", "a", "one");
+    find(&journal, &[&a]).await;
+    send(&journal, &a.id(), "70").await;
+    // Another template for the name, and values of its own.
+    find(&journal, &[&called("run1_a", "a", "one", "fat")]).await;
+    assert_eq!(states(&journal), [is("a", "done", "a"), is("run1_a", "skipped", "run1_a")]);
+    find(&journal, &[&called("a", "a", "one", "thin")]).await;
+    assert!(record_of(&journal, &a).changes().is_empty());
+    let other_rule = Sample { rule: "other".into(), ..named("c", "a", "two") };
+    find(&journal, &[&other_rule]).await;
+    assert_eq!(state(&journal, &other_rule).name(), "skipped");
+    assert_eq!(state(&journal, &a).name(), "done");
+}
+
+#[tokio::test]
+async fn content_and_name_may_change_together() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    let a = named("a", "a", "one");
+    find(&journal, &[&a]).await;
+    send(&journal, &a.id(), "70").await;
+    let mut touched = named("b", "a", "two");
+    touched.slots[0].parts[0].fingerprint.modified_ns += 1;
+    assert!(find(&journal, &[&touched]).await.to_compare.is_empty(), "its name is enough");
+    assert_eq!(record_of(&journal, &a).changes().len(), 2);
+    // The name is right again: now it is the content that counts.
+    let back = Sample { slots: touched.slots.clone(), ..named("a", "a", "three") };
+    let assembled = find(&journal, &[&back]).await;
+    assert_eq!(assembled.to_compare, [(a.id(), back.clone())]);
+    let file = |hash: &str| SlotHashes { sha256: hash.repeat(32), parts: Vec::new() };
+    let same = sent().files.iter().map(|file| file.sha256.clone().unwrap_or_default()).collect::<Vec<_>>();
+    assert_eq!(same[0], "ab".repeat(32));
+    let compared = move |record: Record| record.compared(back, &[file("ef"), file("cd")]);
+    journal.change(&a.id(), compared).await.unwrap();
+    assert_eq!((states(&journal), record_of(&journal, &a).changes().len()), (vec![is("a", "held", "a")], 1));
+}
+
+/// A sheet that is saved while it is read, or lacks a sample, makes no second sample of what was sent.
+#[tokio::test]
+async fn a_sheet_that_says_nothing_makes_nothing_new() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    let a = named("a", "a", "one");
+    find(&journal, &[&a]).await;
+    send(&journal, &a.id(), "70").await;
+    let nameless = Sample { sheets: Vec::new(), ..named("reads/a_R1.fastq.gz", "a", "") };
+    for standing in [waiting("the sheet has not settled"), Standing::Blocked("no such row".into())] {
+        journal.assembled(vec![found(nameless.clone(), standing)], true).await.unwrap();
+        assert_eq!(states(&journal), [is("a", "done", "a")]);
+    }
+}
