@@ -227,3 +227,67 @@ impl<T> Kept<T> {
         Ok(given)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::flow::{ClientConfig, TokenCredentials};
+    use crate::preflight::Given;
+    use crate::sandbox::{self, Fault, On, Reply, Sandbox};
+
+    fn said(project: &str, cell_line: &str) -> Said {
+        let value = |text: &str| Given::Value(text.to_owned());
+        Said::Sample {
+            sample_type: value("RNA-Seq"),
+            organism: None,
+            project: Some(value(project)),
+            project_name: None,
+            metadata: vec![("cell_line".to_owned(), value(cell_line))],
+        }
+    }
+
+    async fn catalogue(dir: &tempfile::TempDir) -> (Sandbox, Catalogue) {
+        let sandbox = Sandbox::start(sandbox::Settings::new(dir.path())).await.unwrap();
+        let client = Client::new(sandbox.base_url(), ClientConfig::default()).unwrap();
+        client.log_in(&TokenCredentials::new(sandbox.token())).await.unwrap();
+        (sandbox, Catalogue::new(client))
+    }
+
+    #[tokio::test]
+    async fn nothing_is_wrong_by_a_list_that_is_not_fresh() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sandbox, catalogue) = catalogue(&dir).await;
+        let asked = |path: &str| sandbox.requests().iter().filter(|request| request.path == path).count();
+        let older = json!({ "count": 1, "page": 1, "projects": [{ "id": "1", "name": "Old" }] });
+        let older = || Fault::on(On::get("/projects/owned")).answer(Reply::json(200, &older)).times(1);
+        let core = said("788995297969977723", "CL-0001");
+
+        sandbox.faults().add(older());
+        let misses = catalogue.check(&core).await.unwrap().misses;
+        assert_eq!((misses.len(), asked("/projects/owned")), (1, 1), "what was just fetched is believed");
+
+        let catalogue = Catalogue { fresh: Duration::ZERO, ..Catalogue::new(catalogue.client) };
+        sandbox.faults().add(older());
+        assert_eq!(catalogue.check(&core).await.unwrap().misses, [], "the project was made since");
+        assert_eq!(asked("/projects/owned"), 3);
+        assert_eq!(catalogue.check(&core).await.unwrap().misses, []);
+        assert_eq!(asked("/projects/owned"), 3, "what is right by an older list is right");
+        assert_eq!(catalogue.check(&said("1", "CL-0001")).await.unwrap().misses.len(), 1);
+        assert_eq!(asked("/projects/owned"), 4);
+    }
+
+    #[tokio::test]
+    async fn a_value_beyond_a_list_that_is_cut_is_looked_for_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sandbox, catalogue) = catalogue(&dir).await;
+        let asked = || sandbox.requests().iter().filter(|request| request.path.ends_with("/cell_line/options")).count();
+        for _ in 0..2 {
+            let misses = catalogue.check(&said("788995297969977723", "CL-0200")).await.unwrap().misses;
+            assert_eq!((misses, asked()), (Vec::new(), 2));
+        }
+        let misses = catalogue.check(&said("788995297969977723", "CL-0241")).await.unwrap().misses;
+        assert_eq!(misses[0].key, "metadata.cell_line");
+    }
+}
