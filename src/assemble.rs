@@ -7,7 +7,8 @@
 mod sheets;
 mod slots;
 
-use std::collections::{BTreeMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -103,9 +104,12 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
     }
 
     let mut groups: Vec<_> = groups.into_values().collect();
+    let has_sets = groups.iter().any(|group| group.kind() == Kind::Multiplexed);
+    let files = view.files.iter().filter(|_| has_sets);
+    let by_path: HashMap<_, _> = files.map(|file| (file.below_run.to_string_lossy(), file)).collect();
     for group in &mut groups {
         group.ask(&desk);
-        group.annotation = Annotation::of(group, view, &run);
+        group.annotation = Annotation::of(group, &by_path, &run);
     }
     // What says whose the reads of a set are belongs to the set, whatever other rule would take it.
     let annotations = groups.iter().filter_map(|group| Some(group.annotation_file()?.path.clone()));
@@ -176,13 +180,14 @@ struct Annotation<'a> {
 }
 
 impl<'a> Annotation<'a> {
-    fn of(group: &Group<'a>, view: &'a RunView, run: &Run<'_>) -> Option<Self> {
+    /// Of the files of the run, by their paths below it.
+    fn of(group: &Group<'a>, files: &HashMap<Cow<'a, str>, &'a FileView>, run: &Run<'_>) -> Option<Self> {
         if group.rule.lacking(&group.captures).is_some() {
             return None;
         }
         let path = group.rule.annotation(run, &group.captures)?;
-        let file = view.files.iter().find(|file| file.below_run.to_string_lossy() == path);
-        Some(Self { path, file: file.map(|view| Member { view, captures: Captures::new() }) })
+        let file = files.get(path.as_str()).map(|view| Member { view, captures: Captures::new() });
+        Some(Self { path, file })
     }
 }
 

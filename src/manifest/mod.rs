@@ -337,22 +337,24 @@ impl Rule {
     }
 
     /// What Flow is told beside the bytes. The name is the acceptable one where there is one; the other values go as
-    /// they are rendered. Metadata for which a sheet has an empty cell is left out.
+    /// they are rendered. Metadata for which a sheet has an empty cell is left out, and so is an organism, a project or a
+    /// type of data for which nothing was captured.
     pub fn target(&self, run: &Run, captures: &Captures) -> Target {
         let render = |template: &Template| template.render(run, captures);
+        let render_if_any = |template: &Option<Template>| template.as_ref().map(render).filter(|text| !text.is_empty());
         match &self.output {
             Output::Sample(sample) => Target::Sample {
                 name: self.sample_name(run, captures, "").unwrap_or_else(|_| render(&sample.name)),
                 sample_type: render(&sample.sample_type),
-                organism: sample.organism.as_ref().map(render),
-                project: sample.project.id.as_ref().map(render),
-                project_name: sample.project.name.as_ref().map(render),
+                organism: render_if_any(&sample.organism),
+                project: render_if_any(&sample.project.id),
+                project_name: render_if_any(&sample.project.name),
                 metadata: {
                     let told = sample.metadata.iter().filter(|(_, value)| value.lacking(captures).is_none());
                     told.map(|(key, value)| (key.clone(), render(value))).collect()
                 },
             },
-            Output::Data(data) => Target::Data { data_type: data.data_type.as_ref().map(render), is_directory: false },
+            Output::Data(data) => Target::Data { data_type: render_if_any(&data.data_type), is_directory: false },
             Output::Multiplexed(multiplexed) => Target::Multiplexed { ignore_warnings: multiplexed.ignore_warnings },
         }
     }

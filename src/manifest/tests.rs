@@ -238,7 +238,7 @@ rules:
 fn a_project_is_named_by_its_id_by_its_name_or_by_both() {
     let project = |project: &str| {
         let text = format!(
-            "version: 1\nrules:\n  - name: a\n    match: \"{{sample}}.fq\"\n    \
+            "version: 1\nrules:\n  - name: a\n    match: \"{{nothing:.?}}{{sample:[a-z]}}.fq\"\n    \
              lookup: {{ file: p.csv, key: \"{{sample}}\" }}\n    \
              sample: {{ name: \"{{sample}}\", type: x, project: {project} }}\n"
         );
@@ -256,6 +256,7 @@ fn a_project_is_named_by_its_id_by_its_name_or_by_both() {
     assert_eq!(project("{ id: 7 }"), ["7", ""]);
     assert_eq!(project("{ id: \"{lookup.id}\", name: \"{lookup.name}\" }"), ["7", "Core"]);
     assert_eq!(project("{ name: \"{sample} of {lookup.name}\" }"), ["", "s of Core"]);
+    assert_eq!(project("\"{nothing}\""), ["", ""], "nothing was captured, as without a folder of the project's");
 }
 
 #[test]
