@@ -7,7 +7,8 @@
 mod sheets;
 mod slots;
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -88,6 +89,7 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
                 rule,
                 captures: captures.clone(),
                 files: Vec::new(),
+                annotation: None,
                 extra: None,
                 told: Told::default(),
             })
@@ -101,9 +103,29 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
         }
     }
 
-    let mut by_name: BTreeMap<(Kind, String), Vec<Group<'_>>> = BTreeMap::new();
-    for mut group in groups.into_values() {
+    let mut groups: Vec<_> = groups.into_values().collect();
+    let has_sets = groups.iter().any(|group| group.kind() == Kind::Multiplexed);
+    let files = view.files.iter().filter(|_| has_sets);
+    let by_path: HashMap<_, _> = files.map(|file| (file.below_run.to_string_lossy(), file)).collect();
+    for group in &mut groups {
         group.ask(&desk);
+        group.annotation = Annotation::of(group, &by_path, &run);
+    }
+    // What says whose the reads of a set are belongs to the set, whatever other rule would take it.
+    let annotations = groups.iter().filter_map(|group| Some(group.annotation_file()?.path.clone()));
+    let annotations: HashSet<PathBuf> = annotations.collect();
+    if !annotations.is_empty() {
+        assembly.left_out.retain(|(path, _)| !annotations.contains(path));
+        taken.retain(|file| !annotations.contains(&file.path));
+        for group in &mut groups {
+            group.files.retain(|member| !annotations.contains(&member.view.path));
+        }
+        groups.retain(|group| !group.files.is_empty());
+        taken.extend(view.files.iter().filter(|file| annotations.contains(&file.path)));
+    }
+
+    let mut by_name: BTreeMap<(Kind, String), Vec<Group<'_>>> = BTreeMap::new();
+    for group in groups {
         by_name.entry((group.kind(), group.name(&run))).or_default().push(group);
     }
     let mut unsettled = BTreeMap::new();
@@ -118,7 +140,7 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
     let context = Context { watch, run, view, closed, unsettled };
     // The sample is that of the first group and says so; the files of the others are told as well.
     for ((_, name), groups) in &by_name {
-        for file in groups[1..].iter().flat_map(Group::views) {
+        for file in groups[1..].iter().flat_map(Group::reads) {
             let first = path_to_text(&groups[0].first().below_run);
             let reason = format!("it comes out with the name {name}, which {first} has; tell them apart in the name");
             assembly.left_out.push((file.path.clone(), reason));
@@ -141,10 +163,32 @@ struct Group<'a> {
     captures: Captures,
     /// Never empty.
     files: Vec<Member<'a>>,
+    /// The sheet of a multiplexed set, as far as its path is known.
+    annotation: Option<Annotation<'a>>,
     /// A read of it that has no place in the sample.
     extra: Option<Extra<'a>>,
     /// What sheets say of it; its values are among the captures, too.
     told: Told,
+}
+
+/// The annotation sheet of a multiplexed set.
+struct Annotation<'a> {
+    /// Below the run folder.
+    path: String,
+    /// `None` where it is not there.
+    file: Option<Member<'a>>,
+}
+
+impl<'a> Annotation<'a> {
+    /// Of the files of the run, by their paths below it.
+    fn of(group: &Group<'a>, files: &HashMap<Cow<'a, str>, &'a FileView>, run: &Run<'_>) -> Option<Self> {
+        if group.rule.lacking(&group.captures).is_some() {
+            return None;
+        }
+        let path = group.rule.annotation(run, &group.captures)?;
+        let file = files.get(path.as_str()).map(|view| Member { view, captures: Captures::new() });
+        Some(Self { path, file })
+    }
 }
 
 /// A read that belongs to a group and has no slot.
@@ -170,7 +214,9 @@ impl Extra<'_> {
 fn identity(rule: &Rule, captures: &Captures, file: &FileView) -> Captures {
     let mut identity = captures.clone();
     match rule.output {
-        Output::Sample(_) => identity.retain(|name, _| !crate::manifest::ORDERING.contains(&name.as_str())),
+        Output::Sample(_) | Output::Multiplexed(_) => {
+            identity.retain(|name, _| !crate::manifest::ORDERING.contains(&name.as_str()))
+        }
         Output::Data(_) => {
             identity.insert(String::new(), path_to_text(&file.below_run));
         }
@@ -183,7 +229,12 @@ impl<'a> Group<'a> {
         match self.rule.output {
             Output::Sample(_) => Kind::Sample,
             Output::Data(_) => Kind::Data,
+            Output::Multiplexed(_) => Kind::Multiplexed,
         }
+    }
+
+    fn annotation_file(&self) -> Option<&'a FileView> {
+        Some(self.annotation.as_ref()?.file.as_ref()?.view)
     }
 
     fn first(&self) -> &FileView {
@@ -209,8 +260,13 @@ impl<'a> Group<'a> {
         named.unwrap_or_else(|| path_to_text(&self.first().below_run))
     }
 
-    fn views(&self) -> impl Iterator<Item = &FileView> {
+    fn reads(&self) -> impl Iterator<Item = &FileView> {
         self.files.iter().map(|member| member.view)
+    }
+
+    /// All of its files, an annotation sheet among them.
+    fn views(&self) -> impl Iterator<Item = &FileView> {
+        self.reads().chain(self.annotation_file())
     }
 }
 
@@ -242,7 +298,7 @@ impl Context<'_> {
             name.clone_from(&sample.key.name);
         }
         let is_existing = groups.iter().flat_map(Group::views).all(|file| file.observation.existing);
-        let in_ending_run = self.view.tells_its_end(groups.iter().flat_map(Group::views));
+        let in_ending_run = self.view.tells_its_end(groups.iter().flat_map(Group::reads));
         Assembled { finding: Finding { sample, standing, is_existing }, in_time, in_ending_run }
     }
 
@@ -267,16 +323,16 @@ impl Context<'_> {
         }
 
         let is_closed = self.closed.samples.contains(name);
-        let missing = Missing::of(group.rule, self.view, slots, is_closed).or_else(|| match lack? {
+        let missing = Missing::of(group, self.view, slots, is_closed).or_else(|| match lack? {
             Lack::Absent { what, although } => {
                 let may_still_come = self.view.is_endless() && !is_closed;
-                Some(Missing { what: what.clone(), may_still_come, although: although.clone() })
+                Some(Missing { what: what.clone(), are_several: false, may_still_come, although: although.clone() })
             }
             _ => None,
         });
         let verdict = match is_closed || self.closed.run {
             true => Verdict::Complete,
-            false => self.view.verdict(group.views()),
+            false => self.view.verdict(group.reads()),
         };
         let own = Unsettled::of(group.views());
         let of_part = group.views().find_map(|file| self.unsettled.get(&self.view.scope(file)));
@@ -310,7 +366,8 @@ impl Context<'_> {
                 (Standing::Waiting(format!("waiting for {}", missing.what)), None)
             }
             Some(missing) => {
-                let reason = format!("{} is missing: {}", missing.what, missing.although);
+                let are = if missing.are_several { "are" } else { "is" };
+                let reason = format!("{} {are} missing: {}", missing.what, missing.although);
                 (Standing::Blocked(reason), None)
             }
             None => match slots::trouble(slots, name) {
@@ -371,6 +428,7 @@ impl Unsettled {
 /// A slot that should be there and is not.
 struct Missing {
     what: String,
+    are_several: bool,
     /// Whether the run goes on for ever, so that it is never too late.
     may_still_come: bool,
     although: String,
@@ -378,8 +436,22 @@ struct Missing {
 
 impl Missing {
     /// `is_closed`: a person said that what is there is all there will be.
-    fn of(rule: &Rule, view: &RunView, slots: &[Filled<'_>], is_closed: bool) -> Option<Self> {
-        if matches!(rule.output, Output::Data(_)) || !rule.captures("read") {
+    fn of(group: &Group<'_>, view: &RunView, slots: &[Filled<'_>], is_closed: bool) -> Option<Self> {
+        let reads = Self::read(group.rule, view, slots, is_closed);
+        let annotation = group.annotation.as_ref().filter(|annotation| annotation.file.is_none());
+        let annotation = annotation.map(|annotation| format!("the annotation {}", annotation.path));
+        let missing: Vec<_> = reads.map(str::to_owned).into_iter().chain(annotation).collect();
+        (!missing.is_empty()).then(|| Self {
+            what: missing.join(" and "),
+            are_several: missing.len() > 1,
+            may_still_come: view.is_endless() && !is_closed,
+            although: format!("the run is complete without {}", if missing.len() > 1 { "them" } else { "it" }),
+        })
+    }
+
+    /// The read that is missing.
+    fn read(rule: &Rule, view: &RunView, slots: &[Filled<'_>], is_closed: bool) -> Option<&'static str> {
+        if !rule.joins_files() || !rule.captures("read") {
             return None;
         }
         let has = |key| slots.iter().any(|slot| slot.key == key);
@@ -389,18 +461,16 @@ impl Missing {
             None if view.is_drop_folder() => Paired::Required,
             None => Paired::Auto,
         };
-        let although = "the run is complete without it".to_owned();
-        let may_still_come = view.is_endless() && !is_closed;
         match (has("reads1"), has("reads2")) {
-            (false, _) => Some(Self { what: "reads1".to_owned(), may_still_come, although }),
-            (true, false) if paired == Paired::Required => {
-                Some(Self { what: "reads2".to_owned(), may_still_come, although })
-            }
+            (false, _) => Some("reads1"),
+            (true, false) if paired == Paired::Required => Some("reads2"),
             _ => None,
         }
     }
 }
 
+#[cfg(test)]
+mod multiplexed_tests;
 #[cfg(test)]
 mod sheet_tests;
 #[cfg(test)]

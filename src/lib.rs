@@ -65,6 +65,7 @@ pub mod layout;
 pub mod manifest;
 pub mod observation;
 pub mod pattern;
+pub mod preflight;
 pub mod sample;
 pub mod sandbox;
 pub mod sheet;

@@ -119,6 +119,9 @@ impl Slot {
     }
 }
 
+/// The slot of a multiplexed set's annotation sheet.
+pub const ANNOTATION: &str = "annotation";
+
 /// The watch of what a person uploads by hand, which no folder's watch may be called.
 pub const BY_HAND: &str = "by hand";
 
@@ -130,7 +133,11 @@ pub enum Target {
         name: String,
         sample_type: String,
         organism: Option<String>,
+        /// The project's id.
         project: Option<String>,
+        /// What the project is called. Without an id, Flow is asked for the one that is called so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project_name: Option<String>,
         /// Attribute and value, in the manifest's order.
         metadata: Vec<(String, String)>,
     },
@@ -184,6 +191,12 @@ impl Sample {
     /// Every file of every slot.
     pub fn parts(&self) -> impl Iterator<Item = &Part> {
         self.slots.iter().flat_map(|slot| &slot.parts)
+    }
+
+    /// The files that belong to this sample alone: one annotation sheet may describe several multiplexed sets.
+    pub fn own_parts(&self) -> impl Iterator<Item = &Part> {
+        let is_shared = |slot: &&Slot| self.key.kind == Kind::Multiplexed && slot.key == ANNOTATION;
+        self.slots.iter().filter(move |slot| !is_shared(slot)).flat_map(|slot| &slot.parts)
     }
 
     /// Every file with the slot that it belongs to.

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room (a file or a folder of `src`), and the rooms that it may use.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     // The words that all speak.
     ("sample", &[]),
     ("observation", &["sample"]),
@@ -29,7 +29,9 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("journal", &["sample", "observation"]),
     // Usable alone; `upload` is the only one that holds both the journal and the client.
     ("flow", &[]),
-    ("upload", &["sample", "journal", "flow", "observation"]),
+    // Pure; of `flow`, only what the server's lists hold, and of `yaml`, the guess at a misspelt word.
+    ("preflight", &["sample", "flow", "yaml"]),
+    ("upload", &["sample", "journal", "flow", "observation", "preflight"]),
     // Beside it.
     ("status", &["journal", "sample", "observation"]),
     ("sandbox", &[]),
@@ -70,6 +72,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "assemble",
             "journal",
             "flow",
+            "preflight",
             "upload",
             "status",
             "sandbox",

@@ -94,7 +94,9 @@ impl Lab {
 }
 
 fn said(finding: &Finding) -> String {
-    let Target::Sample { name, sample_type, organism, project, metadata } = &finding.sample.target else { panic!() };
+    let Target::Sample { name, sample_type, organism, project, metadata, .. } = &finding.sample.target else {
+        panic!()
+    };
     match &finding.standing {
         Standing::Ready => {
             let given = [Some(sample_type), organism.as_ref(), project.as_ref()].into_iter().flatten();

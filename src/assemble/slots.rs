@@ -8,7 +8,7 @@ use std::path::Path;
 use super::Group;
 use crate::manifest::{Output, Rule};
 use crate::pattern::Captures;
-use crate::sample::{NameError, Part, Slot, acceptable_name, path_to_text};
+use crate::sample::{ANNOTATION, NameError, Part, Slot, acceptable_name, path_to_text};
 use crate::watch::FileView;
 
 /// A file of a group.
@@ -21,8 +21,8 @@ impl Member<'_> {
     fn slot(&self, rule: &Rule) -> &'static str {
         match (&rule.output, self.captures.get("read").map(String::as_str)) {
             (Output::Data(_), _) => "data",
-            (Output::Sample(_), Some("2")) => "reads2",
-            (Output::Sample(_), _) => "reads1",
+            (Output::Sample(_) | Output::Multiplexed(_), Some("2")) => "reads2",
+            (Output::Sample(_) | Output::Multiplexed(_), _) => "reads1",
         }
     }
 
@@ -78,12 +78,15 @@ pub(super) struct Filled<'a> {
     members: Vec<&'a Member<'a>>,
 }
 
-/// The slots of a group, `reads1` before `reads2`.
+/// The slots of a group, the annotation sheet before `reads1` and that before `reads2`.
 pub(super) fn slots<'a>(group: &'a Group<'a>, name: &str) -> Vec<Filled<'a>> {
     let filename = matches!(group.rule.output, Output::Data(_)).then(|| name.to_owned());
     let mut slots: BTreeMap<&'static str, Vec<&Member<'_>>> = BTreeMap::new();
     for member in &group.files {
         slots.entry(member.slot(group.rule)).or_default().push(member);
+    }
+    if let Some(sheet) = group.annotation.as_ref().and_then(|annotation| annotation.file.as_ref()) {
+        slots.insert(ANNOTATION, vec![sheet]);
     }
     slots
         .into_iter()
@@ -133,7 +136,8 @@ impl Filled<'_> {
 
 /// What keeps whole and settled slots from being sent.
 pub(super) fn trouble(slots: &[Filled<'_>], sample: &str) -> Option<String> {
-    if let [first, second] = slots {
+    let reads: Vec<_> = slots.iter().filter(|slot| slot.key != ANNOTATION).collect();
+    if let [first, second] = reads[..] {
         let places = |slot: &Filled<'_>| slot.members.iter().map(|member| member.order()).collect::<Vec<_>>();
         if places(first) != places(second) {
             return Some(format!(

@@ -170,6 +170,7 @@ fn a_pair_is_ready_when_both_have_settled_and_the_run_is_complete() {
         sample_type: "RNA-Seq".into(),
         organism: None,
         project: None,
+        project_name: None,
         metadata: Vec::new(),
     };
     assert_eq!(sample.target, target);

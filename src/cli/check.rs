@@ -1,4 +1,6 @@
-//! `flow-ingest check`: config, manifests, folders and limits; with `--online` the account too.
+//! `flow-ingest check`: config, manifests, folders and limits; with `--online` the account and Flow's own lists too.
+
+mod online;
 
 use std::fs;
 use std::path::Path;
@@ -9,15 +11,14 @@ use serde::Serialize;
 
 use super::exit::{CommandError, Exit};
 use super::{Globals, bars, logging, output};
-use crate::agent::Agent;
 use crate::config::Config;
-use crate::flow::{Client, CredentialSource, CredentialsError, Me};
+use crate::flow::{CredentialSource, CredentialsError};
 use crate::manifest::{Rule, Table};
 use crate::sheet::{Library, Shelved, Wanted};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Also log in to Flow
+    /// Also log in to Flow, and check every rule by its lists: types, organisms, projects, metadata
     #[arg(long)]
     online: bool,
 }
@@ -28,6 +29,9 @@ struct Report {
     version: u32,
     config: String,
     checks: Vec<Check>,
+    /// What Flow would not take of what the manifests say; `None` unless Flow was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    misses: Option<Vec<online::RuleMiss>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,12 +50,14 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
         exit = if exit == Exit::Success && !check.ok { Exit::Authentication } else { exit };
         checks.push(check);
     }
+    let mut misses = None;
     if arguments.online {
-        let (check, ended) = online(&config).await?;
-        checks.push(check);
-        exit = if exit == Exit::Success { ended } else { exit };
+        let online = online::check(&config).await?;
+        checks.extend(online.checks);
+        misses = Some(online.misses);
+        exit = if exit == Exit::Success { online.exit } else { exit };
     }
-    let report = Report { version: 1, config: config.file.display().to_string(), checks };
+    let report = Report { version: 1, config: config.file.display().to_string(), checks, misses };
     if globals.json {
         output::json(&report);
     } else {
@@ -144,25 +150,4 @@ fn writable(state_dir: &Path) -> Result<String, String> {
 
 fn number(file: &str) -> Option<u64> {
     fs::read_to_string(file).ok()?.trim().parse().ok()
-}
-
-async fn online(config: &Config) -> Result<(Check, Exit), CommandError> {
-    let client = Agent::client(config)?;
-    let asked = log_in(config, &client).await;
-    let what = format!("account at {}", config.flow.base_url);
-    Ok(match asked {
-        Ok(me) => {
-            let name = me.username.or(me.id).unwrap_or_else(|| "an account without a name".to_owned());
-            (Check { what, ok: true, detail: name }, Exit::Success)
-        }
-        Err(error) => {
-            let detail = error.to_string();
-            (Check { what, ok: false, detail }, CommandError::LogIn(error).exit())
-        }
-    })
-}
-
-async fn log_in(config: &Config, client: &Client) -> Result<Me, crate::flow::Error> {
-    config.flow.credentials.log_in(client).await?;
-    client.me().await
 }

@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::watch::Read;
-use crate::manifest::{Manifest, Output, Paired};
+use crate::manifest::{Manifest, Paired};
 use crate::sample::BY_HAND;
 use crate::watch::Completion;
 use crate::yaml::Value;
@@ -56,7 +56,7 @@ pub(super) fn drop_folder(condition: &Completion, value: &Value, manifest: &Mani
     if condition.tells_an_end() {
         return;
     }
-    for rule in manifest.rules.iter().filter(|rule| matches!(rule.output, Output::Sample(_))) {
+    for rule in manifest.rules.iter().filter(|rule| rule.joins_files()) {
         let because = if let Some(part) = ["lane", "part"].into_iter().find(|name| rule.captures(name)) {
             format!("captures {{{part}}}, and which file is a sample's last is a guess otherwise")
         } else if rule.paired == Some(Paired::Auto) {

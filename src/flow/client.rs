@@ -384,8 +384,7 @@ pub(super) async fn read_json<T: DeserializeOwned>(request: &str, answer: Respon
     let mask = mask(&answer);
     let body = read_body(request, answer).await?;
     // What was found in place of what was expected is quoted.
-    serde_json::from_slice(&body)
-        .map_err(|error| Error::lost(request, format!("the answer cannot be read: {}", mask.hide(&error.to_string()))))
+    serde_json::from_slice(&body).map_err(|error| Error::unreadable(request, mask.hide(&error.to_string())))
 }
 
 /// What nothing that is said of the answer may repeat.

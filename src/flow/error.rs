@@ -22,7 +22,12 @@ pub enum Error {
     Unreachable { request: String, reason: String, obstacle: Obstacle },
     /// The request left, or may have left, and no readable answer came. The server may have done its work.
     #[error("no answer to {request}: {reason}")]
-    Lost { request: String, reason: String },
+    Lost {
+        request: String,
+        reason: String,
+        /// Whether there was one, whole and in another form than was expected.
+        is_answered: bool,
+    },
     /// The server answered with an error.
     #[error(transparent)]
     Refused(#[from] Box<ApiError>),
@@ -87,7 +92,13 @@ impl Error {
     }
 
     pub(super) fn lost(request: &str, reason: impl fmt::Display) -> Self {
-        Error::Lost { request: request.to_owned(), reason: reason.to_string() }
+        Error::Lost { request: request.to_owned(), reason: reason.to_string(), is_answered: false }
+    }
+
+    /// A success that cannot be read: of another form than was expected.
+    pub(super) fn unreadable(request: &str, reason: impl fmt::Display) -> Self {
+        let reason = format!("the answer cannot be read: {reason}");
+        Error::Lost { request: request.to_owned(), reason, is_answered: true }
     }
 
     /// Sorts what reqwest reports: a connection that was never made, or an answer that never came.
@@ -104,9 +115,9 @@ impl Error {
             };
             Error::Unreachable { request, reason, obstacle }
         } else if error.is_timeout() {
-            Error::Lost { request, reason: TIME_RAN_OUT.to_owned() }
+            Error::Lost { request, reason: TIME_RAN_OUT.to_owned(), is_answered: false }
         } else {
-            Error::Lost { request, reason }
+            Error::Lost { request, reason, is_answered: false }
         }
     }
 }

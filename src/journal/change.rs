@@ -72,10 +72,11 @@ fn values(sample: &Sample) -> Vec<(String, String)> {
         values.extend(value.iter().map(|value| (name.to_owned(), value.clone())));
     };
     match &sample.target {
-        Target::Sample { name: _, sample_type, organism, project, metadata } => {
+        Target::Sample { name: _, sample_type, organism, project, project_name, metadata } => {
             add("type", &Some(sample_type.clone()));
             add("organism", organism);
             add("project", project);
+            add("project.name", project_name);
             for (attribute, value) in metadata {
                 add(&format!("metadata.{attribute}"), &Some(value.clone()));
             }

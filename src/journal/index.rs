@@ -164,7 +164,7 @@ impl Index {
     fn put_owner(&mut self, record: &Record, id: &SampleId) {
         let is_begun = record.state.is_begun();
         if is_begun || record.state.is_kept_back() || !record.history.earlier.is_empty() {
-            let places = record.sample.parts().map(|part| ownership(record.sample.key.kind, &part.path));
+            let places = record.sample.own_parts().map(|part| ownership(record.sample.key.kind, &part.path));
             let places: Vec<_> = places.collect();
             self.owners.extend(places.iter().map(|place| (*place, id.clone())));
             let likeness = likeness(&record.sample);
@@ -231,7 +231,7 @@ impl Index {
     /// Another sample of the same kind that one of these files belongs to already.
     pub fn owner(&self, sample: &Sample) -> Option<SampleId> {
         let id = sample.id();
-        let owners = sample.parts().filter_map(|part| self.owners.get(&ownership(sample.key.kind, &part.path)));
+        let owners = sample.own_parts().filter_map(|part| self.owners.get(&ownership(sample.key.kind, &part.path)));
         owners.into_iter().find(|owner| **owner != id).cloned()
     }
 

@@ -16,6 +16,9 @@ pub struct Upload {
     /// One for each slot, once the chunks are cut.
     pub files: Vec<FileUpload>,
     pub sample_id: Option<String>,
+    /// The id of the project, where the sample names it by its name alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
     /// Warnings about an annotation sheet that are ignored, as Flow sent them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warnings: Option<serde_json::Value>,

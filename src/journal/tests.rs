@@ -27,6 +27,7 @@ pub(super) fn sample(name: &str) -> Sample {
             sample_type: "RNA-Seq".into(),
             organism: Some("Hs".into()),
             project: None,
+            project_name: None,
             metadata: vec![("strandedness".into(), "reverse".into())],
         },
         slots: vec![slot("reads1", format!("{name}_R1.fastq.gz")), slot("reads2", format!("{name}_R2.fastq.gz"))],
@@ -63,7 +64,7 @@ pub(super) fn file_upload(stage: Stage) -> FileUpload {
 pub(super) fn upload(stage: Stage) -> Upload {
     let first = FileUpload { sha256: Some("ab".repeat(32)), ..file_upload(Stage::Ready { data_id: "71".into() }) };
     let files = vec![first, file_upload(stage)];
-    Upload { attempts: 2, faults: 1, files, sample_id: None, warnings: None, unsound_until: None }
+    Upload { attempts: 2, faults: 1, files, sample_id: None, project: None, warnings: None, unsound_until: None }
 }
 
 pub(super) fn sending() -> Stage {

@@ -121,6 +121,8 @@ pub enum Output {
     Sample(SampleTemplate),
     /// Every file is one upload of its own.
     Data(DataTemplate),
+    /// Pooled reads, put together as those of a sample, and the sheet that says whose they are.
+    Multiplexed(MultiplexedTemplate),
 }
 
 #[derive(Debug, Clone)]
@@ -128,9 +130,16 @@ pub struct SampleTemplate {
     pub name: Template,
     pub sample_type: Template,
     pub organism: Option<Template>,
-    pub project: Option<Template>,
+    pub project: ProjectTemplate,
     /// Attribute and value, in the manifest's order.
     pub metadata: Vec<(String, Template)>,
+}
+
+/// A project, by its id, by its name, or by both, which must then agree.
+#[derive(Debug, Clone, Default)]
+pub struct ProjectTemplate {
+    pub id: Option<Template>,
+    pub name: Option<Template>,
 }
 
 #[derive(Debug, Clone)]
@@ -138,6 +147,16 @@ pub struct DataTemplate {
     /// `None`: the file's own name.
     pub filename: Option<Template>,
     pub data_type: Option<Template>,
+}
+
+#[derive(Debug, Clone)]
+pub struct MultiplexedTemplate {
+    /// `None`: what was captured that tells the sets of a run apart.
+    pub name: Option<Template>,
+    /// The path of the annotation sheet below the run folder.
+    pub annotation: Template,
+    /// Whether the reads go up although Flow warns about the sheet.
+    pub ignore_warnings: bool,
 }
 
 /// A run folder, as values speak of it.
@@ -276,7 +295,7 @@ impl Manifest {
     fn extra<'m>(&self, rule: &'m Rule, below_run: &str, run: &Captures) -> Option<Verdict<'m>> {
         let (label, captures) = rule.reads.surplus(below_run)?;
         let counts = label.starts_with('R') || self.ignored.are_taken_back();
-        let is_whole = matches!(rule.output, Output::Sample(_)) && rule.paired != Some(Paired::Never);
+        let is_whole = rule.joins_files() && rule.paired != Some(Paired::Never);
         let captures = rule.with_run(captures, run);
         (counts && is_whole && rule.failed_condition(&captures, || None).is_none()).then_some(Verdict::Extra {
             rule,
@@ -290,6 +309,19 @@ impl Rule {
     /// Whether its pattern captures a name.
     pub fn captures(&self, name: &str) -> bool {
         self.pattern.names().contains(&name)
+    }
+
+    /// Whether files are put together, with their mates, into one thing; else each is an upload of its own.
+    pub fn joins_files(&self) -> bool {
+        !matches!(self.output, Output::Data(_))
+    }
+
+    /// Where below the run folder the annotation sheet of a multiplexed set lies; `None` where it makes no such sets.
+    pub fn annotation(&self, run: &Run, captures: &Captures) -> Option<String> {
+        match &self.output {
+            Output::Multiplexed(multiplexed) => Some(multiplexed.annotation.render(run, captures)),
+            Output::Sample(_) | Output::Data(_) => None,
+        }
     }
 
     /// What it captures from a path, whatever its conditions say.
@@ -324,21 +356,25 @@ impl Rule {
     }
 
     /// What Flow is told beside the bytes. The name is the acceptable one where there is one; the other values go as
-    /// they are rendered. Metadata for which a sheet has an empty cell is left out.
+    /// they are rendered. Metadata for which a sheet has an empty cell is left out, and so is an organism, a project or a
+    /// type of data for which nothing was captured.
     pub fn target(&self, run: &Run, captures: &Captures) -> Target {
         let render = |template: &Template| template.render(run, captures);
+        let render_if_any = |template: &Option<Template>| template.as_ref().map(render).filter(|text| !text.is_empty());
         match &self.output {
             Output::Sample(sample) => Target::Sample {
                 name: self.sample_name(run, captures, "").unwrap_or_else(|_| render(&sample.name)),
                 sample_type: render(&sample.sample_type),
-                organism: sample.organism.as_ref().map(render),
-                project: sample.project.as_ref().map(render),
+                organism: render_if_any(&sample.organism),
+                project: render_if_any(&sample.project.id),
+                project_name: render_if_any(&sample.project.name),
                 metadata: {
                     let told = sample.metadata.iter().filter(|(_, value)| value.lacking(captures).is_none());
                     told.map(|(key, value)| (key.clone(), render(value))).collect()
                 },
             },
-            Output::Data(data) => Target::Data { data_type: data.data_type.as_ref().map(render), is_directory: false },
+            Output::Data(data) => Target::Data { data_type: render_if_any(&data.data_type), is_directory: false },
+            Output::Multiplexed(multiplexed) => Target::Multiplexed { ignore_warnings: multiplexed.ignore_warnings },
         }
     }
 
@@ -347,6 +383,13 @@ impl Rule {
             Output::Sample(sample) => sample.name.render(run, captures),
             Output::Data(DataTemplate { filename: Some(filename), .. }) => filename.render(run, captures),
             Output::Data(DataTemplate { filename: None, .. }) => file_name.to_owned(),
+            Output::Multiplexed(MultiplexedTemplate { name: Some(name), .. }) => name.render(run, captures),
+            Output::Multiplexed(MultiplexedTemplate { name: None, .. }) => {
+                let telling = self.pattern.names().into_iter().filter(|name| !ORDERING.contains(name));
+                let told: Vec<_> = telling.filter_map(|name| captures.get(name)).collect();
+                let told: Vec<_> = told.into_iter().filter(|text| !text.is_empty()).map(String::as_str).collect();
+                if told.is_empty() { self.name.clone() } else { told.join("_") }
+            }
         }
     }
 

@@ -10,8 +10,8 @@ use super::ignored::IgnoredReads;
 use super::reads::Reads;
 use super::template::Name;
 use super::{
-    DataTemplate, Defaults, Lookup, Manifest, Missing, ORDERING, Output, Paired, Rule, SampleTemplate, SheetRule,
-    Table, Template, UNCHOSEN, Where,
+    DataTemplate, Defaults, Lookup, Manifest, Missing, MultiplexedTemplate, ORDERING, Output, Paired, ProjectTemplate,
+    Rule, SampleTemplate, SheetRule, Table, Template, UNCHOSEN, Where,
 };
 use crate::layout::Layout;
 use crate::pattern::{MOST_NAMES, Pattern, Patterns};
@@ -24,7 +24,7 @@ const MOST_RULES: usize = 1000;
 /// What the patterns of a manifest may take together, in bytes.
 const LARGEST_PATTERNS: usize = 32 << 20;
 
-const RULES: &str = "a list of rules, each with name, match, and sample or data";
+const RULES: &str = "a list of rules, each with name, match, and sample, data or multiplexed";
 
 pub(super) fn manifest(document: Document, defaults: Defaults) -> Result<Manifest, Problems> {
     let default = defaults.layout.map(Default::of);
@@ -87,7 +87,7 @@ impl Default {
 
 /// `folder` is the manifest's own.
 fn rule(value: &Value, rule_names: &mut Vec<String>, default: Option<&Default>, folder: &Path) -> Option<Rule> {
-    let mut map = value.map("a rule: a map with name, match, and sample or data")?;
+    let mut map = value.map("a rule: a map with name, match, and sample, data or multiplexed")?;
     let name = map.require("name", "a name for the rule");
     let name = name.and_then(|value| {
         let name = value.text("a name for the rule")?.to_owned();
@@ -133,7 +133,7 @@ fn rule(value: &Value, rule_names: &mut Vec<String>, default: Option<&Default>, 
         map_reads(&value, &mut reads, pattern.is_some());
     }
     let output = output(&mut map, &names);
-    map.not_yet(&["multiplexed", "release", "no_reads"]);
+    map.not_yet(&["release", "no_reads"]);
     map.finish();
     let (run_names, unchosen) = (names.run_names.into_inner(), names.unchosen.into_inner());
     Some(Rule {
@@ -344,20 +344,39 @@ fn set(value: &Value, globs: Vec<Glob>) -> Option<GlobSet> {
 }
 
 fn output(map: &mut Map, names: &Names) -> Option<Output> {
-    match (map.get("sample"), map.get("data")) {
-        (Some(sample), None) => self::sample(&sample, names).map(Output::Sample),
-        (None, Some(data)) => self::data(&data, names).map(Output::Data),
-        (Some(_), Some(data)) => {
-            data.problem("a rule makes samples or generic files, not both; write two rules");
+    match (map.get("sample"), map.get("data"), map.get("multiplexed")) {
+        (Some(sample), None, None) => self::sample(&sample, names).map(Output::Sample),
+        (None, Some(data), None) => self::data(&data, names).map(Output::Data),
+        (None, None, Some(multiplexed)) => self::multiplexed(&multiplexed, names).map(Output::Multiplexed),
+        (None, None, None) => {
+            let expected = "expected sample, data or multiplexed";
+            map.value().problem(format_args!("the rule does not say what to make of its files; {expected}"));
             None
         }
-        (None, None) => {
-            if !map.peek("multiplexed") {
-                map.value().problem("the rule does not say what to make of its files; expected sample or data");
+        (_, data, multiplexed) => {
+            if let Some(second) = multiplexed.or(data) {
+                second.problem("a rule makes samples, generic files or multiplexed sets, one of them; write two rules");
             }
             None
         }
     }
+}
+
+fn multiplexed(value: &Value, names: &Names) -> Option<MultiplexedTemplate> {
+    let mut map = value.map("a map with annotation")?;
+    let name = map.get("name").map_or(Some(None), |value| names.sample_template(&value).map(Some));
+    let expected = "the annotation sheet's path below the run folder, such as \"pooled/{pool}.xlsx\"";
+    let annotation = map.require("annotation", expected).and_then(|value| {
+        let text = value.text(expected)?;
+        if text.starts_with('/') || text.split('/').any(|folder| matches!(folder, "" | "." | "..")) {
+            value.expected(&format!("{expected}, without . and .."));
+            return None;
+        }
+        names.sample_template(&value)
+    });
+    let ignore_warnings = map.get("ignore_warnings").map_or(Some(true), |value| value.boolean());
+    map.finish();
+    Some(MultiplexedTemplate { name: name?, annotation: annotation?, ignore_warnings: ignore_warnings? })
 }
 
 fn sample(value: &Value, names: &Names) -> Option<SampleTemplate> {
@@ -369,7 +388,7 @@ fn sample(value: &Value, names: &Names) -> Option<SampleTemplate> {
     *names.unchosen.borrow_mut() = sample_type.as_ref().filter(is_unchosen).map(Value::spot);
     let sample_type = sample_type.and_then(of_sample);
     let organism = map.get("organism").map(of_sample);
-    let project = map.get("project").map(of_sample);
+    let project = map.get("project").map_or(Some(ProjectTemplate::default()), |value| project(&value, names));
     let metadata = map.get("metadata").map_or(Some(Vec::new()), |value| {
         let mut attributes = value.map("a map of attributes and values")?;
         let attribute = |(key, value): (&str, Value)| {
@@ -386,9 +405,25 @@ fn sample(value: &Value, names: &Names) -> Option<SampleTemplate> {
         name: name?,
         sample_type: sample_type?,
         organism: organism.flatten(),
-        project: project.flatten(),
+        project: project?,
         metadata: metadata?,
     })
+}
+
+/// `project: ID`, or `project: {id: ID, name: NAME}` with one of the two or both.
+fn project(value: &Value, names: &Names) -> Option<ProjectTemplate> {
+    let expected = "a project's id, or a map with id, name or both";
+    if value.as_text().is_some() {
+        return Some(ProjectTemplate { id: Some(names.sample_template(value)?), name: None });
+    }
+    let mut map = value.map(expected)?;
+    if !map.peek("id") && !map.peek("name") {
+        value.expected(expected);
+    }
+    let mut part = |key| map.get(key).map_or(Some(None), |value| names.sample_template(&value).map(Some));
+    let (id, name) = (part("id"), part("name"));
+    map.finish();
+    Some(ProjectTemplate { id: id?, name: name? })
 }
 
 fn data(value: &Value, names: &Names) -> Option<DataTemplate> {

@@ -139,6 +139,7 @@ impl Rule {
         let name = match &self.output {
             Output::Sample(sample) => Some(&sample.name),
             Output::Data(data) => data.filename.as_ref(),
+            Output::Multiplexed(multiplexed) => multiplexed.name.as_ref(),
         };
         name.is_none_or(|name| name.lacking(captures).is_none())
     }
@@ -157,11 +158,14 @@ impl Rule {
     fn templates(&self) -> (Vec<&Template>, Vec<&Template>) {
         match &self.output {
             Output::Sample(sample) => {
-                let given = [&sample.organism, &sample.project].into_iter().flatten();
+                let given = [&sample.organism, &sample.project.id, &sample.project.name].into_iter().flatten();
                 let required = [&sample.name, &sample.sample_type].into_iter().chain(given);
                 (required.collect(), sample.metadata.iter().map(|(_, value)| value).collect())
             }
             Output::Data(data) => ([&data.filename, &data.data_type].into_iter().flatten().collect(), Vec::new()),
+            Output::Multiplexed(multiplexed) => {
+                (multiplexed.name.iter().chain([&multiplexed.annotation]).collect(), Vec::new())
+            }
         }
     }
 }

@@ -78,6 +78,15 @@ impl Template {
         Ok(Self { text: text.to_owned(), pieces })
     }
 
+    /// Its text where it takes no names; `None` where it is known only with the files.
+    pub fn constant(&self) -> Option<String> {
+        let text = |piece: &Piece| match piece {
+            Piece::Text(text) => Some(text.clone()),
+            Piece::Name(_) => None,
+        };
+        self.pieces.iter().map(text).collect()
+    }
+
     /// The names that it takes, in order.
     pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
         self.pieces.iter().filter_map(|piece| match piece {
@@ -150,6 +159,8 @@ mod tests {
         assert_eq!(render("{run}_{run.flow_cell}-{sample}", &captures), "240115_A_1_HXX_HXX-{run}");
         assert_eq!(render("{{sample}} {{{sample}}}", &captures), "{sample} {{run}}");
         assert_eq!(render("plain", &captures), "plain");
+        let constant = |text: &str| Template::parse(text).unwrap().constant();
+        assert_eq!((constant("a {{b}}").as_deref(), constant("a {b}")), (Some("a {b}"), None));
     }
 
     #[test]

@@ -53,6 +53,7 @@ fn a_sample_is_rendered_from_what_the_rule_captured() {
             sample_type: "RNA-Seq".to_owned(),
             organism: Some("Hs".to_owned()),
             project: Some("788995297969977723".to_owned()),
+            project_name: None,
             metadata: metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec(),
         }
     );
@@ -144,8 +145,24 @@ rules:
     sample: { name: a, type: b }
     data: {}
   - name: pooled
-    match: "**"
-    multiplexed: {}
+    match: "{pool}_R{read}.fq"
+    multiplexed: { annotation: "/{pool}.xlsx", ignore_warnings: maybe }
+  - name: pooled too
+    match: "{pool}_R{read}.fq"
+    multiplexed: { name: "{pool}_{read}" }
+    data: {}
+  - name: none
+    match: "{pool}_R{read}.fq"
+    multiplexed: { name: "{pool}_{read}", annotation: "{pol}.xlsx" }
+  - name: projects
+    match: "{sample}_R{read}.fq"
+    sample: { name: "{sample}", type: x, project: {} }
+  - name: projects too
+    match: "{sample}_R{read}.fq"
+    sample: { name: "{sample}", type: x, project: { id: [], nam: x } }
+  - name: many projects
+    match: "{sample}_R{read}.fq"
+    sample: { name: "{sample}", type: x, project: [1] }
   - 17
 "#;
     insta::assert_snapshot!(problems(text));
@@ -215,6 +232,62 @@ rules:
     assert_eq!((name.as_str(), metadata), ("n", vec![("b".to_owned(), "x".to_owned())]));
     assert_eq!((rule.lacking(&told), rule.knows_name(&told)), (None, true));
     assert_eq!(rule.lacking(&captures(&[("sheet.Index name", "n")])), Some((Table::Lookup, "Type")));
+}
+
+#[test]
+fn a_project_is_named_by_its_id_by_its_name_or_by_both() {
+    let project = |project: &str| {
+        let text = format!(
+            "version: 1\nrules:\n  - name: a\n    match: \"{{nothing:.?}}{{sample:[a-z]}}.fq\"\n    \
+             lookup: {{ file: p.csv, key: \"{{sample}}\" }}\n    \
+             sample: {{ name: \"{{sample}}\", type: x, project: {project} }}\n"
+        );
+        let manifest = Manifest::parse("manifest.yaml", text.as_str()).unwrap_or_else(|problems| panic!("{problems}"));
+        let run = Run { name: "r", captures: &Captures::new() };
+        let captures = captures(&[("sample", "s"), ("lookup.id", "7"), ("lookup.name", "Core")]);
+        assert_eq!(manifest.rules[0].lacking(&captures), None);
+        let is_looked_up = project.contains("lookup");
+        assert_eq!(manifest.rules[0].lacking(&Captures::new()).is_some(), is_looked_up);
+        let Target::Sample { project, project_name, .. } = manifest.rules[0].target(&run, &captures) else { panic!() };
+        [project, project_name].map(|given| given.unwrap_or_default())
+    };
+    assert_eq!(project("788995297969977723"), ["788995297969977723", ""]);
+    assert_eq!(project("\"{lookup.id}\""), ["7", ""]);
+    assert_eq!(project("{ id: 7 }"), ["7", ""]);
+    assert_eq!(project("{ id: \"{lookup.id}\", name: \"{lookup.name}\" }"), ["7", "Core"]);
+    assert_eq!(project("{ name: \"{sample} of {lookup.name}\" }"), ["", "s of Core"]);
+    assert_eq!(project("\"{nothing}\""), ["", ""], "nothing was captured, as without a folder of the project's");
+}
+
+#[test]
+fn a_multiplexed_set_is_named_after_what_tells_it_apart() {
+    let text = r#"
+version: 1
+rules:
+  - name: pools
+    match: "**/{b}-{a}_S{sample_number:int}_L{lane:int}_R{read}.fq"
+    multiplexed: { annotation: "sheets/{a}.xlsx" }
+  - name: named
+    match: "{pool}.fq"
+    multiplexed: { name: "{run} {pool}", annotation: "{run}.xlsx", ignore_warnings: false }
+  - name: one
+    match: "pool_R{read}.fastq"
+    multiplexed: { annotation: sheet.xlsx }
+"#;
+    let manifest = Manifest::parse("manifest.yaml", text).unwrap_or_else(|problems| panic!("{problems}"));
+    let told = |rule: usize, named: &[(&str, &str)]| {
+        let (rule, captures) = (&manifest.rules[rule], captures(named));
+        let run = Run { name: "r1", captures: &Captures::new() };
+        let Target::Multiplexed { ignore_warnings } = rule.target(&run, &captures) else { panic!() };
+        let name = rule.sample_name(&run, &captures, "").unwrap();
+        (name, rule.annotation(&run, &captures).unwrap(), ignore_warnings)
+    };
+    let (a, lanes) = (("a", "A"), [("lane", "1"), ("read", "1"), ("sample_number", "7")]);
+    let [lane, read, number] = lanes;
+    assert_eq!(told(0, &[a, ("b", "B"), lane, read, number]), ("B_A".into(), "sheets/A.xlsx".into(), true));
+    assert_eq!(told(0, &[a, ("b", ""), lane, read, number]), ("A".into(), "sheets/A.xlsx".into(), true));
+    assert_eq!(told(1, &[("pool", "P")]), ("r1_P".into(), "r1.xlsx".into(), false));
+    assert_eq!(told(2, &[read]), ("one".into(), "sheet.xlsx".into(), true));
 }
 
 #[test]

@@ -13,9 +13,9 @@ use std::net::SocketAddr;
 pub use board::Board;
 pub use door::{HandedOver, Identity};
 pub use serve::serve;
-pub use snapshot::{Agent, FileStatus, LeftOut, STATES, SampleStatus, Snapshot, VERSION, WatchStatus};
+pub use snapshot::{Agent, ChangeStatus, FileStatus, LeftOut, STATES, SampleStatus, Snapshot, VERSION, WatchStatus};
 pub use socket::{Socket, SocketError, ask};
-pub use table::{columns, render};
+pub use table::{columns, render, warnings};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {

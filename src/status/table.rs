@@ -5,6 +5,7 @@ use std::fmt::Write;
 use bytesize::ByteSize;
 
 use crate::journal::Blocker;
+use crate::sample::ANNOTATION;
 
 use super::snapshot::{STATES, SampleStatus, Snapshot};
 
@@ -79,15 +80,40 @@ fn remark(sample: &SampleStatus) -> String {
                 None => error.to_owned(),
             }
         }
-        "done" => match (&sample.sample_id, sample.files.first().and_then(|file| file.data_id.as_ref())) {
-            (Some(id), _) => format!("sample {id}{}", was_there(sample)),
-            (None, Some(id)) => format!("data {id}{}", was_there(sample)),
-            (None, None) => String::new(),
-        },
+        "done" => {
+            let what = match &sample.sample_id {
+                Some(id) => format!("sample {id}"),
+                None => {
+                    let files = sample.files.iter().filter(|file| file.slot != ANNOTATION);
+                    let ids: Vec<_> = files.filter_map(|file| file.data_id.as_deref()).collect();
+                    format!("data {}", ids.join(" and "))
+                }
+            };
+            let warnings = warnings(sample);
+            let warned =
+                if warnings.is_empty() { String::new() } else { format!("; Flow warned: {}", warnings.join("; ")) };
+            format!("{what}{}{warned}", was_there(sample))
+        }
         "blocked" if sample.blocked_by.is_some_and(|by| by != Blocker::Assembly) => {
             format!("{}; then: flow-ingest retry {}", sample.reason.as_deref().unwrap_or_default(), sample.id)
         }
         _ => sample.reason.clone().unwrap_or_default(),
+    }
+}
+
+/// What Flow warned of about an annotation sheet, each in a line.
+pub fn warnings(sample: &SampleStatus) -> Vec<String> {
+    let warnings = sample.warnings.iter();
+    warnings.flat_map(|all| all.as_array().map_or(std::slice::from_ref(all), Vec::as_slice)).map(warning).collect()
+}
+
+/// A warning as Flow sends it: `{row, message}`, or whatever it is.
+fn warning(warning: &serde_json::Value) -> String {
+    let message = warning.get("message").and_then(|message| message.as_str());
+    match (warning.get("row"), message, warning.as_str()) {
+        (Some(row), Some(message), _) => format!("row {row}: {message}"),
+        (None, Some(text), _) | (_, None, Some(text)) => text.to_owned(),
+        _ => warning.to_string(),
     }
 }
 

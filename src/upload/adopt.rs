@@ -145,14 +145,11 @@ impl Look<'_> {
     /// Whether a sample on Flow has the files of another of our samples of that name, which has just not been looked for
     /// yet: two runs may name their samples alike, and then it is for that one to take it.
     fn may_be_another_runs(&self, found: &SampleDetails) -> Result<bool, HostError> {
-        let key = |sample: &Sample| match &sample.target {
-            Target::Sample { name, project, .. } => Some((name.clone(), project.clone())),
-            Target::Data { .. } | Target::Multiplexed { .. } => None,
-        };
-        let (ours, id) = (key(self.sample), self.sample.id());
+        let id = self.sample.id();
         for record in self.journal.records() {
             let record = record?;
-            let is_another = record.sample.id() != id && key(&record.sample) == ours && has_nothing_on_flow(&record);
+            let is_alike = is_called_alike(&record.sample.target, &self.sample.target);
+            let is_another = record.sample.id() != id && is_alike && has_nothing_on_flow(&record);
             if is_another && pair(&record.sample.slots, found).is_ok() {
                 return Ok(true);
             }
@@ -216,6 +213,21 @@ impl Look<'_> {
         }
         Ok(None)
     }
+}
+
+/// Whether two samples have one name in one project. A project may be known by its name alone, as long as nothing was
+/// sent.
+fn is_called_alike(a: &Target, b: &Target) -> bool {
+    let Target::Sample { name, project, project_name, .. } = a else { return false };
+    let Target::Sample { name: other, project: other_project, project_name: other_project_name, .. } = b else {
+        return false;
+    };
+    let is_in_one = match (project, other_project) {
+        (Some(project), Some(other)) => project == other,
+        (None, None) => project_name == other_project_name,
+        _ => project_name.is_some() && project_name == other_project_name,
+    };
+    name == other && is_in_one
 }
 
 /// Whether nothing of a sample is known to have been sent.

@@ -11,7 +11,7 @@ pub(super) fn submission(sample: &Sample, final_wait: Option<std::time::Duration
     let mut fields = Vec::new();
     let making = match &sample.target {
         // In the reference client's order.
-        Target::Sample { name, sample_type, organism, project, metadata } => {
+        Target::Sample { name, sample_type, organism, project, metadata, project_name: _ } => {
             fields.push(field("sample_name", name));
             fields.push(field("sample_type", sample_type));
             fields.extend(metadata.iter().cloned());

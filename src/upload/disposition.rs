@@ -65,6 +65,10 @@ pub(super) enum HostError {
     Part(PartError),
     /// Flow could not be asked whether the sample is there already.
     Look(Error),
+    /// The lists that a sample is checked by could not be read.
+    Lists(Error),
+    /// Flow would not take what is said of the sample: what, and what to do.
+    Misses(String),
     /// The sample is on Flow already: nothing more is to be sent.
     OnFlow(OnFlow),
     /// Another one is there in its place: which, why, and what to do.
@@ -98,6 +102,8 @@ impl Disposition {
             UploadError::Host(HostError::OnFlow(found)) => Self::Adopt(found),
             UploadError::Host(HostError::Taken(reason)) => Self::Block { reason, by: Blocker::Upload },
             UploadError::Host(HostError::Look(error)) => Self::of_look(&error),
+            UploadError::Host(HostError::Lists(error)) => Self::of_lists(&error),
+            UploadError::Host(HostError::Misses(reason)) => Self::Block { reason, by: Blocker::Refusal },
             UploadError::Host(HostError::Part(error)) => Self::of_part(&error),
             UploadError::Spoiled(spoiled) => Self::Block { reason: spoiled.to_string(), by: Blocker::Upload },
             UploadError::Request(error) => Self::of_request(&error),
@@ -117,6 +123,16 @@ impl Disposition {
                 )),
                 by: Blocker::Upload,
             },
+            other => other,
+        }
+    }
+
+    /// Lists that cannot be read now. What the server refuses to list is not checked, and no error.
+    fn of_lists(error: &Error) -> Self {
+        let tell = |text| format!("Flow cannot be asked for its lists, by which the sample is checked first: {text}");
+        match Self::of_request(error) {
+            Self::Retry(error) => Self::Retry(tell(error)),
+            Self::Fault(fault) => Self::Fault(Fault { error: tell(fault.error), ..fault }),
             other => other,
         }
     }

@@ -46,16 +46,12 @@ impl<'a> SampleHost<'a> {
 
     /// Whether Flow is known to have anything of it, or may have.
     pub fn is_begun(&self) -> bool {
-        let is_begun = |file: &FileUpload| file.data_id().is_some() || !file.abandoned.is_empty();
-        self.is_asking() || self.upload.files.iter().any(is_begun)
+        is_begun(&self.upload)
     }
 
     /// Whether it was interrupted with nothing left to do but to ask, or to compare what Flow has.
     pub fn is_asking(&self) -> bool {
-        let files = &self.upload.files;
-        let is_ready = |file: &FileUpload| matches!(file.stage, Stage::Ready { .. });
-        let is_all_sent = !files.is_empty() && files.iter().all(is_ready);
-        is_all_sent || files.iter().any(|file| matches!(file.stage, Stage::Asking { .. }))
+        is_asking(&self.upload)
     }
 
     fn look(&mut self) -> Look<'_> {
@@ -198,6 +194,19 @@ impl Host for SampleHost<'_> {
     fn is_stopping(&self) -> bool {
         self.stopping.is_cancelled() || self.journal.is_wished(&self.id)
     }
+}
+
+/// Whether Flow is known to have anything of an upload, or may have.
+pub(super) fn is_begun(upload: &Upload) -> bool {
+    let is_begun = |file: &FileUpload| file.data_id().is_some() || !file.abandoned.is_empty();
+    is_asking(upload) || upload.files.iter().any(is_begun)
+}
+
+fn is_asking(upload: &Upload) -> bool {
+    let files = &upload.files;
+    let is_ready = |file: &FileUpload| matches!(file.stage, Stage::Ready { .. });
+    let is_all_sent = !files.is_empty() && files.iter().all(is_ready);
+    is_all_sent || files.iter().any(|file| matches!(file.stage, Stage::Asking { .. }))
 }
 
 /// Whether Flow has taken something more of a file. A last chunk that has left is not yet taken.

@@ -3,6 +3,7 @@
 
 mod account;
 mod adopt;
+mod catalogue;
 mod checkpoint;
 mod content;
 mod disk;
@@ -22,6 +23,7 @@ mod transfer;
 mod verify;
 
 pub use account::{Account, LogInError};
+pub use catalogue::{Catalogue, Checked};
 pub use disk::Disk;
 pub use gate::{Closed, Gate};
 pub use keeper::Keeper;

@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::catalogue::Catalogue;
 use super::disk::Disk;
 use super::gate::Gate;
 use super::settings::Settings;
@@ -38,6 +39,7 @@ impl Pool {
     /// # Errors
     /// When the journal cannot be written: then nothing more may be sent.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), JournalError> {
+        let catalogue = Arc::new(Catalogue::new(self.client.clone()));
         let pool = Arc::new(self);
         let places = Arc::new(Semaphore::new(pool.settings.concurrency));
         let mut last_watch: Option<String> = None;
@@ -67,10 +69,10 @@ impl Pool {
                 None => break Ok(()),
             };
             last_watch = Some(record.sample.key.watch.clone());
-            let (pool, shutdown) = (pool.clone(), shutdown.clone());
+            let (pool, catalogue, shutdown) = (pool.clone(), catalogue.clone(), shutdown.clone());
             transfers.spawn(async move {
                 let _place = place;
-                if let End::LookAgain { watch } = transfer(&pool, record, &shutdown).await? {
+                if let End::LookAgain { watch } = transfer(&pool, &catalogue, record, &shutdown).await? {
                     // Nobody listens only when the agent is ending; its next start looks at everything.
                     let _ = pool.look_again.send(watch);
                 }

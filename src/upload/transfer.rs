@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::catalogue::Catalogue;
 use super::checkpoint;
 use super::disposition::{Disposition, HostError};
-use super::host::SampleHost;
+use super::host::{SampleHost, is_begun};
 use super::parts::PartError;
 use super::pool::Pool;
 use super::same::{self, SameError, Sameness};
 use crate::flow::{Outcome, Progress, UploadError, advance};
 use crate::journal::{JournalError, Record, State, Upload};
 use crate::observation::Moment;
-use crate::sample::{BY_HAND, Sample};
+use crate::preflight::Said;
+use crate::sample::{BY_HAND, Sample, Target};
 
 /// How soon a sample is looked at again whose like is under way.
 const SAME_PAUSE: Duration = Duration::from_secs(5);
@@ -27,16 +29,28 @@ pub(super) enum End {
 }
 
 /// Uploads a sample that was taken from the queue, and records what becomes of it.
-pub(super) async fn transfer(pool: &Pool, record: Record, stopping: &CancellationToken) -> Result<End, JournalError> {
+pub(super) async fn transfer(
+    pool: &Pool,
+    catalogue: &Catalogue,
+    record: Record,
+    stopping: &CancellationToken,
+) -> Result<End, JournalError> {
     let Pool { client, journal, settings, disk, .. } = pool;
-    let sample = record.sample;
-    let State::Uploading { upload } = record.state else { return Ok(End::Recorded) };
+    let mut sample = record.sample;
+    let State::Uploading { mut upload } = record.state else { return Ok(End::Recorded) };
     let is_fresh = upload.files.is_empty() && sample.key.watch != BY_HAND;
     if is_fresh
         && !record.history.insists_on_sending()
         && let Some(end) = keep_back_what_is_known(pool, &sample, &upload, stopping).await?
     {
         return Ok(end);
+    }
+    let checked = match is_begun(&upload) {
+        true => Ok(()),
+        false => check(catalogue, &sample, &mut upload, stopping).await,
+    };
+    if let (Target::Sample { project: project @ None, .. }, Some(found)) = (&mut sample.target, &upload.project) {
+        *project = Some(found.clone());
     }
     let submission = checkpoint::submission(&sample, settings.final_wait);
     let recorded = checkpoint::recorded(&upload);
@@ -46,6 +60,9 @@ pub(super) async fn transfer(pool: &Pool, record: Record, stopping: &Cancellatio
             return host.dispose(Disposition::of(UploadError::Host(HostError::Part(PartError::Hangs { path })))).await;
         }
         host.upload.attempts += 1;
+        if let Err(error) = checked {
+            return host.dispose(Disposition::of(UploadError::Host(error))).await;
+        }
         tracing::info!(sample = sample.key.name, run = sample.key.run, attempt = host.upload.attempts, "uploading");
     }
     if recorded.is_none()
@@ -82,6 +99,32 @@ pub(super) async fn transfer(pool: &Pool, record: Record, stopping: &Cancellatio
         }
         Err(error) => host.dispose(Disposition::of(error)).await,
     }
+}
+
+/// Checks by the server's lists what is said of a sample of which nothing was sent, and finds its project. What a
+/// person uploads by hand is sent as it is given.
+async fn check(
+    catalogue: &Catalogue,
+    sample: &Sample,
+    upload: &mut Upload,
+    stopping: &CancellationToken,
+) -> Result<(), HostError> {
+    if sample.key.watch == BY_HAND {
+        return Ok(());
+    }
+    let said = Said::from(&sample.target);
+    let checked = tokio::select! {
+        checked = catalogue.check(&said) => checked.map_err(HostError::Lists)?,
+        () = stopping.cancelled() => return Err(HostError::Part(PartError::Stopped)),
+    };
+    upload.project = checked.project;
+    if checked.misses.is_empty() {
+        return Ok(());
+    }
+    let misses: Vec<_> = checked.misses.into_iter().map(|miss| miss.message).collect();
+    let rule = &sample.rule;
+    let remedy = format!("correct rule {rule} of the manifest, or what its values are taken from");
+    Err(HostError::Misses(format!("Flow would refuse it, so nothing was sent: {}; {remedy}", misses.join("; "))))
 }
 
 /// Takes a sample out of the way whose content is on Flow already under another name, or on its way there.

@@ -17,7 +17,11 @@ use crate::flow::{Client, Error};
 pub(super) async fn sha256_on_flow(client: &Client, data_id: &str) -> Result<String, Error> {
     let Some(data) = client.data().get_own_data(data_id).await? else {
         let request = format!("GET /data/{data_id}");
-        return Err(Error::Lost { request, reason: "Flow does not show the file that was ready before".to_owned() });
+        return Err(Error::Lost {
+            request,
+            reason: "Flow does not show the file that was ready before".to_owned(),
+            is_answered: false,
+        });
     };
     let mut hasher = Hasher(Sha256::new());
     client.data().download(&data, None, &mut hasher).await?;

@@ -145,6 +145,7 @@ mod tests {
             sample_type: "RNA-Seq".to_owned(),
             organism: None,
             project: None,
+            project_name: None,
             metadata: metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         }
     }

@@ -7,7 +7,7 @@ use super::super::exit::Exit;
 use super::super::output;
 use crate::agent::by_hand::{Ending, Report, Upload};
 use crate::journal::Blocker;
-use crate::status::{SampleStatus, columns};
+use crate::status::{SampleStatus, columns, warnings};
 
 /// A row of a sheet that was left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -115,10 +115,8 @@ fn say(report: &Report) {
         } else if *was_done {
             eprintln!("flow-ingest: {name}: is on Flow already; nothing was sent");
         }
-        if let Some(warnings) = &status.warnings {
-            for warning in warnings.as_array().map_or(std::slice::from_ref(warnings), Vec::as_slice) {
-                eprintln!("flow-ingest: {name}: Flow warned about the annotation sheet: {}", issue(warning));
-            }
+        for warning in warnings(status) {
+            eprintln!("flow-ingest: {name}: Flow warned about the annotation sheet: {warning}");
         }
         match status.state.as_str() {
             "done" => {}
@@ -146,16 +144,6 @@ fn ended(ending: &Ending) -> Option<String> {
         Ending::GaveUp { reason: None } => Some("gave up, since nothing got further".to_owned()),
         Ending::GaveUp { reason: Some(reason) } => Some(format!("gave up, since nothing got further: {reason}")),
         Ending::Refused { reason } => Some(format!("nothing can be uploaded: {reason}")),
-    }
-}
-
-/// A warning as Flow sends it: `{row, message}`, or whatever it is.
-fn issue(warning: &serde_json::Value) -> String {
-    let message = warning.get("message").and_then(|message| message.as_str());
-    match (warning.get("row"), message, warning.as_str()) {
-        (Some(row), Some(message), _) => format!("row {row}: {message}"),
-        (None, Some(text), _) | (_, None, Some(text)) => text.to_owned(),
-        _ => warning.to_string(),
     }
 }
 

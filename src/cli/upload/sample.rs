@@ -55,6 +55,7 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
         sample_type: arguments.sample_type,
         organism: arguments.organism,
         project: arguments.project,
+        project_name: None,
         metadata,
     };
     upload_one(&arguments.common, globals, Given::new(Some(arguments.name), target, files)?).await

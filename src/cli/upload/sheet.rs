@@ -175,6 +175,7 @@ impl Row {
             sample_type: sample_type.to_owned(),
             organism: self.organism.clone(),
             project: self.project.clone(),
+            project_name: None,
             metadata: self.metadata.clone(),
         };
         let file = |(key, path): (&str, &Option<PathBuf>)| Some(GivenFile::new(key, path.clone()?));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::remote::Remote;
@@ -146,7 +147,9 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
         }
         // Read before anything is recorded: what cannot be read does not leave.
         let bytes = self.read(file, chunks).await?;
-        if self.is_final(file) {
+        // Of a multiplexed set each reads file is something on Flow by itself.
+        let is_reads = matches!(self.submission.making, Making::Multiplexed { .. }) && file != ANNOTATION;
+        if self.is_final(file) || is_reads {
             self.host.before_final_chunk().await.map_err(UploadError::Host)?;
         }
         let asking = |data_id| Stage::Asking { data_id, asks: 0, sent_again: false };
@@ -204,8 +207,11 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
         }
         let body = error.api().filter(|api| api.status == 400).and_then(|api| api.body.as_ref());
         let warnings = body.and_then(|body| body.get("error").unwrap_or(body).get("warnings"));
-        self.progress.warnings = warnings.cloned();
-        warnings.is_some()
+        self.progress.warnings = warnings.cloned().map(|warnings| match warnings {
+            Value::Array(_) => warnings,
+            one => Value::Array(vec![one]),
+        });
+        self.progress.warnings.is_some()
     }
 
     /// Sends the annotation sheet once more from its start, with the warnings ignored.

@@ -77,7 +77,7 @@ pub struct Progress {
     pub files: Vec<FileProgress>,
     /// The sample's id, as soon as an answer names it.
     pub sample_id: Option<String>,
-    /// The annotation sheet's warnings as the server sent them, once they are being ignored.
+    /// A list of the annotation sheet's warnings, each as the server sent it, once they are being ignored.
     pub warnings: Option<serde_json::Value>,
 }
 
@@ -179,8 +179,8 @@ pub trait Host: Send {
         length: u64,
     ) -> impl Future<Output = Result<Bytes, Self::Error>> + Send;
 
-    /// The last look at the files before the submission's last chunk leaves, after which it cannot be undone. An
-    /// error keeps the chunk back.
+    /// The last look at the files before the submission's last chunk leaves, after which it cannot be undone; of a
+    /// multiplexed set, before the last chunk of each of its reads. An error keeps the chunk back.
     fn before_final_chunk(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Before a file is begun anew, be it under a new id or with other cuts. An error keeps it from that; the call can
