@@ -142,6 +142,13 @@ rules:
         }
     }
 
+    /// Loses all that the agent knew, while no agent runs, and once the server has done what it was told: what goes on
+    /// there unseen, nobody could know of.
+    pub async fn lose_state(&self) {
+        self.sandbox.idle().await;
+        let _ = fs::remove_dir_all(self.root().join("state"));
+    }
+
     /// What `status --json` says; `None` when the agent could not be asked.
     pub async fn status(&self) -> Option<Snapshot> {
         let mut command = self.command(&["status", "--json"]);

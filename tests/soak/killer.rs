@@ -20,6 +20,10 @@ const TELL: Duration = Duration::from_secs(60);
 /// After how many of the kills the journal is lost as well.
 const JOURNAL_LOST: f64 = 0.02;
 
+/// After which kills the whole state folder is lost, once the server has done what it was told. It comes early: all that
+/// is on the server then is looked for there.
+const STATE_LOST: [usize; 3] = [4, 40, 80];
+
 /// The kills so far.
 #[derive(Debug, Default)]
 pub struct Kills {
@@ -27,6 +31,8 @@ pub struct Kills {
     pub at_points: usize,
     /// How often the journal was damaged or gone afterwards.
     pub journals_lost: usize,
+    /// How often all that the agent knew was gone.
+    pub states_lost: usize,
     /// The names of the points at which it was killed.
     pub points: BTreeSet<String>,
     /// The names of those that it never came by, in a soak that is to come by all.
@@ -48,7 +54,11 @@ pub async fn storm(
     let mut dice = StdRng::seed_from_u64(plan.seed ^ 0x0ddb_a115);
     let mut points = Point::all();
     points.shuffle(&mut dice);
-    let (all_points, mut points, mut reached) = (points.len(), VecDeque::from(points), Vec::new());
+    let all_points = points.len();
+    // A sample is looked up only where its name is found and nothing is known of it.
+    let (of_lost_state, points): (Vec<Point>, Vec<Point>) =
+        points.into_iter().partition(|point| point.needs_lost_state());
+    let (mut points, mut reached, mut after_loss) = (VecDeque::from(points), Vec::new(), VecDeque::new());
     let mut told = Instant::now();
     loop {
         if told.elapsed() > TELL {
@@ -68,21 +78,27 @@ pub async fn storm(
         }
         let mut agent = facility.start();
         // The first lives are random ones: somebody must have come as far as the points.
-        if kills.all > 3 && (dice.random_bool(0.25) || (is_fulfilled && misses_points)) {
-            let point = points.pop_front().expect("it is filled again when it is empty");
-            if hit(network, point, &mut agent).await? {
+        let aims = kills.all > 3 && (dice.random_bool(0.25) || (is_fulfilled && misses_points));
+        let is_after_loss = !after_loss.is_empty();
+        if let Some(point) = after_loss.pop_front().or_else(|| if aims { points.pop_front() } else { None }) {
+            let is_hit = hit(network, point, &mut agent).await?;
+            if is_hit {
                 let slack = dice.random_range(0..=point.slack().as_millis() as u64);
                 tokio::time::sleep(Duration::from_millis(slack)).await;
                 kills.at_points += 1;
                 kills.points.insert(point.name());
-                reached.push(point);
-            } else {
-                // Nobody came by: it has its turn again, after all others.
-                points.extend(reached.drain(..));
-                points.push_back(point);
             }
-            if points.is_empty() {
-                points.extend(reached.drain(..));
+            if !is_after_loss {
+                if is_hit {
+                    reached.push(point);
+                } else {
+                    // Nobody came by: it has its turn again, after all others.
+                    points.extend(reached.drain(..));
+                    points.push_back(point);
+                }
+                if points.is_empty() {
+                    points.extend(reached.drain(..));
+                }
             }
         } else {
             let life = life(&mut dice, kills.all < plan.kills);
@@ -90,7 +106,11 @@ pub async fn storm(
         }
         agent.kill();
         kills.all += 1;
-        if dice.random_bool(JOURNAL_LOST) {
+        if STATE_LOST.contains(&kills.all) {
+            facility.lose_state().await;
+            kills.states_lost += 1;
+            after_loss.extend(of_lost_state.iter().filter(|point| !kills.points.contains(&point.name())));
+        } else if dice.random_bool(JOURNAL_LOST) {
             facility.lose_journal(&mut dice);
             kills.journals_lost += 1;
         }

@@ -243,6 +243,11 @@ impl Point {
         }
     }
 
+    /// Whether the agent comes by only where it knows nothing of what is on the server.
+    pub fn needs_lost_state(self) -> bool {
+        self.kind == Kind::SampleLookup
+    }
+
     /// How long after the point was reached the kill is at its best, at the most.
     pub fn slack(self) -> Duration {
         match self.moment {
@@ -395,8 +400,6 @@ impl State {
             _ if !dice.random_bool(0.3) => None,
             (Kind::Refresh, Kind::First | Kind::Middle) => Some(Trouble::Expired),
             (Kind::Search, Kind::Final) => Some(Trouble::DroppedBefore),
-            // The search finds what it is to look at only where the work was done.
-            (Kind::SampleLookup, Kind::Final) => Some(Trouble::DroppedAnswer),
             _ => None,
         }
     }

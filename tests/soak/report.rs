@@ -67,7 +67,7 @@ impl fmt::Display for Report {
         write!(
             f,
             "soak seed {}: {samples} samples, {reports} reports, {} kills ({} at {} named points), {all_faults} faults \
-             ({}), share gone {} times, journal lost {} times, lost {}, doubled {}, wrong {}, bytes sent/needed {:.2}, stored/needed {:.2}, ",
+             ({}), share gone {} times, journal lost {} times, state lost {} times, lost {}, doubled {}, wrong {}, bytes sent/needed {:.2}, stored/needed {:.2}, ",
             self.seed,
             self.kills.all,
             self.kills.at_points,
@@ -75,6 +75,7 @@ impl fmt::Display for Report {
             by_kind.join(", "),
             self.share_left,
             self.kills.journals_lost,
+            self.kills.states_lost,
             lost.len(),
             doubled.len(),
             wrong.len(),
