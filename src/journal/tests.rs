@@ -277,7 +277,7 @@ mod golden {
         sent.files[1].parts = vec!["cd".into(), "ef".into()];
         let target = Target::Data { data_type: Some("report".into()), is_directory: false };
         let sheets = vec![SheetUsed { path: "/r/s.csv".into(), sha256: "12".into() }];
-        sent.retold = Some(Retold { target, sheets });
+        sent.retold = Some(Box::new(Retold { target, sheets }));
         state_is_stored_as(
             State::Done { sent },
             r#"1 {"first_seen":"2026-11-24T08:00:00.123456789Z","state":"done","sent":{"attempts":1,"sample_id":"70","files":[{"data_id":"71","sha256":"abababababababababababababababababababababababababababababababab"},{"data_id":"72","sha256":null,"parts":["cd","ef"]}],"finished":"2026-11-24T09:00:00.5Z","changed":false,"retold":{"target":{"kind":"data","data_type":"report"},"sheets":[{"path":"/r/s.csv","sha256":"12"}]}}}"#,
