@@ -829,6 +829,9 @@ mod assembled {
         // Files that have not settled again after a reboot are looked at by the upload itself.
         assert_eq!(after(state.clone(), a.clone(), waiting("x")).state, state);
         assert_eq!(after(state.clone(), retold(&a), waiting("the sheet has not settled")).state, state);
+        let mut gone = a.clone();
+        gone.slots.pop();
+        assert_eq!(after(state.clone(), gone, waiting("for reads2")).state.name(), "waiting");
         for other in [another(&a), retold(&a)] {
             let record = after(state.clone(), other.clone(), Standing::Ready);
             assert_eq!((record.sample, record.state), (other, State::Queued { upload: None }));
