@@ -55,6 +55,8 @@ async fn a_clock_that_jumps_a_year_forth_and_back_changes_no_decision() {
     let Some(library) = faketime() else { return };
     let setup = Setup {
         credentials: "{ username: sandbox, password_file: password }".to_owned(),
+        // With one at a time, whoever asks after a refusal is the keeper of the gate.
+        concurrency: 1,
         settle: "1s",
         request_timeout: "30s",
         existing: "{ since: 2020-01-01 }",
@@ -121,6 +123,9 @@ async fn a_clock_that_jumps_a_year_forth_and_back_changes_no_decision() {
     jumping.join().unwrap();
     service.terminate();
     assert_eq!(service.ended().await.code(), Some(0), "{}", facility.log());
+    let log = facility.log();
+    let years: std::collections::BTreeSet<&str> = log.lines().filter_map(|line| line.get(..4)).collect();
+    assert!(years.len() >= 2, "its clock did not jump: {years:?}");
     let state = facility.output(&["state", "check"]).await;
     assert!(state.status.success(), "{}", String::from_utf8_lossy(&state.stdout));
 }

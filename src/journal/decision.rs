@@ -246,7 +246,7 @@ impl Record {
                 State::Queued { upload: None }
             }
             (Verb::Resend, State::Done { mut sent }) => {
-                if let Some(Retold { target, sheets }) = sent.retold.take() {
+                if let Some(Retold { target, sheets }) = sent.retold.take().map(|retold| *retold) {
                     (sample.target, sample.sheets) = (target, sheets);
                 }
                 history.earlier.push(sent);

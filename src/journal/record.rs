@@ -266,7 +266,8 @@ impl Record {
         let Finding { sample, standing, is_existing } = finding;
         let sample = self.as_its_own(sample);
         // A sheet that is yet to be believed, after a restart for instance, makes no other sample.
-        let is_untold = matches!(standing, Standing::Waiting(_)) && !self.sample.differs_on_disk(&sample);
+        let has_same_files = !self.sample.differs_on_disk(&sample) && !sample.differs_on_disk(&self.sample);
+        let is_untold = has_same_files && matches!(standing, Standing::Waiting(_));
         let is_same = self.sample.is_sent_as(&sample);
         match self.state {
             State::Uploading { .. } => self,

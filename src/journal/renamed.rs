@@ -176,7 +176,7 @@ impl Sent {
             }
             true => None,
             false if is_by_sheet && sample.sheets != found.sheets => {
-                Some(Retold { target: found.target.clone(), sheets: found.sheets.clone() })
+                Some(Box::new(Retold { target: found.target.clone(), sheets: found.sheets.clone() }))
             }
             false => self.retold,
         };

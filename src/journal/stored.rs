@@ -118,7 +118,7 @@ pub struct Sent {
     pub adopted: bool,
     /// What its sheets say of it now, where that is not what was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retold: Option<Retold>,
+    pub retold: Option<Box<Retold>>,
 }
 
 /// Values that a sheet gave a sample after it was sent.

@@ -278,7 +278,7 @@ mod golden {
         sent.files[1].parts = vec!["cd".into(), "ef".into()];
         let target = Target::Data { data_type: Some("report".into()), is_directory: false };
         let sheets = vec![SheetUsed { path: "/r/s.csv".into(), sha256: "12".into() }];
-        sent.retold = Some(Retold { target, sheets });
+        sent.retold = Some(Box::new(Retold { target, sheets }));
         state_is_stored_as(
             State::Done { sent },
             r#"1 {"first_seen":"2026-11-24T08:00:00.123456789Z","state":"done","sent":{"attempts":1,"sample_id":"70","files":[{"data_id":"71","sha256":"abababababababababababababababababababababababababababababababab"},{"data_id":"72","sha256":null,"parts":["cd","ef"]}],"finished":"2026-11-24T09:00:00.5Z","changed":false,"retold":{"target":{"kind":"data","data_type":"report"},"sheets":[{"path":"/r/s.csv","sha256":"12"}]}}}"#,
@@ -830,6 +830,9 @@ mod assembled {
         // Files that have not settled again after a reboot are looked at by the upload itself.
         assert_eq!(after(state.clone(), a.clone(), waiting("x")).state, state);
         assert_eq!(after(state.clone(), retold(&a), waiting("the sheet has not settled")).state, state);
+        let mut gone = a.clone();
+        gone.slots.pop();
+        assert_eq!(after(state.clone(), gone, waiting("for reads2")).state.name(), "waiting");
         for other in [another(&a), retold(&a)] {
             let record = after(state.clone(), other.clone(), Standing::Ready);
             assert_eq!((record.sample, record.state), (other, State::Queued { upload: None }));
