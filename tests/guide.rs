@@ -187,6 +187,11 @@ fn the_sample_sheet_is_taken_where_it_has_every_sample() {
     bench.add("240115_VH00123_42_AAC7WXYM5/SampleSheet.csv", SHEET);
     let document = bench.init(&["--from", "runs", "--type", "RNA-Seq"]);
     assert_eq!(bench.keeps_its_word(&document).len(), 2);
+    let config = bench.text("flow-ingest.yaml");
+    assert!(
+        config.contains("layout: illumina explains 4 of 6 files of reads; bcl-convert explains as many"),
+        "{config}"
+    );
     let sheet = &document["seen"]["sheet"];
     assert_eq!((&sheet["column"], &sheet["found"], &sheet["has_all"]), (&json!("Sample_ID"), &json!(2), &json!(true)));
     let manifest = bench.text("manifest.yaml");

@@ -196,6 +196,9 @@ impl Draft {
             (Some(layout), _, [best, rest @ ..]) if best.layout == layout.name => {
                 let next = match rest {
                     [] => "no other explains any".to_owned(),
+                    [next, ..] if next.files == best.files => {
+                        format!("{} explains as many: if it is that, say so with --layout", next.layout)
+                    }
                     [next, ..] => format!("next: {}, with {}", next.layout, next.files),
                 };
                 say(&format_args!(

@@ -1,8 +1,8 @@
 //! `flow-ingest init`: a commented config and manifest to start from.
 //!
 //! Without more, the texts are those under `config/`, which the tests load. With a layout or a folder to look at they
-//! are proposed: [`look`] sees what lies there, [`server`] asks Flow where there are credentials, [`draft`] and [`rule`]
-//! write it down. Beside them lie the schemas from which an editor completes. Nothing is ever overwritten, and nothing is written
+//! are proposed: `look` sees what lies there, `server` asks Flow where there are credentials, `draft` and `rule` write it
+//! down. Beside them lie the schemas from which an editor completes. Nothing is ever overwritten, and nothing is written
 //! into the folder that is looked at.
 
 mod draft;
