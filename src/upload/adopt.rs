@@ -307,6 +307,27 @@ mod tests {
     }
 
     #[test]
+    fn samples_are_called_alike_in_one_project_however_that_is_named() {
+        let target = |name: &str, project: Option<&str>, project_name: Option<&str>| Target::Sample {
+            name: name.into(),
+            sample_type: "RNA-Seq".into(),
+            organism: None,
+            project: project.map(str::to_owned),
+            project_name: project_name.map(str::to_owned),
+            metadata: Vec::new(),
+        };
+        // What is about to be sent knows the project's id, and what waits for its turn may not.
+        let ours = target("S", Some("7"), Some("Atlas"));
+        let alike = [target("S", None, Some("Atlas")), target("S", Some("7"), None), ours.clone()];
+        assert!(alike.iter().all(|other| is_called_alike(other, &ours) && is_called_alike(&ours, other)));
+        let others = [target("S", None, Some("Core")), target("S", Some("8"), Some("Atlas")), target("S", None, None)];
+        assert!(others.iter().all(|other| !is_called_alike(other, &ours) && !is_called_alike(&ours, other)));
+        assert!(!is_called_alike(&target("T", Some("7"), None), &ours));
+        assert!(is_called_alike(&target("S", None, None), &target("S", None, None)));
+        assert!(!is_called_alike(&ours, &Target::Multiplexed { ignore_warnings: true }));
+    }
+
+    #[test]
     fn both_ends_are_compared_and_of_a_short_file_all_of_it() {
         assert_eq!(ends(1), [Range { start: 0, end: 1 }]);
         assert_eq!(ends(131_072), [Range { start: 0, end: 131_072 }]);
