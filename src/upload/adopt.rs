@@ -25,6 +25,9 @@ const READS: usize = 1;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Finding {
     Nothing,
+    /// The first of its reads, and not all of them: a multiplexed set that was begun and is no longer known. One id for
+    /// each slot that is there; empty for an annotation sheet.
+    Begun(Vec<String>),
     /// The same.
     Same(OnFlow),
     /// Another one that it must not stand beside: which, why, and what to do.
@@ -164,6 +167,7 @@ impl Look<'_> {
         for n in first..self.sample.slots.len() {
             match self.same_file(n, &data_ids).await? {
                 Some(data_id) => data_ids.push(data_id),
+                None if n > first && if_exists == IfExists::Adopt => return Ok(Finding::Begun(data_ids)),
                 None => return Ok(Finding::Nothing),
             }
         }
