@@ -244,32 +244,38 @@ fn of_metadata(sample_type: Option<&str>, metadata: &[(String, Given)], lists: &
     }
 }
 
-/// A value of an attribute that the server knows.
+/// A value of an attribute that the server knows. A list is right as a whole, or item by item: which of the two the
+/// server looks at is not known.
 fn of_value(attribute: &MetadataAttribute, value: &str, lists: &Lists) -> Option<Miss> {
+    let is_cut = attribute.options.as_ref().is_some_and(|options| options.is_cut);
+    if value.is_empty() || attribute.is_list && !is_cut && of_item(attribute, value, lists).is_none() {
+        return None;
+    }
+    items(Some(attribute), value).find_map(|item| of_item(attribute, item, lists))
+}
+
+fn of_item(attribute: &MetadataAttribute, item: &str, lists: &Lists) -> Option<Miss> {
     let key = of_attribute(&attribute.identifier);
-    let pattern = attribute.regex_validator.as_deref();
+    let what = format!("metadata {}: {item:?}", attribute.identifier);
+    let found = lists.options.get(&(attribute.identifier.clone(), item.to_owned()));
+    // A list that is cut says nothing of what is not on it.
+    let is_judged = |options: &&Options| !options.is_cut || found.is_some_and(|found| !found.is_cut);
+    if let Some(options) = attribute.options.as_ref().filter(is_judged) {
+        let values = options.values.iter().chain(found.iter().flat_map(|found| &found.values));
+        let known = Known { words: values.map(|value| (value.as_str(), ["", ""])).collect(), total: options.total };
+        if let Some(miss) = known.miss(&key, &format!("{what} is not among its values"), item) {
+            return Some(miss);
+        }
+    }
+    let pattern = attribute.regex_validator.as_deref()?;
     // One that only the server understands, it judges by itself. What it would match at the beginning or as a whole is
     // found anywhere as well.
-    let regex = pattern.and_then(|pattern| Regex::new(pattern).ok());
-    items(Some(attribute), value).find_map(|item| {
-        let what = format!("metadata {}: {item:?}", attribute.identifier);
-        let found = lists.options.get(&(attribute.identifier.clone(), item.to_owned()));
-        // A list that is cut says nothing of what is not on it.
-        let is_judged = |options: &&Options| !options.is_cut || found.is_some_and(|found| !found.is_cut);
-        if let Some(options) = attribute.options.as_ref().filter(is_judged) {
-            let values = options.values.iter().chain(found.iter().flat_map(|found| &found.values));
-            let known = Known { words: values.map(|value| (value.as_str(), ["", ""])).collect(), total: options.total };
-            if let Some(miss) = known.miss(&key, &format!("{what} is not among its values"), item) {
-                return Some(miss);
-            }
-        }
-        let is_miss = regex.as_ref().is_some_and(|regex| !regex.is_match(item));
-        is_miss.then(|| Miss {
-            key: key.clone(),
-            value: Some(item.to_owned()),
-            nearest: None,
-            message: format!("{what} does not match {}", pattern.unwrap_or_default()),
-        })
+    let is_match = Regex::new(pattern).ok()?.is_match(item);
+    (!is_match).then(|| Miss {
+        key,
+        value: Some(item.to_owned()),
+        nearest: None,
+        message: format!("{what} does not match {pattern}"),
     })
 }
 

@@ -106,14 +106,26 @@ fn chunks_of_reads(facility: &Facility) -> usize {
 /// One sheet and both reads are on Flow, and nothing else, byte for byte what they are on disk.
 #[track_caller]
 fn check_one_set(facility: &Facility) {
-    let (sheets, reads) = (facility.sandbox.annotations(), facility.sandbox.multiplexed());
+    let sheets = facility.sandbox.annotations();
     assert_eq!(names(&sheets), ["POOL1.csv"]);
-    assert_eq!(names(&reads), ["POOL1_R1_001.fastq.gz", "POOL1_R2_001.fastq.gz"]);
-    for stored in sheets.iter().chain(&reads) {
+    check_bytes(facility, &sheets);
+    check_reads(facility);
+}
+
+#[track_caller]
+fn check_bytes(facility: &Facility, files: &[StoredFile]) {
+    for stored in files {
         let on_disk = fs::read(in_run(facility, &format!("pooled/{}", stored.filename))).unwrap();
         assert!(fs::read(&stored.path).unwrap() == on_disk, "{} is not what it is on disk", stored.filename);
     }
-    // The second reads name the first, and the sheet came before them.
+}
+
+/// Both reads are on Flow, once, and the second name the first.
+#[track_caller]
+fn check_reads(facility: &Facility) {
+    let reads = facility.sandbox.multiplexed();
+    assert_eq!(names(&reads), ["POOL1_R1_001.fastq.gz", "POOL1_R2_001.fastq.gz"]);
+    check_bytes(facility, &reads);
     let chunks = facility.chunks();
     let named = chunks.iter().filter(|chunk| chunk.field("filename") == Some("POOL1_R2_001.fastq.gz"));
     assert!(named.clone().count() > 0);
@@ -215,27 +227,27 @@ async fn warnings_block_where_the_rule_does_not_ignore_them() {
     assert_eq!((chunks_of_reads(&facility), facility.sandbox.annotations().len()), (0, 0));
 }
 
-/// Until the last chunk of anything that stays on Flow, a set with another sheet is another set.
+/// The sheet that counts is the one that lies there at the end, and no reads are sent twice for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sheet_that_changes_on_the_way_puts_the_set_back() {
-    let facility = pool(SHEET, "").await;
-    let held = Fault::on(On::MiddleChunk).of_file("POOL1_R1_001.fastq.gz").delay_after(Duration::from_millis(800));
-    facility.sandbox.faults().add(held.times(1));
-    let changed = SHEET.replace("ACGT", "TTTT");
-    let change = async {
-        until("the reads are on their way", || facility.sandbox.faults().fired() == 1).await;
-        write(&facility, "pooled/POOL1.csv", &changed);
-    };
-    let (ended, ()) = tokio::join!(facility.once(), change);
-    assert_eq!(only(&ended.snapshot).state, "done", "{ended:#?}");
-    let sheets = facility.sandbox.annotations();
-    let last = sheets.last().unwrap();
-    assert_eq!((sheets.len(), fs::read_to_string(&last.path).unwrap()), (2, changed));
-    assert_eq!(
-        names(&facility.sandbox.multiplexed()),
-        ["POOL1_R1_001.fastq.gz", "POOL1_R2_001.fastq.gz"],
-        "the reads that were under way are never finished"
-    );
+    let cases = [1, 2].map(|read| (format!("during reads{read}"), read)).to_vec();
+    each_at_once(2, cases, |read| async move {
+        let facility = pool(SHEET, "").await;
+        let on_its_way = Fault::on(On::MiddleChunk).of_file(format!("POOL1_R{read}_001.fastq.gz"));
+        facility.sandbox.faults().add(on_its_way.delay_after(Duration::from_millis(800)).times(1));
+        let changed = SHEET.replace("ACGT", "TTTT");
+        let change = async {
+            until("the reads are on their way", || facility.sandbox.faults().fired() == 1).await;
+            write(&facility, "pooled/POOL1.csv", &changed);
+        };
+        let (ended, ()) = tokio::join!(facility.once(), change);
+        assert_eq!(only(&ended.snapshot).state, "done", "{ended:#?}");
+        let sheets = facility.sandbox.annotations();
+        let last = sheets.last().unwrap();
+        assert_eq!((sheets.len(), fs::read_to_string(&last.path).unwrap()), (2, changed));
+        check_reads(&facility);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -372,6 +384,26 @@ async fn a_set_that_is_on_flow_is_found_by_its_reads_when_the_state_is_lost() {
     let stored = facility.sandbox.multiplexed();
     assert_eq!(ids, stored.iter().map(|file| file.id.clone()).collect::<Vec<_>>());
     check_one_set(&facility);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_that_was_begun_goes_on_from_its_first_reads_when_the_state_is_lost() {
+    let facility = pool(SHEET, "").await;
+    let second = Fault::on(On::FirstChunk).of_file("POOL1_R2_001.fastq.gz").drop_before();
+    facility.sandbox.faults().add(second);
+    let is_half = || facility.sandbox.faults().fired() > 0 && facility.sandbox.multiplexed().len() == 1;
+    facility.cut_off_when("the first reads are there", is_half).await;
+    facility.sandbox.faults().clear();
+    // Once the one that was cut off has let go of it.
+    drop(facility.agent().await);
+    fs::remove_dir_all(facility.path("state")).unwrap();
+    let ended = facility.once().await;
+    let set = only(&ended.snapshot);
+    assert_eq!((set.state.as_str(), set.adopted), ("done", false), "{set:#?}");
+    let ids: Vec<_> = set.files[1..].iter().map(|file| file.data_id.clone().unwrap()).collect();
+    assert_eq!(ids, facility.sandbox.multiplexed().iter().map(|file| file.id.clone()).collect::<Vec<_>>());
+    assert!(set.files.iter().all(|file| file.sha256.is_some()), "{set:#?}");
+    check_reads(&facility);
 }
 
 #[tokio::test(flavor = "multi_thread")]

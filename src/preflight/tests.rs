@@ -36,6 +36,8 @@ fn lists() -> Lists {
         MetadataAttribute { regex_validator: pattern("^[ACGTN]+$"), ..attribute("barcode") },
         MetadataAttribute { regex_validator: pattern("(?<!x)y"), ..attribute("beyond_us") },
         MetadataAttribute { options: options(&["brain", "liver"], 2), is_list: true, ..attribute("keywords") },
+        MetadataAttribute { options: options(&["c1", "c2"], 240), is_list: true, ..attribute("clones") },
+        MetadataAttribute { regex_validator: pattern("^[a-z]+, [a-z]+$"), is_list: true, ..attribute("two_words") },
     ];
     Lists {
         sample_types: listed(json!([
@@ -204,6 +206,13 @@ fn each_miss_has_the_right_value_that_was_probably_meant() {
 }
 
 #[test]
+fn a_list_may_be_right_as_a_whole() {
+    assert_eq!(messages(&sample(None, [None; 2], &[("two_words", "one, two")])), [""; 0]);
+    let miss = only(&sample(None, [None; 2], &[("two_words", "one")]));
+    assert_eq!(miss.message, r#"metadata two_words: "one" does not match ^[a-z]+, [a-z]+$"#);
+}
+
+#[test]
 fn all_misses_are_told_at_once() {
     let Said::Sample { organism, project, metadata, .. } =
         sample(Some("Hm"), [Some("1"), None], &[("strandedness", "x"), ("barcode", "x")])
@@ -260,6 +269,10 @@ fn a_list_that_is_cut_says_nothing_of_what_is_beyond_it() {
     lists.options.insert(term("CL"), found(&["CL-0001"], 240));
     assert_eq!(check(&said("CL-0200"), &lists), []);
     assert_eq!(check(&said("CL"), &lists), [], "too many contain it to tell");
+    lists.options.insert(("clones".to_owned(), "c999".to_owned()), found(&[], 0));
+    let clones = sample(None, [None; 2], &[("clones", "c1, c999")]);
+    assert_eq!(beyond_lists(&clones, &lists), [("clones".to_owned(), "c999".to_owned())]);
+    assert_eq!(check(&clones, &lists)[0].value.as_deref(), Some("c999"));
     let miss = &check(&said("CL-999"), &lists)[0];
     assert!(miss.message.ends_with("there are CL-0001, CL-0002 and 238 more"), "{miss:?}");
 }

@@ -25,6 +25,9 @@ const READS: usize = 1;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Finding {
     Nothing,
+    /// The first of its reads, and not all of them: a multiplexed set that was begun and is no longer known. One id for
+    /// each slot that is there; empty for an annotation sheet.
+    Begun(Vec<String>),
     /// The same.
     Same(OnFlow),
     /// Another one that it must not stand beside: which, why, and what to do.
@@ -164,6 +167,7 @@ impl Look<'_> {
         for n in first..self.sample.slots.len() {
             match self.same_file(n, &data_ids).await? {
                 Some(data_id) => data_ids.push(data_id),
+                None if n > first && if_exists == IfExists::Adopt => return Ok(Finding::Begun(data_ids)),
                 None => return Ok(Finding::Nothing),
             }
         }
@@ -304,6 +308,27 @@ mod tests {
         let slots = [slot("a", &[3]), slot("a", &[4])];
         let both = found(json!([{"id": "4", "filename": "a", "size": 4}, {"id": "3", "filename": "a", "size": 3}]));
         assert_eq!(pair(&slots, &both).unwrap(), ["3", "4"]);
+    }
+
+    #[test]
+    fn samples_are_called_alike_in_one_project_however_that_is_named() {
+        let target = |name: &str, project: Option<&str>, project_name: Option<&str>| Target::Sample {
+            name: name.into(),
+            sample_type: "RNA-Seq".into(),
+            organism: None,
+            project: project.map(str::to_owned),
+            project_name: project_name.map(str::to_owned),
+            metadata: Vec::new(),
+        };
+        // What is about to be sent knows the project's id, and what waits for its turn may not.
+        let ours = target("S", Some("7"), Some("Atlas"));
+        let alike = [target("S", None, Some("Atlas")), target("S", Some("7"), None), ours.clone()];
+        assert!(alike.iter().all(|other| is_called_alike(other, &ours) && is_called_alike(&ours, other)));
+        let others = [target("S", None, Some("Core")), target("S", Some("8"), Some("Atlas")), target("S", None, None)];
+        assert!(others.iter().all(|other| !is_called_alike(other, &ours) && !is_called_alike(&ours, other)));
+        assert!(!is_called_alike(&target("T", Some("7"), None), &ours));
+        assert!(is_called_alike(&target("S", None, None), &target("S", None, None)));
+        assert!(!is_called_alike(&ours, &Target::Multiplexed { ignore_warnings: true }));
     }
 
     #[test]

@@ -58,19 +58,31 @@ impl<'a> SampleHost<'a> {
         Look { client: self.client, journal: self.journal, sample: self.sample, readers: &mut self.readers }
     }
 
-    pub async fn look_before_anything_is_sent(&mut self) -> Result<(), HostError> {
-        if self.is_begun() || self.is_stopping() { Ok(()) } else { self.look_on_flow().await }
+    /// Takes what is on Flow of a set that was begun, so that it is not sent again.
+    pub async fn look_before_anything_is_sent(&mut self, progress: &mut Progress) -> Result<(), HostError> {
+        if self.is_begun() || self.is_stopping() {
+            return Ok(());
+        }
+        for (file, data_id) in progress.files.iter_mut().zip(self.look_on_flow().await?) {
+            if !data_id.is_empty() {
+                tracing::info!(sample = self.sample.key.name, data_id, "begun on Flow already; it goes on from there");
+                file.stage = Sending::Ready { data_id };
+            }
+        }
+        Ok(())
     }
 
-    /// An error where the sample is on Flow already, or another in its place. What a person uploads by hand is not
-    /// looked for: they ask for it to be uploaded, as the platform's own client would.
-    async fn look_on_flow(&mut self) -> Result<(), HostError> {
+    /// What is on Flow of a set that is not known to have been begun, as [`Finding::Begun`] has it. An error where the
+    /// sample is there already, or another in its place. What a person uploads by hand is not looked for: they ask for
+    /// it to be uploaded, as the platform's own client would.
+    async fn look_on_flow(&mut self) -> Result<Vec<String>, HostError> {
         if self.sample.key.watch == BY_HAND || !self.client.is_told_who_it_is().await? {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let if_exists = self.settings.if_exists;
         match self.look().look(if_exists).await? {
-            Finding::Nothing => Ok(()),
+            Finding::Nothing => Ok(Vec::new()),
+            Finding::Begun(data_ids) => Ok(data_ids),
             Finding::Same(found) => Err(HostError::OnFlow(found)),
             Finding::Other(reason) => Err(HostError::Taken(reason)),
         }
@@ -184,7 +196,7 @@ impl Host for SampleHost<'_> {
     }
 
     async fn before_beginning_anew(&mut self) -> Result<(), HostError> {
-        self.look_on_flow().await
+        self.look_on_flow().await.map(|_| ())
     }
 
     async fn find_without_id(&mut self) -> Result<Option<FoundWithoutId>, HostError> {

@@ -70,8 +70,8 @@ pub(super) async fn transfer(
     {
         return host.dispose(Disposition::of(UploadError::Host(error))).await;
     }
-    let progress = recorded.unwrap_or_else(|| Progress::new(&submission, client));
-    let outcome = match host.look_before_anything_is_sent().await {
+    let mut progress = recorded.unwrap_or_else(|| Progress::new(&submission, client));
+    let outcome = match host.look_before_anything_is_sent(&mut progress).await {
         Ok(()) => advance(client, &submission, progress, &mut host).await,
         Err(error) => Err(UploadError::Host(error)),
     };
