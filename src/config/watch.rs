@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::{Reader, WatchConfig, cross};
 use crate::layout::{self, Layout};
-use crate::manifest::{Defaults, Manifest};
+use crate::manifest::{Defaults, Manifest, NoReads};
 use crate::pattern::{Pattern, Patterns};
 use crate::watch::{Completion, Condition, Existing, FolderCompletion, Mode, Settings};
 use crate::yaml::{Document, Map, Value, nearest};
@@ -54,11 +54,13 @@ impl Reader {
         // Who adds a glob of their own does not mean to upload what no sample was found for: all of the layout's are
         // taken back only by saying so.
         let ignores = ignore_value.as_ref().is_none_or(|value| !(value.is_list() && value.is_empty()));
+        let no_reads = map.get("no_reads").map_or(Some(NoReads::default()), |value| NoReads::read(&value));
         let manifest = map.require("manifest", "the manifest's file, such as manifest.yaml");
         let manifest = manifest.and_then(|value| {
             let file = self.path(&value)?;
             // Under an unknown layout, the manifest's mistakes would be others.
-            Some((self.manifests.load(&file, Defaults { layout: layout?, ignores }, &value), file))
+            let defaults = Defaults { layout: layout?, ignores, no_reads: no_reads.unwrap_or_default() };
+            Some((self.manifests.load(&file, defaults, &value), file))
         });
         let (manifest, manifest_file) = manifest.map_or((None, None), |(manifest, file)| (manifest, Some(file)));
         let existing = map.require(
@@ -98,6 +100,7 @@ impl Reader {
             self.manifests.note(manifest.check_run_names(&names));
         }
         let whole = || {
+            no_reads?;
             let watch = Settings {
                 name: name.clone()?,
                 path: path.as_ref()?.0.clone(),

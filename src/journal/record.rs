@@ -354,6 +354,10 @@ impl Record {
     #[must_use]
     pub(super) fn assembled(self, finding: Finding, around: Circumstances) -> Self {
         let Finding { sample, standing, is_existing } = finding;
+        if sample.slots.is_empty() && !self.is_only_declared() {
+            // Its files were there once.
+            return self.vanished();
+        }
         let sample = self.history.named_as_told(sample);
         let is_same = self.sample.is_sent_as(&sample);
         match self.state {
@@ -377,8 +381,9 @@ impl Record {
             State::Waiting { again: Some(_), .. } if is_same && standing == Standing::Ready => self,
             State::Blocked { by: Blocker::Doubt, .. } => self,
             _ => {
-                // It was known before its run was delivered.
-                let around = Circumstances { delivered: None, ..around };
+                // It was known before its run was delivered, unless it had no files then.
+                let delivered = around.delivered.filter(|_| self.is_only_declared());
+                let around = Circumstances { delivered, ..around };
                 let state = State::found(standing, is_existing, around, &self.history);
                 Self { sample, state, ..self }
             }
@@ -457,11 +462,16 @@ impl Record {
             State::Queued { upload: Some(upload) } | State::Retrying { upload, .. } => !upload.may_be_whole(),
             State::Held { .. } | State::Uploading { .. } | State::Done { .. } | State::Skipped { .. } => false,
         };
-        if !is_lost {
+        if !is_lost || self.is_only_declared() {
             return self;
         }
         let reason = "its files are gone; it waits for them to come back".to_owned();
         Self { state: State::Waiting { reason, again: None }, ..self }
+    }
+
+    /// Whether all that is known of it is that a sheet declares it: no file of it was ever seen.
+    pub fn is_only_declared(&self) -> bool {
+        self.sample.slots.is_empty()
     }
 
     /// Whether nothing was ever sent of it and no person decided anything about it.
@@ -470,7 +480,7 @@ impl Record {
             self.state,
             State::Waiting { .. } | State::Queued { upload: None } | State::Blocked { by: Blocker::Assembly, .. }
         );
-        is_waiting && self.history.is_empty()
+        (is_waiting || self.is_only_declared()) && self.history.is_empty()
     }
 
     /// The turn of a queued or retrying sample, or of one whose files are looked at again, has come.

@@ -219,7 +219,8 @@ impl<'a> Transaction<'a> {
 
     /// What a record becomes by what assembly found.
     pub fn take_in(&self, old: Option<Record>, finding: Finding, run_ends: bool) -> Result<Record, JournalError> {
-        let around = self.around(&finding, run_ends && old.is_none())?;
+        let is_new = old.as_ref().is_none_or(Record::is_only_declared) && !finding.sample.slots.is_empty();
+        let around = self.around(&finding, run_ends && is_new)?;
         Ok(match old {
             Some(old) => old.assembled(finding, around),
             None => Record::found(finding, around, Timestamp::now()),

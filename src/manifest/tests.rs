@@ -229,7 +229,7 @@ fn with_layout(layout: &str, ignores: bool, rules: &[&str]) -> Result<Manifest, 
     let rule =
         |(n, keys): (usize, &&str)| format!("  - {{ name: r{n}, {keys} sample: {{ name: '{{run}}', type: x }} }}\n");
     let text = format!("version: 1\nrules:\n{}", rules.iter().enumerate().map(rule).collect::<String>());
-    let defaults = Defaults { layout: crate::layout::find(layout), ignores };
+    let defaults = Defaults { layout: crate::layout::find(layout), ignores, ..Defaults::default() };
     Manifest::read(Document::parse("manifest.yaml", text).unwrap(), defaults)
 }
 
