@@ -5,6 +5,7 @@
 //! name, are blocked, naming both. Pure: no I/O, no clock, no memory of earlier calls.
 
 mod declared;
+mod overdue;
 mod sheets;
 mod slots;
 
@@ -18,6 +19,7 @@ use crate::sample::{Closed, Finding, Kind, NameError, Sample, SampleKey, Standin
 use crate::sheet::Shelf;
 use crate::watch::{FileView, RunView, Verdict};
 
+pub use overdue::{Expectation, Overdue};
 pub use sheets::wanted;
 
 use declared::{Expected, no_reads};

@@ -1,5 +1,5 @@
 //! What a sample sheet declares is compared with the disk, through the real program: who has no reads is named and holds up
-//! nobody else.
+//! nobody else, and what does not come in time is told.
 
 mod support;
 
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
-use support::{Facility, Setup, bytes};
+use support::{Facility, Process, Setup, bytes, until};
 
 const RUN: &str = "240115_A01234_0042_AHXXXXDSX7";
 
@@ -77,6 +77,33 @@ fn on_flow(facility: &Facility) -> Vec<String> {
     let mut names: Vec<String> = facility.sandbox.samples().into_iter().map(|sample| sample.name).collect();
     names.sort();
     names.into_iter().map(|name| name.strip_prefix(&format!("{RUN}_")).unwrap().to_owned()).collect()
+}
+
+/// What the running service says now.
+fn status(facility: &Facility) -> Value {
+    let output = facility.command(&["status", "--json"]).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+}
+
+async fn serves_until(facility: &Facility, what: &str, is_so: impl Fn(&Value) -> bool) {
+    until(what, || {
+        let document = status(facility);
+        document["agent"]["state"] == "running" && is_so(&document)
+    })
+    .await;
+}
+
+/// Kind, sample and text of what is overdue, gone or empty.
+fn conditions(document: &Value) -> Vec<String> {
+    let conditions = document["conditions"].as_array().unwrap().iter();
+    let told = conditions.map(|condition| {
+        assert_eq!(condition["watch"], "drop");
+        let since: jiff::Timestamp = condition["since"].as_str().unwrap().parse().unwrap();
+        assert!(since <= jiff::Timestamp::now());
+        let [kind, name] = ["kind", "name"].map(|key| condition[key].as_str().unwrap_or("-"));
+        format!("{kind} {name}: {}", condition["text"].as_str().unwrap())
+    });
+    told.collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,4 +215,74 @@ async fn an_empty_fastq_is_no_sample_until_it_is_written_again() {
     }
     let (_, once) = run_once(&facility).await;
     assert_eq!(told(&once), ["a done", "b done", "c done"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_come_in_time_is_told_until_it_comes() {
+    let facility = lab("", "    expect: { within: 1s }\n").await;
+    reads(&facility, "a");
+    let service: Process = facility.start(&["run"]);
+    serves_until(&facility, "all is overdue", |document| conditions(document).len() == 3).await;
+    let document = status(&facility);
+    let late = "waiting for the marker done";
+    let sample = |name: &str, line: u8| {
+        format!(
+            "sample_overdue {RUN}_{name}: nothing of {RUN}_{name} has come in the 1s since the run was first seen: no reads \
+             yet (SampleSheet.csv, line {line}); {late}"
+        )
+    };
+    let run = format!("run_overdue -: nothing has changed for 1s, and the run is not complete: {late}");
+    assert_eq!(conditions(&document), [sample("b", 6), sample("c", 7), run.clone()]);
+    assert!(document["conditions"].as_array().unwrap().iter().all(|condition| condition["run"] == RUN));
+    assert_eq!(document["counts"]["waiting"], 3, "no state is changed");
+    let table = String::from_utf8(facility.command(&["status"]).output().unwrap().stdout).unwrap();
+    assert!(table.contains(&format!("\noverdue, gone or empty:\n  watch drop, run {RUN}: nothing of ")), "{table}");
+
+    // Files of one come: it is no longer overdue, and neither is the run for a second.
+    reads(&facility, "b");
+    serves_until(&facility, "one has come", |document| {
+        let now = conditions(document);
+        now.len() == 2 && now[0] == sample("c", 7) && now[1] == run
+    })
+    .await;
+    write(&facility, "done", "");
+    serves_until(&facility, "it is over", |document| {
+        conditions(document).is_empty() && document["counts"]["done"] == 2
+    })
+    .await;
+    service.kill();
+    let log = facility.log();
+    for (words, times) in [("nothing of", 2), ("nothing has changed", 2), ("no longer overdue", 4)] {
+        assert!(log.matches(words).count() >= times, "{words:?} in {log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_that_is_gone_or_suddenly_empty_is_a_condition_until_it_is_back() {
+    let facility = lab("", "").await;
+    reads(&facility, "a");
+    let service: Process = facility.start(&["run"]);
+    serves_until(&facility, "the run is seen", |document| document["counts"]["waiting"] == 3).await;
+    assert_eq!(conditions(&status(&facility)), Vec::<String>::new());
+    let (share, away) = (facility.path("drop"), facility.path("away"));
+    fs::rename(&share, &away).unwrap();
+    serves_until(&facility, "the share is gone", |document| {
+        conditions(document).iter().any(|told| told.starts_with("watch_gone -: cannot watch "))
+    })
+    .await;
+    // Mounted anew, without its files.
+    fs::create_dir(&share).unwrap();
+    let empty = format!("watch_empty -: {} is empty, and had files before", share.display());
+    serves_until(&facility, "the share is empty", |document| {
+        conditions(document).iter().any(|told| told.starts_with(&empty))
+    })
+    .await;
+    fs::remove_dir(&share).unwrap();
+    fs::rename(&away, &share).unwrap();
+    serves_until(&facility, "all is well", |document| {
+        conditions(document).is_empty() && document["counts"]["waiting"] == 3
+    })
+    .await;
+    service.kill();
+    assert_eq!(facility.log().matches("no longer overdue, gone or empty").count(), 2);
 }

@@ -10,10 +10,12 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::AgentError;
-use crate::assemble::{self, Assembly, assemble, by_lateness, wanted};
+use super::conditions::Conditions;
+use crate::assemble::{self, Assembly, Expectation, assemble, by_lateness, wanted};
 use crate::config::WatchConfig;
 use crate::journal::{self, Journal, JournalError, LeftOut, Record, State};
 use crate::manifest::Manifest;
+use crate::observation::Moment;
 use crate::sample::{Sample, SampleId, path_to_text};
 use crate::sheet::{Library, Shelf, Wanted};
 use crate::status::{Board, WatchStatus};
@@ -47,6 +49,7 @@ pub(super) struct Assembler {
     manifest: Arc<Manifest>,
     journal: Journal,
     board: Board,
+    conditions: Conditions,
     wake: Arc<Notify>,
     /// Takes samples on Flow whose files look different now.
     compare: mpsc::UnboundedSender<Sample>,
@@ -84,6 +87,7 @@ impl Assembler {
             root: watched.watch.path.clone(),
             manifest: watched.manifest.clone(),
             journal,
+            conditions: Conditions::new(watched.watch.name.clone(), board.clone(), watched.watch.expect_within),
             board,
             wake,
             compare,
@@ -132,6 +136,7 @@ impl Assembler {
                         self.assemble_all().await?;
                         self.show_ready_in(recheck_at.is_some());
                     }
+                    self.show_conditions();
                 }
                 // The journal's sender lives as long as the journal.
                 Ok(()) = orders.changed() => self.assemble_all().await?,
@@ -148,6 +153,7 @@ impl Assembler {
         for folder in &news.gone_runs {
             self.views.remove(folder);
             self.ready_in.remove(folder);
+            self.conditions.expect(folder.clone(), None);
             self.journal.set_left_out(&self.watch, &path_to_text(folder), &[]).await?;
             if let Some(made) = self.made.get(&path_to_text(folder)) {
                 self.journal.unmade(made.iter().cloned().collect(), |_| false).await?;
@@ -177,6 +183,8 @@ impl Assembler {
             mode: news.mode.to_owned(),
             condition: news.condition.clone(),
         });
+        self.conditions.set_outage(news.outage);
+        self.show_conditions();
         self.report.send_modify(|report| {
             report.is_scanned = news.scanned;
             report.is_reachable = news.reachable;
@@ -205,6 +213,8 @@ impl Assembler {
                 Some(wait) => self.ready_in.insert(view.folder.clone(), wait),
                 None => self.ready_in.remove(&view.folder),
             };
+
+            self.conditions.expect(view.folder.clone(), Expectation::of(&view, &samples, &closed));
 
             let ids: HashSet<_> = samples.iter().map(|assembled| assembled.finding.sample.id()).collect();
             for (findings, run_ends) in by_lateness(samples).into_iter().filter(|(findings, _)| !findings.is_empty()) {
@@ -255,6 +265,17 @@ impl Assembler {
         let ids = unseen.flat_map(|(_, ids)| ids.iter().cloned()).collect();
         self.journal.unmade(ids, |_| false).await?;
         Ok(())
+    }
+
+    /// Shows what is overdue now.
+    fn show_conditions(&mut self) {
+        let journal = &self.journal;
+        let is_awaited = |id: &SampleId| {
+            // What cannot be read now is told elsewhere.
+            let record = journal.record(id).ok().flatten();
+            record.is_some_and(|record| matches!(record.state, State::Waiting { .. }))
+        };
+        self.conditions.show(Moment::now(), is_awaited);
     }
 
     fn show_ready_in(&self, is_rechecking: bool) {

@@ -93,7 +93,8 @@ impl Reader {
             None => glob_set(never_listed).map_err(|error| map.value().problem(error)).ok(),
         };
         let check_gzip = map.get("check_gzip").map_or(Some(None), |value| value.boolean().map(Some));
-        map.not_yet(&["expect", "verify", "notify"]);
+        let expect = map.get("expect").map_or(Some(None), |value| expect(&value).map(Some));
+        map.not_yet(&["verify", "notify"]);
         map.finish();
         if let (Some(manifest), Some(run_folder)) = (&manifest, &run_folder) {
             let names: Vec<&str> = run_folder.iter().flat_map(Patterns::names).collect();
@@ -112,6 +113,7 @@ impl Reader {
                 poll: poll?,
                 rescan: rescan?,
                 ignore: ignore?,
+                expect_within: expect?,
             };
             Some(WatchConfig {
                 watch,
@@ -241,6 +243,14 @@ fn since(value: &Value, zone: &TimeZone) -> Option<Timestamp> {
         value.expected(expected);
     }
     time.ok()
+}
+
+/// How long a run, and what its sheet declares, may keep one waiting.
+fn expect(value: &Value) -> Option<Duration> {
+    let mut map = value.map("a map such as {within: 24h}")?;
+    let within = map.require("within", "a time such as 24h").and_then(|value| value.duration());
+    map.finish();
+    within
 }
 
 /// The whole of `complete_when`: a condition, or one for each folder of some kinds and one for the rest.
