@@ -4,6 +4,7 @@
 //! is decided by chance or by order of arrival: two files that claim one place, and two groups that come out with one
 //! name, are blocked, naming both. Pure: no I/O, no clock, no memory of earlier calls.
 
+mod candidates;
 mod declared;
 mod overdue;
 mod sheets;
@@ -19,8 +20,8 @@ use crate::sample::{Closed, Finding, Kind, NameError, Sample, SampleKey, Standin
 use crate::sheet::Shelf;
 use crate::watch::{FileView, RunView, Verdict};
 
+pub use candidates::wanted;
 pub use overdue::{Expectation, Overdue};
-pub use sheets::wanted;
 
 use declared::{Expected, no_reads};
 use sheets::{Desk, Lack, Told};
@@ -32,6 +33,8 @@ pub struct Assembly {
     pub samples: Vec<Assembled>,
     /// What no rule takes, by absolute path.
     pub left_out: Vec<(PathBuf, String)>,
+    /// Whether a sheet has not settled, so that what it declares is not known now.
+    pub awaits_sheets: bool,
 }
 
 /// A sample, and what assembly says of it.
@@ -108,6 +111,7 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
     let mut groups: Vec<Group<'_>> = groups.into_values().collect();
     groups.iter_mut().for_each(|group| group.ask(&desk));
     let expected = Expected::of(&desk, &groups);
+    assembly.awaits_sheets = expected.awaits_sheets;
     let has_reads = groups.iter().any(|group| group.kind() == Kind::Sample);
     let is_marked = || view.files.iter().any(|file| view.is_marker(file));
     let shows_an_end = has_reads || (!expected.absent.is_empty() && is_marked());

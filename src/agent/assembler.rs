@@ -205,7 +205,8 @@ impl Assembler {
             let run = assemble::run_key(&view);
             let closed = self.journal.closed(&self.watch, &run);
             let shelf = self.shelf(&view).await?;
-            let Assembly { samples, left_out } = assemble(&self.watch, &self.manifest, &view, &closed, &shelf);
+            let Assembly { samples, left_out, awaits_sheets } =
+                assemble(&self.watch, &self.manifest, &view, &closed, &shelf);
             let left_out = kept(left_out, &self.root.join(&view.folder));
             self.journal.set_left_out(&self.watch, &run, &left_out).await?;
             let awaited = samples.iter().filter(|assembled| !assembled.finding.is_existing);
@@ -228,7 +229,8 @@ impl Assembler {
             let made = self.made.entry(run).or_default();
             let unmade: Vec<_> = made.difference(&ids).cloned().collect();
             made.extend(ids);
-            if !unmade.is_empty() {
+            // Until a sheet has settled, nobody knows whom it no longer declares.
+            if !unmade.is_empty() && !awaits_sheets {
                 let present: HashSet<_> = view.files.into_iter().map(|file| file.path).collect();
                 let is_regrouped = move |sample: &Sample| sample.parts().any(|part| present.contains(&part.path));
                 self.journal.unmade(unmade, is_regrouped).await?;

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
-use super::sheets::{Desk, Scope, Told, joined};
+use super::sheets::{Desk, Lack, Scope, Told, joined};
 use super::{Assembled, Context, Group, run_key};
 use crate::manifest::{NoReads, Output, Rule};
 use crate::pattern::Captures;
@@ -21,6 +21,8 @@ use crate::watch::{FileView, Verdict};
 pub(super) struct Expected<'a> {
     /// Those without reads.
     pub absent: Vec<Absent<'a>>,
+    /// Whether a sheet has not settled, so that what it declares is not known now.
+    pub awaits_sheets: bool,
     /// By the sheet's path.
     counts: HashMap<&'a Path, Count>,
 }
@@ -58,6 +60,7 @@ impl<'a> Expected<'a> {
         let mut names: HashSet<String> = groups.iter().map(|group| group.name(&desk.run)).collect();
         let mut claimed: HashSet<(&Path, &str)> = HashSet::new();
         for rule in desk.manifest.rules.iter().filter(|rule| matches!(rule.output, Output::Sample(_))) {
+            expected.awaits_sheets |= awaits_sheet(desk, rule, groups);
             let with_reads: HashSet<String> = desk.names(rule).map(folded_name).collect();
             for read in sheets(desk, rule, groups) {
                 for (sample, is_named_so) in declared(desk, rule, read, groups) {
@@ -154,6 +157,16 @@ fn sheets<'a>(desk: &Desk<'a>, rule: &'a Rule, groups: &[Group<'a>]) -> Vec<&'a 
     let is_inside = |read: &Read| desk.view.files.iter().any(|file| file.path == read.path);
     sheets.retain(|read| is_inside(read) || sheet.is_of_one_run() || tells_flow_cell(read));
     sheets
+}
+
+/// Whether a sheet of a rule has not settled.
+fn awaits_sheet<'a>(desk: &Desk<'a>, rule: &'a Rule, groups: &[Group<'a>]) -> bool {
+    let waits = |lack: &Lack| matches!(lack, Lack::Waits { .. });
+    let mut own = groups.iter().filter(|group| std::ptr::eq(group.rule, rule)).peekable();
+    match own.peek() {
+        Some(_) => own.any(|group| group.told.lack.as_ref().is_some_and(waits)),
+        None => rule.sheet.is_some() && desk.sheet(rule, Path::new("")).is_err_and(|lack| waits(&lack)),
+    }
 }
 
 /// The samples of a sheet, each with whether files of it are named after its key.

@@ -8,10 +8,8 @@ use flate2::write::GzEncoder;
 use super::sheet_tests::Lab;
 use super::tests::{changing, complete_run, endless, file, open_run};
 use super::*;
-use crate::manifest::{Defaults, NoReads};
 use crate::pattern::Pattern;
 use crate::watch::{Completion, Condition, FolderCompletion};
-use crate::yaml::Document;
 
 const RULE: &str = r#"
 version: 1
@@ -105,20 +103,6 @@ fn once_the_run_is_complete_who_is_there_goes_and_who_is_not_is_skipped_or_block
     let shelf = lab.read(&view);
     let assembly = assemble("miseq", &lab.manifest, &view, &closed, &shelf);
     assert!(matches!(assembly.samples[2].finding.standing, Standing::Skipped(_)), "{assembly:?}");
-}
-
-#[test]
-fn the_watch_says_what_its_rules_do_not() {
-    let no_reads = |text: &str| {
-        let defaults = Defaults { no_reads: NoReads::Block, ..Defaults::default() };
-        let document = Document::parse("manifest.yaml", text).unwrap();
-        Manifest::read(document, defaults).unwrap().rules[0].no_reads
-    };
-    assert_eq!(no_reads(RULE), NoReads::Block);
-    assert_eq!(no_reads(&RULE.replace("sheet: {}", "no_reads: skip")), NoReads::Skip);
-    let data = "version: 1\nrules:\n  - { name: d, match: \"{x}.txt\", no_reads: skip, data: {} }\n";
-    let problems = Manifest::parse("manifest.yaml", data).unwrap_err().to_string();
-    assert!(problems.contains("a generic file is no reads"), "{problems}");
 }
 
 #[test]

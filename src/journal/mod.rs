@@ -182,6 +182,9 @@ impl Journal {
             }
             for finding in findings {
                 let old = transaction.record(&finding.sample.id())?;
+                if old.is_none() && transaction.is_afterthought(&finding) {
+                    continue;
+                }
                 if old.as_ref().is_some_and(|old| old.must_be_compared(&finding)) {
                     assembled.to_compare.push(finding.sample.clone());
                 }
@@ -204,9 +207,12 @@ impl Journal {
         let transaction = Transaction::new(&self.shared.store, &self.shared.index);
         let foresee = |finding: Finding| {
             let old = transaction.record(&finding.sample.id())?;
-            transaction.take_in(old, finding, run_ends)
+            if old.is_none() && transaction.is_afterthought(&finding) {
+                return Ok(None);
+            }
+            transaction.take_in(old, finding, run_ends).map(Some)
         };
-        findings.into_iter().map(foresee).collect()
+        findings.into_iter().filter_map(|finding| foresee(finding).transpose()).collect()
     }
 
     /// Queues samples that a person gives by hand; gives their records. One that was given before goes on from where it

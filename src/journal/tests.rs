@@ -878,3 +878,4 @@ mod unmade {
 }
 
 mod decisions;
+mod declared;

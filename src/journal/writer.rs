@@ -227,6 +227,15 @@ impl<'a> Transaction<'a> {
         })
     }
 
+    /// Whether a sample that was not known before is nothing but declared by a sheet, in a run of which something was sent.
+    /// Then its files may have been sent under another name and cleared away, and nothing is said of it.
+    pub fn is_afterthought(&self, finding: &Finding) -> bool {
+        let key = &finding.sample.key;
+        let run = RunName { watch: key.watch.clone(), run: key.run.clone() };
+        let delivered = || self.index.lock().expect(UNPOISONED).delivered(&run);
+        finding.sample.slots.is_empty() && delivered() > 0
+    }
+
     /// What stands around a sample that assembly found. (An owner that was begun in this very transaction is not seen;
     /// assembly gives each file to one sample.) `is_late` asks whether something of its run was sent before it.
     fn around(&self, finding: &Finding, is_late: bool) -> Result<Circumstances, JournalError> {
