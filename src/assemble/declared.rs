@@ -49,52 +49,29 @@ pub(super) struct Absent<'a> {
 impl<'a> Expected<'a> {
     /// Compares what sheets declare with the groups of a run, which have asked the sheets already.
     pub fn of(desk: &Desk<'a>, groups: &[Group<'a>]) -> Self {
-        let mut expected = Self::default();
+        let expected = Self::default();
         let view = desk.view;
         // What lay there at the first start is nobody's expectation, and a drop folder has no end.
         if view.is_drop_folder() || view.files.iter().all(|file| file.observation.existing) {
             return expected;
         }
-        let there = There::of(groups);
-        let has_own_units = view.tells_its_end([]) && view.files.iter().any(|file| !view.tells_its_end([file]));
-        let mut names: HashSet<String> = groups.iter().map(|group| group.name(&desk.run)).collect();
-        let mut claimed: HashSet<(&Path, &str)> = HashSet::new();
+        let mut comparison = Comparison {
+            desk,
+            there: There::of(desk, groups),
+            has_own_units: view.tells_its_end([]) && view.files.iter().any(|file| !view.tells_its_end([file])),
+            names: groups.iter().map(|group| group.name(&desk.run)).collect(),
+            claimed: HashSet::new(),
+            expected,
+        };
         for rule in desk.manifest.rules.iter().filter(|rule| matches!(rule.output, Output::Sample(_))) {
-            expected.awaits_sheets |= awaits_sheet(desk, rule, groups);
-            let with_reads: HashSet<String> = desk.names(rule).map(folded_name).collect();
+            comparison.expected.awaits_sheets |= awaits_sheet(desk, rule, groups);
             for read in sheets(desk, rule, groups) {
                 for (sample, is_named_so) in declared(desk, rule, read, groups) {
-                    if claimed.contains(&(read.path.as_path(), sample.key)) {
-                        continue;
-                    }
-                    let Some(known) = Known::of(desk, rule, read, &sample, is_named_so) else { continue };
-                    claimed.insert((&read.path, sample.key));
-                    let cells = if has_own_units { sample.selection.cells() } else { BTreeSet::new() };
-                    let is_told = known.belongs && !(has_own_units && cells.is_empty());
-                    if !is_told || is_claimed_before(desk, rule, &known.captures) {
-                        continue;
-                    }
-                    let count = expected.counts.entry(&read.path).or_insert_with(|| Count {
-                        sheet: desk.shown(&read.path),
-                        declared: 0,
-                        without_reads: 0,
-                    });
-                    count.declared += 1;
-                    if with_reads.contains(&folded_name(sample.key)) || there.has(rule, &sample) {
-                        continue;
-                    }
-                    count.without_reads += 1;
-                    let place = format!("{}, line {}", count.sheet, sample.selection.line());
-                    let name = known.name(desk, rule, sample.key);
-                    // What comes out under the name of another is that one, as far as anybody can tell.
-                    if names.insert(name.clone()) {
-                        let Known { captures, told, .. } = known;
-                        expected.absent.push(Absent { rule, name, captures, told, place, cells });
-                    }
+                    comparison.compare(rule, read, &sample, is_named_so);
                 }
             }
         }
-        expected
+        comparison.expected
     }
 
     /// How many of the samples of a sheet have no reads, for a person; `None` where all have.
@@ -106,28 +83,84 @@ impl<'a> Expected<'a> {
     }
 }
 
-/// What lies in a run, by what tells whose it is.
-struct There {
-    rows: HashSet<usize>,
-    /// Capture and text.
-    captures: HashSet<(String, String)>,
+/// The comparison while it is made, rule by rule.
+struct Comparison<'d, 'a> {
+    desk: &'d Desk<'a>,
+    there: There<'a>,
+    /// Whether the run has folders that follow each other and are finished one by one.
+    has_own_units: bool,
+    /// Of all that comes out of the run.
+    names: HashSet<String>,
+    /// By sheet and key, what belongs to a rule, or may.
+    claimed: HashSet<(&'a Path, &'a str)>,
+    expected: Expected<'a>,
 }
 
-impl There {
-    fn of(groups: &[Group<'_>]) -> Self {
+impl<'a> Comparison<'_, 'a> {
+    /// Compares one declared sample, unless it is another rule's.
+    fn compare(&mut self, rule: &'a Rule, read: &'a Read, sample: &DeclaredSample<'a>, is_named_so: bool) {
+        let desk = self.desk;
+        if self.claimed.contains(&(read.path.as_path(), sample.key)) {
+            return;
+        }
+        let Some(known) = Known::of(desk, rule, read, sample, is_named_so) else { return };
+        self.claimed.insert((&read.path, sample.key));
+        let cells = if self.has_own_units { sample.selection.cells() } else { BTreeSet::new() };
+        let is_told = known.belongs && !(self.has_own_units && cells.is_empty());
+        if !is_told || is_claimed_before(desk, rule, &known.captures) {
+            return;
+        }
+        let count = self.expected.counts.entry(&read.path).or_insert_with(|| Count {
+            sheet: desk.shown(&read.path),
+            declared: 0,
+            without_reads: 0,
+        });
+        count.declared += 1;
+        if self.there.has(rule, sample) {
+            return;
+        }
+        count.without_reads += 1;
+        let place = format!("{}, line {}", count.sheet, sample.selection.line());
+        let name = known.name(desk, rule, sample.key);
+        // What comes out under the name of another is that one, as far as anybody can tell.
+        if self.names.insert(name.clone()) {
+            let Known { captures, told, .. } = known;
+            self.expected.absent.push(Absent { rule, name, captures, told, place, cells });
+        }
+    }
+}
+
+/// What lies in a run, by what tells whose it is.
+struct There<'a> {
+    rows: HashSet<usize>,
+    /// Capture and text of what rules took.
+    captures: HashSet<(String, String)>,
+    /// By rule, what files are named after that its pattern fits, whether or not it takes them.
+    names: HashSet<(&'a str, String)>,
+}
+
+impl<'a> There<'a> {
+    fn of(desk: &Desk<'a>, groups: &[Group<'a>]) -> Self {
         let rows = groups.iter().filter_map(|group| group.told.rows.as_ref()).flat_map(|rows| rows.ids());
         let captures = groups.iter().flat_map(|group| &group.captures);
+        let names = desk
+            .manifest
+            .rules
+            .iter()
+            .flat_map(|rule| desk.names(rule).map(|name| (rule.name.as_str(), folded_name(name))));
         Self {
             rows: rows.collect(),
             captures: captures.map(|(name, text)| (name.clone(), folded_name(text))).collect(),
+            names: names.collect(),
         }
     }
 
-    /// Whether some rule took files of a sample.
     fn has(&self, rule: &Rule, sample: &DeclaredSample<'_>) -> bool {
+        let name = folded_name(sample.key);
         let capture = rule.sheet.as_ref().and_then(|sheet| sheet.captured());
-        let is_captured = |name: &str| self.captures.contains(&(name.to_owned(), folded_name(sample.key)));
-        sample.selection.ids().any(|row| self.rows.contains(&row)) || capture.is_some_and(is_captured)
+        sample.selection.ids().any(|row| self.rows.contains(&row))
+            || self.names.contains(&(rule.name.as_str(), name.clone()))
+            || capture.is_some_and(|capture| self.captures.contains(&(capture.to_owned(), name)))
     }
 }
 

@@ -322,8 +322,9 @@ impl<'a> Desk<'a> {
 
     /// A path as people know it: below the run where it is.
     pub(super) fn shown(&self, path: &Path) -> String {
-        let inside = self.view.files.iter().find(|file| file.path == path);
-        path_to_text(inside.map_or(path, |file| &file.below_run))
+        let files = &self.view.files;
+        let inside = files.binary_search_by(|file| file.path.as_path().cmp(path));
+        path_to_text(inside.map_or(path, |n| &files[n].below_run))
     }
 }
 
