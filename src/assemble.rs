@@ -4,6 +4,9 @@
 //! is decided by chance or by order of arrival: two files that claim one place, and two groups that come out with one
 //! name, are blocked, naming both. Pure: no I/O, no clock, no memory of earlier calls.
 
+mod candidates;
+mod declared;
+mod overdue;
 mod sheets;
 mod slots;
 
@@ -14,14 +17,16 @@ use std::time::Duration;
 
 use crate::manifest::{Manifest, Output, Paired, Rule, Run, Verdict as Taker};
 use crate::pattern::Captures;
-use crate::sample::{Closed, Finding, Kind, NameError, Sample, SampleKey, Standing, Target, path_to_text};
+use crate::sample::{Closed, Finding, Kind, NameError, Sample, SampleKey, Standing, path_to_text};
 use crate::sheet::Shelf;
 use crate::watch::{FileView, RunView, Verdict};
 
-pub use sheets::wanted;
+pub use candidates::wanted;
+pub use overdue::{Expectation, Overdue};
 
+use declared::{Expected, no_reads};
 use sheets::{Desk, Lack, Told};
-use slots::{Filled, Member, file_name, slots};
+use slots::{Content, Filled, Member, content, file_name, slots};
 
 /// What became of the files of one run.
 #[derive(Debug, Default)]
@@ -29,6 +34,8 @@ pub struct Assembly {
     pub samples: Vec<Assembled>,
     /// What no rule takes, by absolute path.
     pub left_out: Vec<(PathBuf, String)>,
+    /// Whether a sheet has not settled, so that what it declares is not known now.
+    pub awaits_sheets: bool,
 }
 
 /// A sample, and what assembly says of it.
@@ -103,7 +110,7 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
         }
     }
 
-    let mut groups: Vec<_> = groups.into_values().collect();
+    let mut groups: Vec<Group<'_>> = groups.into_values().collect();
     let has_sets = groups.iter().any(|group| group.kind() == Kind::Multiplexed);
     let files = view.files.iter().filter(|_| has_sets);
     let by_path: HashMap<_, _> = files.map(|file| (file.below_run.to_string_lossy(), file)).collect();
@@ -123,7 +130,11 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
         groups.retain(|group| !group.files.is_empty());
         taken.extend(view.files.iter().filter(|file| annotations.contains(&file.path)));
     }
-
+    let expected = Expected::of(&desk, &groups);
+    assembly.awaits_sheets = expected.awaits_sheets;
+    let has_reads = groups.iter().any(|group| group.kind() == Kind::Sample);
+    let is_marked = || view.files.iter().any(|file| view.is_marker(file));
+    let shows_an_end = has_reads || (!expected.absent.is_empty() && is_marked());
     let mut by_name: BTreeMap<(Kind, String), Vec<Group<'_>>> = BTreeMap::new();
     for group in groups {
         by_name.entry((group.kind(), group.name(&run))).or_default().push(group);
@@ -137,7 +148,7 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
         unsettled
             .extend(parts.into_iter().filter_map(|(scope, files)| Some((scope, Unsettled::of(files.into_iter())?))));
     }
-    let context = Context { watch, run, view, closed, unsettled };
+    let context = Context { watch, run, view, closed, shelf, expected: &expected, shows_an_end, unsettled };
     // The sample is that of the first group and says so; the files of the others are told as well.
     for ((_, name), groups) in &by_name {
         for file in groups[1..].iter().flat_map(Group::reads) {
@@ -147,6 +158,7 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
         }
     }
     assembly.samples = by_name.into_iter().map(|((_, name), groups)| context.assembled(name, &groups)).collect();
+    assembly.samples.extend(expected.absent.iter().map(|absent| context.without_reads(absent)));
     assembly
 }
 
@@ -168,7 +180,7 @@ struct Group<'a> {
     /// A read of it that has no place in the sample.
     extra: Option<Extra<'a>>,
     /// What sheets say of it; its values are among the captures, too.
-    told: Told,
+    told: Told<'a>,
 }
 
 /// The annotation sheet of a multiplexed set.
@@ -275,6 +287,10 @@ struct Context<'a> {
     run: Run<'a>,
     view: &'a RunView,
     closed: &'a Closed,
+    shelf: &'a Shelf,
+    expected: &'a Expected<'a>,
+    /// Whether a rule has found reads in the run, or a marker has.
+    shows_an_end: bool,
     /// By part of the run, the files that have not settled, among all that a rule takes. A run whose marker came before
     /// the last of its files is not over while one of them still changes. Empty in a drop folder, whose samples have
     /// nothing to do with each other.
@@ -294,9 +310,7 @@ impl Context<'_> {
         let slots = slots(group, &sample.key.name);
         let (standing, in_time) = self.standing(groups, &slots, &sample.key.name);
         sample.slots = slots.into_iter().map(|slot| slot.into_slot(&sample.key.name)).collect();
-        if let Target::Sample { name, .. } = &mut sample.target {
-            name.clone_from(&sample.key.name);
-        }
+        sample.name_target();
         let is_existing = groups.iter().flat_map(Group::views).all(|file| file.observation.existing);
         let in_ending_run = self.view.tells_its_end(groups.iter().flat_map(Group::reads));
         Assembled { finding: Finding { sample, standing, is_existing }, in_time, in_ending_run }
@@ -352,6 +366,10 @@ impl Context<'_> {
             (_, waits) => waits,
         };
         if let Some((reason, in_time)) = waits {
+            let reason = match self.expected.lacking(group.told.sheet) {
+                Some(lacking) => format!("{lacking}; {reason}"),
+                None => reason,
+            };
             return match missing {
                 Some(missing) => {
                     // In a run that ends, time will tell: it is blocked then.
@@ -361,16 +379,22 @@ impl Context<'_> {
                 None => (Standing::Waiting(reason), in_time),
             };
         }
-        match missing {
-            Some(missing) if missing.may_still_come => {
+        let content = match group.kind() {
+            Kind::Sample => content(slots, self.shelf),
+            Kind::Data | Kind::Multiplexed => Content::Reads,
+        };
+        match (missing, content) {
+            (Some(missing), _) if missing.may_still_come => {
                 (Standing::Waiting(format!("waiting for {}", missing.what)), None)
             }
-            Some(missing) => {
+            (_, Content::Nothing(reason)) => (no_reads(group.rule, reason), None),
+            (None, Content::Half(reason)) => (Standing::Blocked(reason), None),
+            (Some(missing), _) => {
                 let are = if missing.are_several { "are" } else { "is" };
                 let reason = format!("{} {are} missing: {}", missing.what, missing.although);
                 (Standing::Blocked(reason), None)
             }
-            None => match slots::trouble(slots, name) {
+            (None, Content::Reads) => match slots::trouble(slots, name) {
                 Some(reason) => (Standing::Blocked(reason), None),
                 None => (Standing::Ready, None),
             },
@@ -469,6 +493,8 @@ impl Missing {
     }
 }
 
+#[cfg(test)]
+mod declared_tests;
 #[cfg(test)]
 mod multiplexed_tests;
 #[cfg(test)]

@@ -161,7 +161,8 @@ pub struct Sample {
     /// Name of the rule that made it.
     pub rule: String,
     pub target: Target,
-    /// In the order in which they are uploaded: `reads1` before `reads2`.
+    /// In the order in which they are uploaded: `reads1` before `reads2`. Empty where a sheet declares it and no file is
+    /// there, so that nothing can be sent.
     pub slots: Vec<Slot>,
     /// The sheets that its values were taken from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -181,6 +182,13 @@ pub struct SheetUsed {
 impl Sample {
     pub fn id(&self) -> SampleId {
         self.key.id()
+    }
+
+    /// Has it sent to Flow under the name of its key.
+    pub fn name_target(&mut self) {
+        if let Target::Sample { name, .. } = &mut self.target {
+            name.clone_from(&self.key.name);
+        }
     }
 
     /// Bytes of all slots together.

@@ -51,7 +51,7 @@ watch:
     settle: 30
     mode: inotify
     ignore: "*.bak"
-    expect: [ada]
+    notify: [ada]
   - name: a
     path: 17
     manifest: missing.yaml

@@ -175,7 +175,7 @@ fn load_config(document: &Value) -> Result<(), Vec<String>> {
 
 /// For a watch with a layout, so that a rule may go without `match`.
 fn load_manifest(document: &Value) -> Result<(), Vec<String>> {
-    let defaults = Defaults { layout: layout::find("ultima"), ignores: true };
+    let defaults = Defaults { layout: layout::find("ultima"), ignores: true, ..Defaults::default() };
     let loaded = Document::parse("manifest.yaml", document.to_string()).and_then(|it| Manifest::read(it, defaults));
     loaded.map(drop).map_err(|error| error.problems.into_iter().map(|problem| problem.message).collect())
 }

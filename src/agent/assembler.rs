@@ -10,10 +10,12 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::AgentError;
-use crate::assemble::{self, Assembly, assemble, by_lateness, wanted};
+use super::conditions::Conditions;
+use crate::assemble::{self, Assembly, Expectation, assemble, by_lateness, wanted};
 use crate::config::WatchConfig;
 use crate::journal::{self, Journal, JournalError, LeftOut, Record, State};
 use crate::manifest::Manifest;
+use crate::observation::Moment;
 use crate::sample::{Sample, SampleId, path_to_text};
 use crate::sheet::{Library, Shelf, Wanted};
 use crate::status::{Board, WatchStatus};
@@ -47,6 +49,7 @@ pub(super) struct Assembler {
     manifest: Arc<Manifest>,
     journal: Journal,
     board: Board,
+    conditions: Conditions,
     wake: Arc<Notify>,
     /// Takes samples on Flow whose files look different now.
     compare: mpsc::UnboundedSender<(SampleId, Sample)>,
@@ -86,6 +89,7 @@ impl Assembler {
             root: watched.watch.path.clone(),
             manifest: watched.manifest.clone(),
             journal,
+            conditions: Conditions::new(watched.watch.name.clone(), board.clone(), watched.watch.expect_within),
             board,
             wake,
             compare,
@@ -136,6 +140,7 @@ impl Assembler {
                         self.assemble_all().await?;
                         self.show_ready_in(recheck_at.is_some());
                     }
+                    self.show_conditions();
                 }
                 // The journal's sender lives as long as the journal.
                 Ok(()) = orders.changed() => self.assemble_all().await?,
@@ -158,6 +163,7 @@ impl Assembler {
         for folder in &news.gone_runs {
             self.views.remove(folder);
             self.ready_in.remove(folder);
+            self.conditions.expect(folder.clone(), None);
             self.journal.set_left_out(&self.watch, &path_to_text(folder), &[]).await?;
             if let Some(made) = self.made.get(&path_to_text(folder)) {
                 self.journal.unmade(made.iter().cloned().collect(), |_| false).await?;
@@ -187,6 +193,8 @@ impl Assembler {
             mode: news.mode.to_owned(),
             condition: news.condition.clone(),
         });
+        self.conditions.set_outage(news.outage);
+        self.show_conditions();
         self.report.send_modify(|report| {
             report.is_scanned = news.scanned;
             report.is_reachable = news.reachable;
@@ -214,7 +222,8 @@ impl Assembler {
             let run = assemble::run_key(&view);
             let closed = self.journal.closed(&self.watch, &run);
             let shelf = self.shelf(&view).await?;
-            let Assembly { samples, left_out } = assemble(&self.watch, &self.manifest, &view, &closed, &shelf);
+            let Assembly { samples, left_out, awaits_sheets } =
+                assemble(&self.watch, &self.manifest, &view, &closed, &shelf);
             let left_out = kept(left_out, &self.root.join(&view.folder));
             self.journal.set_left_out(&self.watch, &run, &left_out).await?;
             let awaited = samples.iter().filter(|assembled| !assembled.finding.is_existing);
@@ -222,6 +231,8 @@ impl Assembler {
                 Some(wait) => self.ready_in.insert(view.folder.clone(), wait),
                 None => self.ready_in.remove(&view.folder),
             };
+
+            self.conditions.expect(view.folder.clone(), Expectation::of(&view, &samples, &closed));
 
             let mut ids = HashSet::new();
             for (findings, run_ends) in by_lateness(samples).into_iter().filter(|(findings, _)| !findings.is_empty()) {
@@ -238,7 +249,8 @@ impl Assembler {
             let made = self.made.entry(run).or_default();
             let unmade: Vec<_> = made.difference(&ids).cloned().collect();
             made.extend(ids);
-            if !unmade.is_empty() {
+            // Until a sheet has settled, nobody knows whom it no longer declares.
+            if !unmade.is_empty() && !awaits_sheets {
                 let present: HashSet<_> = view.files.into_iter().map(|file| file.path).collect();
                 let is_regrouped = move |sample: &Sample| sample.parts().any(|part| present.contains(&part.path));
                 self.journal.unmade(unmade, is_regrouped).await?;
@@ -275,6 +287,17 @@ impl Assembler {
         let ids = unseen.flat_map(|(_, ids)| ids.iter().cloned()).collect();
         self.journal.unmade(ids, |_| false).await?;
         Ok(())
+    }
+
+    /// Shows what is overdue now.
+    fn show_conditions(&mut self) {
+        let journal = &self.journal;
+        let is_awaited = |id: &SampleId| {
+            // What cannot be read now is told elsewhere.
+            let record = journal.record(id).ok().flatten();
+            record.is_some_and(|record| matches!(record.state, State::Waiting { .. }))
+        };
+        self.conditions.show(Moment::now(), is_awaited);
     }
 
     fn show_ready_in(&self, is_rechecking: bool) {

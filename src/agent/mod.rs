@@ -2,6 +2,7 @@
 
 mod assembler;
 pub mod by_hand;
+mod conditions;
 mod contents;
 mod once;
 

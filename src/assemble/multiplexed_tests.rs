@@ -1,5 +1,6 @@
 use super::tests::{changing, complete_run, endless, file, open_run};
 use super::*;
+use crate::sample::Target;
 
 /// Pools in lanes, and another rule that would take their sheets.
 const POOLS: &str = r#"
@@ -30,7 +31,7 @@ fn assembly_of(manifest: &str, view: &RunView) -> Assembly {
 /// The one sample, and what else is left out.
 #[track_caller]
 fn only(view: &RunView) -> (Finding, Vec<String>) {
-    let Assembly { samples, left_out } = assembly_of(POOLS, view);
+    let Assembly { samples, left_out, .. } = assembly_of(POOLS, view);
     let [only] = samples.as_slice() else { panic!("one set, not {samples:#?}") };
     let left_out = left_out.into_iter().map(|(path, _)| path.file_name().unwrap().to_string_lossy().into_owned());
     (only.finding.clone(), left_out.collect())

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::tests::{changing, complete_run, endless, file, open_run};
 use super::*;
-use crate::sample::Fingerprint;
+use crate::sample::{Fingerprint, Target};
 use crate::sheet::Library;
 
 const RULE: &str = r#"
@@ -26,14 +26,14 @@ const SHEET: &str = "[Header]\nInvestigator,Ada\n[Data]\nLane,Sample_ID,Sample_N
                      1,1,liver 3,P1,fat\n1,2,lung.x,P2,\n2,2,lung.x,P2,\n";
 
 /// A lab with a manifest, its tables and a run folder in one place.
-struct Lab {
-    dir: TempDir,
-    manifest: Manifest,
+pub(super) struct Lab {
+    pub dir: TempDir,
+    pub manifest: Manifest,
     library: std::cell::RefCell<Library>,
 }
 
 impl Lab {
-    fn new(manifest: &str) -> Self {
+    pub fn new(manifest: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("manifest.yaml");
         let manifest = Manifest::parse(path.to_str().unwrap(), manifest).unwrap_or_else(|error| panic!("{error}"));
@@ -41,19 +41,19 @@ impl Lab {
         Self { dir, manifest, library: Library::new(Duration::ZERO).into() }
     }
 
-    fn with_rule(sheet: &str) -> Self {
+    pub fn with_rule(sheet: &str) -> Self {
         Self::new(&RULE.replace("SHEET", sheet))
     }
 
     /// Writes a table; one that begins with `run1/` is a file of the run.
-    fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
+    pub fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
         let path = self.dir.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
 
     /// The reads, as the agent would see them, with the tables of the run among them.
-    fn files(&self, reads: &[&str]) -> Vec<FileView> {
+    pub fn files(&self, reads: &[&str]) -> Vec<FileView> {
         let mut files: Vec<FileView> = reads.iter().map(file).collect();
         let mut folders = vec![self.dir.path().join("run1")];
         while let Some(folder) = folders.pop() {
@@ -71,16 +71,22 @@ impl Lab {
         files
     }
 
-    fn assemble(&self, view: &RunView) -> Assembly {
-        let shelf = self.library.borrow_mut().read(&wanted(&self.manifest, view));
+    pub fn read(&self, view: &RunView) -> Shelf {
+        self.library.borrow_mut().read(&wanted(&self.manifest, view))
+    }
+
+    pub fn assemble(&self, view: &RunView) -> Assembly {
+        let shelf = self.read(view);
         assemble("miseq", &self.manifest, view, &Closed::default(), &shelf)
     }
 
-    /// The samples of a complete run with these reads, by name, each with its project and metadata, or its state.
+    /// The samples of a complete run with these reads, by name, each with its project and metadata, or its state. Those
+    /// that a sheet declares and that have no reads are not among them.
     fn samples(&self, reads: &[&str]) -> Vec<String> {
         self.assemble(&complete_run(self.files(reads)))
             .samples
             .iter()
+            .filter(|assembled| !assembled.finding.sample.slots.is_empty())
             .map(|assembled| said(&assembled.finding))
             .collect()
     }

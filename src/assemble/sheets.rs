@@ -1,6 +1,7 @@
 //! What sheets say of the samples of a run: which file is the sheet of a sample, and which values it gives it.
 //!
-//! The files were read before ([`wanted`] says which); here is no I/O.
+//! The files were read before ([`wanted`](super::wanted) says which); here is no I/O. Which samples a sheet declares is the affair of
+//! `declared`.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -11,14 +12,10 @@ use std::time::Duration;
 use crate::manifest::{Manifest, Missing, Rule, Run, SheetRule, Table};
 use crate::pattern::Captures;
 use crate::sample::{SheetUsed, path_to_text};
-use crate::sheet::{Filter, Keyed, Read, Selection, Sheet, Shelf, Shelved, Trouble, Wanted, path_glob};
+use crate::sheet::{Filter, Keyed, Read, Selection, Sheet, Shelf, Shelved, Trouble};
 use crate::watch::{FileView, RunView};
 
-/// What instruments and demultiplexers call their sheets, in the order in which one folder is searched.
-const NAMES: [&str; 4] = ["SampleSheet.csv", "SampleSheetUsed.csv", "sample_sheet_*.csv", "RunManifest.csv"];
-
-/// Where a demultiplexer leaves the copy that it used, below the folder with its files.
-const REPORTS: &str = "Reports";
+use super::candidates::{Candidate, NAMES, REPORTS, beside, candidates};
 
 /// What the values of a sample lack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,69 +36,22 @@ pub(super) enum Lack {
 
 /// What sheets say of one sample.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Told {
+pub(super) struct Told<'a> {
     /// By [`Table::key`]; what is empty in a sheet is not there.
     pub values: Captures,
     pub used: Vec<SheetUsed>,
     pub lack: Option<Lack>,
-}
-
-/// The files that assembly may want to see of a run.
-pub fn wanted(manifest: &Manifest, view: &RunView) -> Wanted {
-    let run = Run { name: &view.name, captures: &view.captures };
-    let mut wanted = Wanted::default();
-    for rule in &manifest.rules {
-        if let Some(sheet) = &rule.sheet {
-            let path = sheet.path(&run);
-            for candidate in candidates(path.as_deref(), view) {
-                if candidate.file.settled {
-                    let fingerprint = candidate.file.observation.fingerprint;
-                    wanted.inside.insert(candidate.file.path.clone(), fingerprint);
-                }
-            }
-            wanted.outside.extend(path.map(|path| beside(manifest, &path)));
-        }
-        wanted.outside.extend(rule.lookup.as_ref().map(|lookup| lookup.file.clone()));
-    }
-    wanted
-}
-
-/// Where a path leads outside of a run: an absolute one where it says, another from the manifest's folder.
-fn beside(manifest: &Manifest, path: &str) -> PathBuf {
-    manifest.folder().join(path)
-}
-
-/// A file of the run that may be a sheet.
-struct Candidate<'a> {
-    file: &'a FileView,
-    /// The folder below the run in which the path was found.
-    folder: PathBuf,
-    /// Which of the names it has.
-    rank: usize,
-}
-
-fn candidates<'a>(path: Option<&str>, view: &'a RunView) -> Vec<Candidate<'a>> {
-    let paths = path.map_or(NAMES.to_vec(), |path| vec![path]);
-    let mut found = Vec::new();
-    for (rank, path) in paths.into_iter().enumerate().filter(|(_, path)| !path.starts_with('/')) {
-        let depth = path.split('/').count();
-        let Some(glob) = path_glob(path) else { continue };
-        for file in &view.files {
-            let below_run = file.below_run.as_path();
-            let Some(folder) = below_run.ancestors().nth(depth) else { continue };
-            if below_run.strip_prefix(folder).is_ok_and(|rest| glob.is_match(rest)) {
-                found.push(Candidate { file, folder: folder.to_owned(), rank });
-            }
-        }
-    }
-    found
+    /// The sheet, where it could be read.
+    pub sheet: Option<&'a Read>,
+    /// The sample's rows there.
+    pub rows: Option<Selection<'a>>,
 }
 
 /// The sheets of a run, and what was looked up in them.
 pub(super) struct Desk<'a> {
-    manifest: &'a Manifest,
-    view: &'a RunView,
-    run: Run<'a>,
+    pub manifest: &'a Manifest,
+    pub view: &'a RunView,
+    pub run: Run<'a>,
     shelf: &'a Shelf,
     rules: HashMap<&'a str, OfRule<'a>>,
     /// By rule and sheet.
@@ -126,7 +76,7 @@ struct OfRule<'a> {
 
 /// Which of a rule's columns are asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Scope {
+pub(super) enum Scope {
     Conditions,
     All,
 }
@@ -137,9 +87,8 @@ impl<'a> Desk<'a> {
             let sheet = rule.sheet.as_ref()?;
             let path = sheet.path(&run);
             let candidates = candidates(path.as_deref(), view);
-            // A column that is named needs no look at what the files are named after.
-            let files = view.files.iter().filter(|_| sheet.key.is_none());
-            let captured = files.filter_map(|file| rule.pattern.captures(&file.below_run.to_string_lossy()));
+            let captured =
+                view.files.iter().filter_map(|file| rule.pattern.captures(&file.below_run.to_string_lossy()));
             let names = captured.map(|captures| sheet.equals(&run, &captures)).collect();
             Some((rule.name.as_str(), OfRule { path, candidates, names }))
         };
@@ -169,7 +118,7 @@ impl<'a> Desk<'a> {
 
     /// The values for one sample: `first` is one of its files, `captures` what these have in common, `members` what
     /// each of them captured.
-    pub fn of_sample(&self, rule: &'a Rule, first: &FileView, captures: &Captures, members: &[&Captures]) -> Told {
+    pub fn of_sample(&self, rule: &'a Rule, first: &FileView, captures: &Captures, members: &[&Captures]) -> Told<'a> {
         let mut told = Told::default();
         let lack = match self.tell(rule, first, captures, members, Scope::All, &mut told) {
             Err(lack) => Some(lack),
@@ -189,14 +138,43 @@ impl<'a> Desk<'a> {
         captures: &Captures,
         members: &[&Captures],
         scope: Scope,
-        told: &mut Told,
+        told: &mut Told<'a>,
+    ) -> Result<HashMap<String, String>, Lack> {
+        if let Some(sheet) = &rule.sheet {
+            let read = self.sheet(rule, &folder_of(first))?;
+            told.sheet = Some(read);
+            let name = self.shown(&read.path);
+            let keyed = self.keyed(rule, sheet, read, &name)?;
+            let keyed = keyed.as_ref().as_ref().map_err(|reason| Lack::Blocks(reason.clone()))?;
+            let wanted = sheet.equals(&self.run, captures);
+            let found =
+                keyed.find(&wanted, &self.filter(members)).map_err(|trouble| cannot_take(&wanted, &name, trouble))?;
+            let Some(rows) = found else {
+                let reason = format!("the sheet {name} has no {wanted:?} in {}", keyed.column());
+                return Err(no_row(sheet.missing, reason));
+            };
+            told.rows = Some(rows);
+            return self.take(rule, &wanted, captures, scope, told);
+        }
+        self.take(rule, "", captures, scope, told)
+    }
+
+    /// Takes the values of a scope from the rows that were found for `wanted`, and from what is looked up with them; tells
+    /// where those are that are empty.
+    pub(super) fn take(
+        &self,
+        rule: &'a Rule,
+        wanted: &str,
+        captures: &Captures,
+        scope: Scope,
+        told: &mut Told<'a>,
     ) -> Result<HashMap<String, String>, Lack> {
         let columns = |table| match scope {
             Scope::All => rule.columns(table),
             Scope::Conditions => rule.columns_of_conditions(table),
         };
         let mut empty = HashMap::new();
-        let mut take = |table: Table, selection: &Selection<'_>, name: &str, told: &mut Told| {
+        let mut take = |table: Table, selection: &Selection<'_>, name: &str, told: &mut Told<'a>| {
             for column in columns(table) {
                 let (key, value) = (table.key(column), selection.value(column)?);
                 if value.is_empty() {
@@ -207,21 +185,10 @@ impl<'a> Desk<'a> {
             }
             Ok::<_, Trouble>(())
         };
-        if let Some(sheet) = &rule.sheet {
-            let read = self.sheet(rule, first)?;
+        if let (Some(read), Some(rows)) = (told.sheet, told.rows.clone()) {
             let name = self.shown(&read.path);
-            let keyed = self.keyed(rule, sheet, read, &name)?;
-            let keyed = keyed.as_ref().as_ref().map_err(|reason| Lack::Blocks(reason.clone()))?;
-            let wanted = sheet.equals(&self.run, captures);
-            let wrong = |trouble| {
-                Lack::Blocks(format!("cannot take the values of {wanted:?} from the sheet {name}: {trouble}"))
-            };
-            let Some(selection) = keyed.find(&wanted, &self.filter(members)).map_err(wrong)? else {
-                let reason = format!("the sheet {name} has no {wanted:?} in {}", keyed.column());
-                return Err(no_row(sheet.missing, reason));
-            };
             told.used.push(SheetUsed { path: read.path.clone(), sha256: read.sha256.clone() });
-            take(Table::Sheet, &selection, &name, told).map_err(wrong)?;
+            take(Table::Sheet, &rows, &name, told).map_err(|trouble| cannot_take(wanted, &name, trouble))?;
         }
         if let Some(lookup) = rule.lookup.as_ref().filter(|_| scope == Scope::All || !columns(Table::Lookup).is_empty())
         {
@@ -248,7 +215,13 @@ impl<'a> Desk<'a> {
         Ok(empty)
     }
 
-    fn keyed(&self, rule: &'a Rule, sheet: &SheetRule, read: &'a Read, name: &str) -> Result<KeyedOrNot<'a>, Lack> {
+    pub(super) fn keyed(
+        &self,
+        rule: &'a Rule,
+        sheet: &SheetRule,
+        read: &'a Read,
+        name: &str,
+    ) -> Result<KeyedOrNot<'a>, Lack> {
         let key = (rule.name.as_str(), read.path.as_path());
         if let Some(keyed) = self.keyed.borrow().get(&key) {
             return Ok(keyed.clone());
@@ -260,12 +233,11 @@ impl<'a> Desk<'a> {
         Ok(keyed)
     }
 
-    /// The sheet of the samples that lie where `first` does: the nearest on the way up from there to the run folder, a
-    /// demultiplexer's own copy among them, else the one that the path names elsewhere.
-    fn sheet(&self, rule: &'a Rule, first: &FileView) -> Result<&'a Read, Lack> {
+    /// The sheet of the samples in a folder: the nearest on the way up from there to the run folder, a demultiplexer's own
+    /// copy among them, else the one that the path names elsewhere.
+    pub(super) fn sheet(&self, rule: &'a Rule, folder: &Path) -> Result<&'a Read, Lack> {
         let of_rule = self.rules.get(rule.name.as_str());
         let candidates = of_rule.map_or(&[][..], |of_rule| of_rule.candidates.as_slice());
-        let folder = folder_of(first);
         for folder in folder.ancestors() {
             for folder in [folder.to_owned(), folder.join(REPORTS)] {
                 let here = || candidates.iter().filter(|candidate| candidate.folder == folder);
@@ -327,8 +299,20 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// The one file of the run that may be the rule's sheet, wherever it lies.
+    pub(super) fn only_sheet(&self, rule: &'a Rule) -> Option<&'a Read> {
+        let of_rule = self.rules.get(rule.name.as_str())?;
+        let [only] = of_rule.candidates.as_slice() else { return None };
+        self.inside(only.file).ok()
+    }
+
+    /// What files are named after that a rule's pattern fits, whether or not it takes them.
+    pub(super) fn names(&self, rule: &Rule) -> impl Iterator<Item = &str> {
+        self.rules.get(rule.name.as_str()).into_iter().flat_map(|of_rule| of_rule.names.iter().map(String::as_str))
+    }
+
     /// The lanes and the flow cell of a sample's files.
-    fn filter(&self, members: &[&Captures]) -> Filter {
+    pub(super) fn filter(&self, members: &[&Captures]) -> Filter {
         let lane = |captures: &&Captures| captures.get("lane")?.trim_start_matches(['L', 'l']).parse().ok();
         Filter {
             lanes: members.iter().filter_map(lane).collect(),
@@ -337,17 +321,22 @@ impl<'a> Desk<'a> {
     }
 
     /// A path as people know it: below the run where it is.
-    fn shown(&self, path: &Path) -> String {
-        let inside = self.view.files.iter().find(|file| file.path == path);
-        path_to_text(inside.map_or(path, |file| &file.below_run))
+    pub(super) fn shown(&self, path: &Path) -> String {
+        let files = &self.view.files;
+        let inside = files.binary_search_by(|file| file.path.as_path().cmp(path));
+        path_to_text(inside.map_or(path, |n| &files[n].below_run))
     }
 }
 
-fn folder_of(file: &FileView) -> PathBuf {
+pub(super) fn folder_of(file: &FileView) -> PathBuf {
     file.below_run.parent().unwrap_or(Path::new("")).to_owned()
 }
 
-fn joined(captures: &Captures, values: &Captures) -> Captures {
+fn cannot_take(wanted: &str, sheet: &str, trouble: Trouble) -> Lack {
+    Lack::Blocks(format!("cannot take the values of {wanted:?} from the sheet {sheet}: {trouble}"))
+}
+
+pub(super) fn joined(captures: &Captures, values: &Captures) -> Captures {
     captures.iter().chain(values).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 

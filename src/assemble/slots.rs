@@ -9,6 +9,7 @@ use super::Group;
 use crate::manifest::{Output, Rule};
 use crate::pattern::Captures;
 use crate::sample::{ANNOTATION, NameError, Part, Slot, acceptable_name, path_to_text};
+use crate::sheet::Shelf;
 use crate::watch::FileView;
 
 /// A file of a group.
@@ -108,6 +109,15 @@ impl Filled<'_> {
         ))
     }
 
+    /// Whether there is not one read in it.
+    fn is_blank(&self, shelf: &Shelf) -> bool {
+        let is_blank = |view: &FileView| match view.observation.fingerprint.size {
+            0 => is_fastq(&file_name(&view.path)),
+            _ => shelf.is_blank(&view.path),
+        };
+        self.members.iter().all(|member| is_blank(member.view))
+    }
+
     fn is_gzip(member: &Member<'_>) -> bool {
         file_name(&member.view.path).ends_with(".gz")
     }
@@ -131,6 +141,42 @@ impl Filled<'_> {
             filename: self.filename(sample).unwrap_or_default(),
             parts: self.members.iter().map(|member| part(member.view)).collect(),
         }
+    }
+}
+
+/// What is in the files of a sample.
+pub(super) enum Content {
+    Reads,
+    /// Not one read.
+    Nothing(String),
+    /// Reads without their mates.
+    Half(String),
+}
+
+/// Looks whether there are reads in FASTQ files.
+pub(super) fn content(slots: &[Filled<'_>], shelf: &Shelf) -> Content {
+    let (blank, full): (Vec<_>, Vec<_>) = slots.iter().partition(|slot| slot.is_blank(shelf));
+    let files = |slots: &[&Filled<'_>]| {
+        let mut names = slots.iter().flat_map(|slot| &slot.members).map(|file| path_to_text(&file.view.below_run));
+        let (first, count) = (names.next().unwrap_or_default(), names.clone().count());
+        match (names.next(), count) {
+            (Some(second), 1) => (format!("{first} and {second}"), true),
+            (Some(_), more) => (format!("{first} and {more} more files"), true),
+            (None, _) => (first, false),
+        }
+    };
+    let (without, are_many) = files(&blank);
+    if blank.is_empty() {
+        Content::Reads
+    } else if full.is_empty() {
+        Content::Nothing(format!("no reads: {without} {} empty", if are_many { "are" } else { "is" }))
+    } else {
+        let (with, have_many) = files(&full);
+        Content::Half(format!(
+            "{with} {} reads and {without} {} none: mates must have the same reads; write both again",
+            if have_many { "have" } else { "has" },
+            if are_many { "have" } else { "has" },
+        ))
     }
 }
 
@@ -169,10 +215,6 @@ pub(super) fn trouble(slots: &[Filled<'_>], sample: &str) -> Option<String> {
             }
         }
         if slot.members.len() > 1 {
-            let is_fastq = |name: &str| {
-                let name = name.strip_suffix(".gz").unwrap_or(name);
-                name.ends_with(".fastq") || name.ends_with(".fq")
-            };
             if let Some(other) = names().find(|name| !is_fastq(name)) {
                 return Some(format!("{other} cannot be joined with others byte by byte: only FASTQ can"));
             }
@@ -198,6 +240,17 @@ fn described(slot: &Filled<'_>) -> String {
         }
     };
     slot.members.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn is_fastq(name: &str) -> bool {
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    name.ends_with(".fastq") || name.ends_with(".fq")
+}
+
+/// Whether a file is named as gzipped FASTQ.
+pub(super) fn is_zipped_fastq(path: &Path) -> bool {
+    let name = file_name(path);
+    name.ends_with(".gz") && is_fastq(&name)
 }
 
 fn part(file: &FileView) -> Part {

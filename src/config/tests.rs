@@ -232,3 +232,26 @@ fn mistakes_about_layouts_say_what_to_write() {
         assert!(each.contains(said), "{said}: {each}");
     }
 }
+
+#[test]
+fn what_a_watch_expects_and_makes_of_samples_without_reads() {
+    let text = |keys: &str| {
+        format!("state_dir: state\nwatch: [{{path: drop, manifest: manifest.yaml, existing: skip{keys}}}]\n")
+    };
+    let (_dir, config) = right(&text(", expect: {within: 24h}, no_reads: block"));
+    let watched = &config.watches[0];
+    assert_eq!(watched.watch.expect_within, Some(Duration::from_secs(86_400)));
+    assert_eq!(watched.manifest.rules[0].no_reads, manifest::NoReads::Block);
+    let (_dir, config) = right(&text(""));
+    assert_eq!(config.watches[0].watch.expect_within, None);
+    assert_eq!(config.watches[0].manifest.rules[0].no_reads, manifest::NoReads::Skip);
+    for (keys, words) in [
+        (", expect: {}", "the key within is missing"),
+        (", expect: 24h", "a map such as {within: 24h}"),
+        (", expect: {within: 24h, samples: 3}", "samples"),
+        (", no_reads: hold", "skip or block"),
+    ] {
+        let error = wrong(&text(keys));
+        assert!(error.contains(words), "{error}");
+    }
+}

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::{Reader, WatchConfig, cross};
 use crate::layout::{self, Layout};
-use crate::manifest::{Defaults, Manifest};
+use crate::manifest::{Defaults, Manifest, NoReads};
 use crate::pattern::{Pattern, Patterns};
 use crate::watch::{Completion, Condition, Existing, FolderCompletion, Mode, Settings};
 use crate::yaml::{Document, Map, Value, nearest};
@@ -54,11 +54,13 @@ impl Reader {
         // Who adds a glob of their own does not mean to upload what no sample was found for: all of the layout's are
         // taken back only by saying so.
         let ignores = ignore_value.as_ref().is_none_or(|value| !(value.is_list() && value.is_empty()));
+        let no_reads = map.get("no_reads").map_or(Some(NoReads::default()), |value| NoReads::read(&value));
         let manifest = map.require("manifest", "the manifest's file, such as manifest.yaml");
         let manifest = manifest.and_then(|value| {
             let file = self.path(&value)?;
             // Under an unknown layout, the manifest's mistakes would be others.
-            Some((self.manifests.load(&file, Defaults { layout: layout?, ignores }, &value), file))
+            let defaults = Defaults { layout: layout?, ignores, no_reads: no_reads.unwrap_or_default() };
+            Some((self.manifests.load(&file, defaults, &value), file))
         });
         let (manifest, manifest_file) = manifest.map_or((None, None), |(manifest, file)| (manifest, Some(file)));
         let existing = map.require(
@@ -91,13 +93,15 @@ impl Reader {
             None => glob_set(never_listed).map_err(|error| map.value().problem(error)).ok(),
         };
         let check_gzip = map.get("check_gzip").map_or(Some(None), |value| value.boolean().map(Some));
-        map.not_yet(&["expect", "verify", "notify"]);
+        let expect = map.get("expect").map_or(Some(None), |value| expect(&value).map(Some));
+        map.not_yet(&["verify", "notify"]);
         map.finish();
         if let (Some(manifest), Some(run_folder)) = (&manifest, &run_folder) {
             let names: Vec<&str> = run_folder.iter().flat_map(Patterns::names).collect();
             self.manifests.note(manifest.check_run_names(&names));
         }
         let whole = || {
+            no_reads?;
             let watch = Settings {
                 name: name.clone()?,
                 path: path.as_ref()?.0.clone(),
@@ -109,6 +113,7 @@ impl Reader {
                 poll: poll?,
                 rescan: rescan?,
                 ignore: ignore?,
+                expect_within: expect?,
             };
             Some(WatchConfig {
                 watch,
@@ -238,6 +243,14 @@ fn since(value: &Value, zone: &TimeZone) -> Option<Timestamp> {
         value.expected(expected);
     }
     time.ok()
+}
+
+/// How long a run, and what its sheet declares, may keep one waiting.
+fn expect(value: &Value) -> Option<Duration> {
+    let mut map = value.map("a map such as {within: 24h}")?;
+    let within = map.require("within", "a time such as 24h").and_then(|value| value.duration());
+    map.finish();
+    within
 }
 
 /// The whole of `complete_when`: a condition, or one for each folder of some kinds and one for the rest.

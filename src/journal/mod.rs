@@ -184,7 +184,7 @@ impl Journal {
     pub async fn assembled(&self, findings: Vec<Finding>, run_ends: bool) -> Result<Assembled, JournalError> {
         self.transact(move |transaction| {
             let mut assembled = Assembled::default();
-            if let Some(finding) = findings.first() {
+            if let Some(finding) = findings.iter().find(|finding| !finding.sample.slots.is_empty()) {
                 transaction.looked_at(finding);
             }
             for finding in findings {
@@ -251,7 +251,8 @@ impl Journal {
     }
 
     /// Takes in that no rule makes these samples any more. `is_regrouped` says of a sample whether its files are still
-    /// there, and belong to others now: then what was never sent is forgotten. Else it waits for its files.
+    /// there, and belong to others now: then what was never sent is forgotten, as is what never had files. Else it waits
+    /// for its files.
     ///
     /// # Errors
     /// When it cannot be made durable.
@@ -263,7 +264,7 @@ impl Journal {
         self.transact(move |transaction| {
             for id in ids {
                 let Some(old) = transaction.record(&id)? else { continue };
-                if old.is_untouched() && is_regrouped(&old.sample) {
+                if old.is_untouched() && (old.is_only_declared() || is_regrouped(&old.sample)) {
                     transaction.forget(&id);
                 } else {
                     let new = old.clone().vanished();

@@ -260,6 +260,10 @@ impl Record {
     /// [compared](Self::must_be_compared).
     #[must_use]
     pub(super) fn assembled(self, finding: Finding, around: Circumstances) -> Self {
+        if finding.sample.slots.is_empty() && !self.is_only_declared() {
+            // Its files were there once.
+            return self.vanished();
+        }
         if self.state.sent().is_some() {
             return self.told_anew(finding);
         }
@@ -290,8 +294,9 @@ impl Record {
             State::Waiting { again: Some(_), .. } if is_same && standing == Standing::Ready => self,
             State::Blocked { by: Blocker::Doubt, .. } => self,
             _ => {
-                // It was known before its run was delivered.
-                let around = Circumstances { delivered: None, ..around };
+                // It was known before its run was delivered, unless it had no files then.
+                let delivered = around.delivered.filter(|_| self.is_only_declared());
+                let around = Circumstances { delivered, ..around };
                 let state = State::found(standing, is_existing, around, &self.history);
                 Self { sample, state, ..self }
             }
@@ -350,11 +355,16 @@ impl Record {
             State::Queued { upload: Some(upload) } | State::Retrying { upload, .. } => !upload.may_be_whole(),
             State::Held { .. } | State::Uploading { .. } | State::Done { .. } | State::Skipped { .. } => false,
         };
-        if !is_lost {
+        if !is_lost || self.is_only_declared() {
             return self;
         }
         let reason = "its files are gone; it waits for them to come back".to_owned();
         Self { state: State::Waiting { reason, again: None }, ..self }
+    }
+
+    /// Whether all that is known of it is that a sheet declares it: no file of it was ever seen.
+    pub fn is_only_declared(&self) -> bool {
+        self.sample.slots.is_empty()
     }
 
     /// Whether nothing was ever sent of it and no person decided anything about it.
@@ -363,7 +373,7 @@ impl Record {
             self.state,
             State::Waiting { .. } | State::Queued { upload: None } | State::Blocked { by: Blocker::Assembly, .. }
         );
-        is_waiting && self.history.is_empty()
+        (is_waiting || self.is_only_declared()) && self.history.is_empty()
     }
 
     /// Whether it is of no further interest once it is known that its files are another sample's.

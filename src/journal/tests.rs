@@ -946,4 +946,5 @@ mod unmade {
 }
 
 mod decisions;
+mod declared;
 mod renamed;

@@ -276,6 +276,9 @@ impl<'a> Transaction<'a> {
     pub fn take_in(&self, finding: Finding, run_ends: bool) -> Result<Intake, JournalError> {
         let id = finding.sample.id();
         let old = self.record(&id)?;
+        if old.is_none() && self.is_afterthought(&finding) {
+            return Ok(Intake::nothing(id));
+        }
         let Some(owner) = self.owner(&finding.sample)? else { return self.put_in(old, finding, run_ends, true) };
         let owner_id = owner.sample.id();
         match owner.renaming(&finding) {
@@ -305,7 +308,8 @@ impl<'a> Transaction<'a> {
         run_ends: bool,
         is_own: bool,
     ) -> Result<Intake, JournalError> {
-        let around = self.around(&finding, run_ends && old.is_none(), is_own)?;
+        let is_new = old.as_ref().is_none_or(Record::is_only_declared) && !finding.sample.slots.is_empty();
+        let around = self.around(&finding, run_ends && is_new, is_own)?;
         let is_to_compare = old.as_ref().is_some_and(|old| old.must_be_compared(&finding));
         let compare = is_to_compare.then(|| finding.sample.clone());
         let new = match old.clone() {
@@ -320,6 +324,15 @@ impl<'a> Transaction<'a> {
     fn owner(&self, sample: &Sample) -> Result<Option<Record>, JournalError> {
         let owner = self.index.lock().expect(UNPOISONED).owner(sample);
         owner.map_or(Ok(None), |owner| self.record(&owner))
+    }
+
+    /// Whether a sample that was not known before is nothing but declared by a sheet, in a run of which something was sent.
+    /// Then its files may have been sent under another name and cleared away, and nothing is said of it.
+    fn is_afterthought(&self, finding: &Finding) -> bool {
+        let key = &finding.sample.key;
+        let run = RunName { watch: key.watch.clone(), run: key.run.clone() };
+        let delivered = || self.index.lock().expect(UNPOISONED).delivered(&run);
+        finding.sample.slots.is_empty() && delivered() > 0
     }
 
     /// What stands around a sample that assembly found. `is_late` asks whether something of its run was sent before it.

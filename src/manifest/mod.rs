@@ -42,16 +42,18 @@ pub struct Manifest {
     document: Arc<Document>,
 }
 
-/// What a watch has for its manifest: its layout, and whether that layout says which reads nobody wants.
+/// What a watch has for its manifest: its layout, whether that layout says which reads nobody wants, and what its rules
+/// make of samples without reads.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Defaults {
     pub layout: Option<&'static Layout>,
     pub ignores: bool,
+    pub no_reads: NoReads,
 }
 
 impl Defaults {
-    fn key(&self) -> Option<(&'static str, bool)> {
-        self.layout.map(|layout| (layout.name, self.ignores))
+    fn key(&self) -> (Option<(&'static str, bool)>, NoReads) {
+        (self.layout.map(|layout| (layout.name, self.ignores)), self.no_reads)
     }
 }
 
@@ -91,6 +93,7 @@ pub struct Rule {
     /// Where what people wrote down about its samples is found.
     pub sheet: Option<SheetRule>,
     pub lookup: Option<Lookup>,
+    pub no_reads: NoReads,
     pub output: Output,
     /// The names that its values take from the run folder, and where.
     run_names: Vec<(String, Spot)>,
@@ -114,6 +117,15 @@ pub enum Paired {
     Required,
     /// Takes reads1 alone.
     Never,
+}
+
+/// What becomes of a sample whose files hold no reads, or that has none although a sheet declares it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoReads {
+    #[default]
+    Skip,
+    /// Somebody must know.
+    Block,
 }
 
 #[derive(Debug, Clone)]
@@ -322,6 +334,26 @@ impl Rule {
             Output::Multiplexed(multiplexed) => Some(multiplexed.annotation.render(run, captures)),
             Output::Sample(_) | Output::Data(_) => None,
         }
+    }
+
+    /// Whether its conditions hold for a sample of which only this is known; `None` where it hangs on what is not. Columns
+    /// of tables that are not there are empty.
+    pub fn would_take(&self, known: &Captures) -> Option<bool> {
+        let mut is_known = true;
+        for condition in &self.conditions {
+            let is_column = Table::split(&condition.capture).is_some();
+            match known.get(&condition.capture).map(String::as_str).or(is_column.then_some("")) {
+                Some(value) if condition.globs.is_match(value) => {}
+                Some(_) => return Some(false),
+                None => is_known = false,
+            }
+        }
+        is_known.then_some(true)
+    }
+
+    /// The captures of a file of which only this is known, with what the run folder gives to the rule.
+    pub fn known_with_run(&self, captures: Captures, run: &Captures) -> Captures {
+        self.with_run(captures, run)
     }
 
     /// What it captures from a path, whatever its conditions say.

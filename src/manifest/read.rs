@@ -10,8 +10,8 @@ use super::ignored::IgnoredReads;
 use super::reads::Reads;
 use super::template::Name;
 use super::{
-    DataTemplate, Defaults, Lookup, Manifest, Missing, MultiplexedTemplate, ORDERING, Output, Paired, ProjectTemplate,
-    Rule, SampleTemplate, SheetRule, Table, Template, UNCHOSEN, Where,
+    DataTemplate, Defaults, Lookup, Manifest, Missing, MultiplexedTemplate, NoReads, ORDERING, Output, Paired,
+    ProjectTemplate, Rule, SampleTemplate, SheetRule, Table, Template, UNCHOSEN, Where,
 };
 use crate::layout::Layout;
 use crate::pattern::{MOST_NAMES, Pattern, Patterns};
@@ -43,7 +43,7 @@ pub(super) fn manifest(document: Document, defaults: Defaults) -> Result<Manifes
         let mut room = LARGEST_PATTERNS;
         let mut read = Vec::new();
         for value in rules.iter().take(MOST_RULES) {
-            let Some(rule) = rule(value, &mut names, default.as_ref(), folder) else { continue };
+            let Some(rule) = rule(value, &mut names, default.as_ref(), folder, defaults.no_reads) else { continue };
             // Rules that have the layout's patterns share them.
             let is_default = default.as_ref().is_some_and(|default| rule.pattern == default.pattern);
             let weight = if is_default { 0 } else { rule.pattern.weight() + rule.reads.weight() };
@@ -85,8 +85,14 @@ impl Default {
     }
 }
 
-/// `folder` is the manifest's own.
-fn rule(value: &Value, rule_names: &mut Vec<String>, default: Option<&Default>, folder: &Path) -> Option<Rule> {
+/// `folder` is the manifest's own, `no_reads` the watch's.
+fn rule(
+    value: &Value,
+    rule_names: &mut Vec<String>,
+    default: Option<&Default>,
+    folder: &Path,
+    no_reads: NoReads,
+) -> Option<Rule> {
     let mut map = value.map("a rule: a map with name, match, and sample, data or multiplexed")?;
     let name = map.require("name", "a name for the rule");
     let name = name.and_then(|value| {
@@ -133,7 +139,13 @@ fn rule(value: &Value, rule_names: &mut Vec<String>, default: Option<&Default>, 
         map_reads(&value, &mut reads, pattern.is_some());
     }
     let output = output(&mut map, &names);
-    map.not_yet(&["release", "no_reads"]);
+    let no_reads = map.get("no_reads").map_or(Some(no_reads), |value| {
+        if is_data {
+            value.problem("a generic file is no reads; remove the key");
+        }
+        NoReads::read(&value)
+    });
+    map.not_yet(&["release"]);
     map.finish();
     let (run_names, unchosen) = (names.run_names.into_inner(), names.unchosen.into_inner());
     Some(Rule {
@@ -142,6 +154,7 @@ fn rule(value: &Value, rule_names: &mut Vec<String>, default: Option<&Default>, 
         paired: paired?,
         sheet: sheet?,
         lookup: lookup?,
+        no_reads: no_reads?,
         output: output?,
         run_names,
         unchosen,
@@ -259,6 +272,13 @@ impl Names<'_> {
             }
         }
         Some(template)
+    }
+}
+
+impl NoReads {
+    /// Reads the key `no_reads`, of a rule or of the watch.
+    pub fn read(value: &Value) -> Option<Self> {
+        value.choice(&[("skip", Self::Skip), ("block", Self::Block)])
     }
 }
 

@@ -77,6 +77,17 @@ impl SheetRule {
     pub fn equals(&self, run: &Run, captures: &Captures) -> String {
         self.equals.render(run, captures)
     }
+
+    /// The capture that stands in that column, where it is nothing else.
+    pub fn captured(&self) -> Option<&str> {
+        self.equals.sole_capture()
+    }
+
+    /// Whether its path names the run, so that what it leads to speaks of no other.
+    pub fn is_of_one_run(&self) -> bool {
+        let of_run = |name: &Name| matches!(name, Name::Run | Name::RunCapture(_));
+        self.path.as_ref().is_some_and(|path| path.names().any(of_run))
+    }
 }
 
 impl Lookup {
@@ -142,6 +153,11 @@ impl Rule {
             Output::Multiplexed(multiplexed) => multiplexed.name.as_ref(),
         };
         name.is_none_or(|name| name.lacking(captures).is_none())
+    }
+
+    /// Whether the name of the sample that it makes can be rendered from these captures and columns alone.
+    pub fn can_name(&self, captures: &Captures) -> bool {
+        matches!(&self.output, Output::Sample(sample) if sample.name.is_known(captures))
     }
 
     /// A column without a value that all but metadata needs.

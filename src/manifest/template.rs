@@ -95,6 +95,23 @@ impl Template {
         })
     }
 
+    /// The name of the capture that it consists of, where it is nothing else.
+    pub(super) fn sole_capture(&self) -> Option<&str> {
+        match self.pieces.as_slice() {
+            [Piece::Name(Name::Capture(name))] => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whether it takes nothing but what is known: of the run, and of these captures and columns.
+    pub(super) fn is_known(&self, captures: &Captures) -> bool {
+        self.names().all(|name| match name {
+            Name::Capture(name) => captures.contains_key(name),
+            Name::Column(table, column) => captures.contains_key(&table.key(column)),
+            Name::Run | Name::RunCapture(_) => true,
+        })
+    }
+
     /// The value for one file. Every name is captured: loading the manifest saw to that.
     pub(super) fn render(&self, run: &Run, captures: &Captures) -> String {
         let captured = |captures: &Captures, name: &str| captures.get(name).cloned().unwrap_or_default();

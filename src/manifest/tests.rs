@@ -302,7 +302,7 @@ fn with_layout(layout: &str, ignores: bool, rules: &[&str]) -> Result<Manifest, 
     let rule =
         |(n, keys): (usize, &&str)| format!("  - {{ name: r{n}, {keys} sample: {{ name: '{{run}}', type: x }} }}\n");
     let text = format!("version: 1\nrules:\n{}", rules.iter().enumerate().map(rule).collect::<String>());
-    let defaults = Defaults { layout: crate::layout::find(layout), ignores };
+    let defaults = Defaults { layout: crate::layout::find(layout), ignores, ..Defaults::default() };
     Manifest::read(Document::parse("manifest.yaml", text).unwrap(), defaults)
 }
 
@@ -380,4 +380,22 @@ fn reads_are_mapped_to_slots_or_have_no_place() {
         with_layout("none", true, &["match: '{s}_{read}.fq', reads: { reads1: R9x, reads2: I1 },"]).unwrap_err();
     let error = error.to_string();
     assert!(error.contains("this needs R{read} in match") && error.contains("R1, R2, R3, I1 or I2"), "{error}");
+}
+
+#[test]
+fn the_watch_says_what_becomes_of_samples_without_reads_where_a_rule_does_not() {
+    let no_reads = |keys: &str, no_reads| {
+        let text = format!("version: 1\nrules:\n  - {{ name: r, match: '{{x}}.fq', {keys} }}\n");
+        let document = Document::parse("manifest.yaml", text).unwrap();
+        let manifest = Manifest::read(document, Defaults { no_reads, ..Defaults::default() });
+        manifest.map(|manifest| manifest.rules[0].no_reads).map_err(|problems| problems.to_string())
+    };
+    let sample = "sample: { name: '{x}', type: t }";
+    assert_eq!(no_reads(sample, NoReads::Block), Ok(NoReads::Block));
+    assert_eq!(no_reads(&format!("no_reads: skip, {sample}"), NoReads::Block), Ok(NoReads::Skip));
+    assert_eq!(no_reads(&format!("no_reads: block, {sample}"), NoReads::Skip), Ok(NoReads::Block));
+    let wrong = no_reads(&format!("no_reads: hold, {sample}"), NoReads::Skip).unwrap_err();
+    assert!(wrong.contains("skip") && wrong.contains("block"), "{wrong}");
+    let data = no_reads("no_reads: skip, data: {}", NoReads::Skip).unwrap_err();
+    assert!(data.contains("a generic file is no reads; remove the key"), "{data}");
 }

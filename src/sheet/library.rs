@@ -1,8 +1,9 @@
-//! The files that sheets lie in: found, read once for as long as they stay as they are, and looked at again.
+//! The files whose content assembly asks for: sheets, found, read once for as long as they stay as they are, and looked at
+//! again; and reads that may be none.
 //!
 //! This is the one part of the room that does I/O, all of it blocking.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use data_encoding::HEXLOWER;
 use globset::{GlobBuilder, GlobMatcher};
 use sha2::{Digest, Sha256};
 
+use super::blank::{Blanks, LARGEST_BLANK};
 use super::csv::LARGEST_SHEET;
 use super::{Sheet, SheetError};
 use crate::sample::Fingerprint;
@@ -27,6 +29,17 @@ pub struct Wanted {
     pub inside: BTreeMap<PathBuf, Fingerprint>,
     /// Paths elsewhere; the last name may have `*` and `?` in it.
     pub outside: BTreeSet<PathBuf>,
+    /// Gzip files of the run that have settled, as they were seen, and are so small that there may be nothing in them.
+    pub small: BTreeMap<PathBuf, Fingerprint>,
+}
+
+impl Wanted {
+    /// Asks for a gzip file of reads, unless it is so large that there must be something in it.
+    pub fn ask_for_reads(&mut self, path: &Path, fingerprint: Fingerprint) {
+        if fingerprint.size <= LARGEST_BLANK {
+            self.small.insert(path.to_owned(), fingerprint);
+        }
+    }
 }
 
 /// A file that was read.
@@ -54,9 +67,15 @@ pub struct Shelf {
     files: HashMap<PathBuf, Shelved>,
     /// What lies at each path that was asked for outside of the run, in order.
     outside: HashMap<PathBuf, Vec<PathBuf>>,
+    blank: HashSet<PathBuf>,
 }
 
 impl Shelf {
+    /// Whether a gzip file that was asked for has nothing in it.
+    pub fn is_blank(&self, path: &Path) -> bool {
+        self.blank.contains(path)
+    }
+
     /// How a file stands; `None` where it was not asked for, or is not there.
     pub fn file(&self, path: &Path) -> Option<&Shelved> {
         self.files.get(path)
@@ -74,6 +93,7 @@ pub struct Library {
     /// For how long a file outside of a run must have stayed as it is before it is believed.
     settle: Duration,
     kept: HashMap<PathBuf, Kept>,
+    blanks: Blanks,
     /// How what lies outside looked the last time, by the path that was asked for.
     seen: BTreeMap<PathBuf, Look>,
     /// Whether something of it was changing.
@@ -94,7 +114,7 @@ struct Kept {
 
 impl Library {
     pub fn new(settle: Duration) -> Self {
-        Self { settle, kept: HashMap::new(), seen: BTreeMap::new(), is_changing: false }
+        Self { settle, kept: HashMap::new(), blanks: Blanks::default(), seen: BTreeMap::new(), is_changing: false }
     }
 
     /// Reads what a run may need.
@@ -115,6 +135,8 @@ impl Library {
             }
             self.seen.insert(path.clone(), look);
         }
+        let blank = wanted.small.iter().filter(|(path, seen)| self.blanks.is_blank(path, **seen));
+        shelf.blank = blank.map(|(path, _)| path.clone()).collect();
         shelf
     }
 

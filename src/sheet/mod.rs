@@ -3,11 +3,15 @@
 //! Bytes go in, a [`Sheet`] comes out ([`Sheet::parse`]): Illumina's forms (v1, v2 and mixtures of both), Element's run
 //! manifest, PacBio's run design, MinKNOW's sheet, or any table with a header, as CSV, TSV or XLSX. A sheet finds the
 //! rows of a sample ([`Sheet::keyed`], [`Keyed::find`]) and takes values from them ([`Selection::value`]); rows that
-//! disagree about a value are an error that names both. The [`Library`] is the one part that reads files.
+//! disagree about a value are an error that names both. It also tells all samples that it declares
+//! ([`Keyed::samples`]). The [`Library`] is the one part that reads files: sheets, and what is so small that it may be the
+//! reads of a sample that has none.
 //!
 //! What a sheet means for an upload is not known here.
 
+mod blank;
 pub mod csv;
+mod declared;
 mod grid;
 mod library;
 mod sections;
@@ -16,6 +20,7 @@ mod xlsx;
 
 use std::fmt;
 
+pub use declared::{DeclaredSample, folded_name};
 pub use library::{Library, Read, Shelf, Shelved, Wanted, path_glob};
 pub use select::{Filter, Keyed, Selection, Trouble};
 

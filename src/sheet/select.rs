@@ -65,17 +65,17 @@ pub struct Filter {
 
 /// A sheet whose rows can be found by name.
 pub struct Keyed<'s> {
-    sheet: &'s Sheet,
+    pub(super) sheet: &'s Sheet,
     /// The columns that names stand in; more than one where each names every file as well as the other.
-    columns: Vec<KeyColumn<'s>>,
+    pub(super) columns: Vec<KeyColumn<'s>>,
 }
 
 /// A column with names.
-struct KeyColumn<'s> {
+pub(super) struct KeyColumn<'s> {
     name: &'s str,
-    table: usize,
+    pub(super) table: usize,
     index: usize,
-    exact: HashMap<&'s str, Vec<usize>>,
+    pub(super) exact: HashMap<&'s str, Vec<usize>>,
     /// By the form in which names that an instrument may have written are alike.
     alike: HashMap<String, Vec<usize>>,
 }
@@ -83,13 +83,13 @@ struct KeyColumn<'s> {
 /// The rows of one sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection<'s> {
-    sheet: &'s Sheet,
-    table: usize,
-    rows: Vec<&'s Row>,
+    pub(super) sheet: &'s Sheet,
+    pub(super) table: usize,
+    pub(super) rows: Vec<&'s Row>,
 }
 
 /// A name as it may be written by an instrument.
-fn as_written(name: &str) -> String {
+pub(super) fn as_written(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
@@ -130,13 +130,20 @@ impl Sheet {
         }
     }
 
+    /// The columns that may say what files are named after, in the order in which they are tried.
+    pub(super) fn key_columns(&self) -> impl Iterator<Item = KeyColumn<'_>> {
+        let keys = (0..self.tables.len()).flat_map(|table| KEYS.iter().map(move |key| (table, *key)));
+        keys.filter_map(|(table, key)| {
+            let index = self.tables[table].columns.iter().position(|name| folded(name) == key)?;
+            Some(self.key_column(table, index))
+        })
+    }
+
     fn best_columns(&self, names: &BTreeSet<String>) -> Vec<KeyColumn<'_>> {
         let mut best: Vec<KeyColumn<'_>> = Vec::new();
         let mut most = 0;
-        let is_key = |wanted: &str, name: &String| folded(name) == wanted;
-        for (table, key) in (0..self.tables.len()).flat_map(|table| KEYS.iter().map(move |key| (table, *key))) {
-            let Some(index) = self.tables[table].columns.iter().position(|name| is_key(key, name)) else { continue };
-            let column = self.key_column(table, index);
+        for column in self.key_columns() {
+            let table = column.table;
             let count = names.iter().filter(|name| column.has(name)).count();
             match best.first() {
                 Some(first) if count == most && count > 0 && first.table == table => best.push(column),
@@ -203,8 +210,16 @@ impl Sheet {
     }
 }
 
+impl Table {
+    /// The index of the column with flow cells.
+    pub(super) fn flow_cells(&self) -> Option<usize> {
+        let is_flow_cell = |name: &String| matches!(folded(name).as_str(), "flowcellid" | "flowcell" | "fcid");
+        self.columns.iter().position(is_flow_cell)
+    }
+}
+
 impl KeyColumn<'_> {
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.exact.contains_key(name) || self.alike.contains_key(&as_written(name))
     }
 }
@@ -273,10 +288,8 @@ impl<'s> Keyed<'s> {
     }
 
     /// Leaves out what a sheet of several flow cells says of the others.
-    fn keep_flow_cell(&self, table: &Table, rows: &mut Vec<usize>, filter: &Filter) {
-        let is_flow_cell = |name: &String| matches!(folded(name).as_str(), "flowcellid" | "flowcell" | "fcid");
-        let column = table.columns.iter().position(is_flow_cell);
-        if let (Some(column), Some(flow_cell)) = (column, &filter.flow_cell) {
+    pub(super) fn keep_flow_cell(&self, table: &Table, rows: &mut Vec<usize>, filter: &Filter) {
+        if let (Some(column), Some(flow_cell)) = (table.flow_cells(), &filter.flow_cell) {
             rows.retain(|row| {
                 let cell = table.rows[*row].cells.get(column).map_or("", String::as_str);
                 // Illumina's run folders have the side of the instrument in front.
@@ -339,11 +352,11 @@ impl<'s> Selection<'s> {
         values.first().map_or_else(|| self.place(0), |(_, place)| *place)
     }
 
-    fn place(&self, index: usize) -> Place {
+    pub(super) fn place(&self, index: usize) -> Place {
         self.sheet.place(self.rows.first().map_or(0, |row| row.line), index)
     }
 
-    fn values(&self, column: &str) -> Result<Vec<(&'s str, Place)>, Trouble> {
+    pub(super) fn values(&self, column: &str) -> Result<Vec<(&'s str, Place)>, Trouble> {
         let sheet = self.sheet;
         // What the rows themselves say comes before what is said of the sample elsewhere.
         let own = std::iter::once(self.table);

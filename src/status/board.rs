@@ -1,10 +1,10 @@
-//! What the journal does not hold: how the watches are, and whether anything can be uploaded. Other rooms pin it up;
+//! What the journal does not hold: how the watches are, what is overdue, and whether anything can be uploaded. Other rooms pin it up;
 //! the snapshot reads it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use super::snapshot::WatchStatus;
+use super::snapshot::{Condition, WatchStatus};
 
 /// A handle to the board; clones share it.
 #[derive(Clone, Default)]
@@ -15,12 +15,24 @@ pub struct Board {
 #[derive(Default)]
 struct Inner {
     watches: BTreeMap<String, WatchStatus>,
+    /// By watch.
+    conditions: BTreeMap<String, Vec<Condition>>,
     stopped: Option<String>,
 }
 
 impl Board {
     pub fn set_watch(&self, watch: WatchStatus) {
         self.inner().watches.insert(watch.name.clone(), watch);
+    }
+
+    /// What is overdue, gone or suddenly empty of a watch: all of it.
+    pub fn set_conditions(&self, watch: &str, conditions: Vec<Condition>) {
+        self.inner().conditions.insert(watch.to_owned(), conditions);
+    }
+
+    /// What is overdue, gone or suddenly empty, by watch.
+    pub(super) fn conditions(&self) -> Vec<Condition> {
+        self.inner().conditions.values().flatten().cloned().collect()
     }
 
     /// Why nothing can be uploaded; `None` when it can.

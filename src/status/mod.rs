@@ -13,7 +13,10 @@ use std::net::SocketAddr;
 pub use board::Board;
 pub use door::{HandedOver, Identity};
 pub use serve::serve;
-pub use snapshot::{Agent, ChangeStatus, FileStatus, LeftOut, STATES, SampleStatus, Snapshot, VERSION, WatchStatus};
+pub use snapshot::{
+    Agent, ChangeStatus, Condition, ConditionKind, FileStatus, LeftOut, STATES, SampleStatus, Snapshot, VERSION,
+    WatchStatus,
+};
 pub use socket::{Socket, SocketError, ask};
 pub use table::{columns, render, warnings};
 

@@ -25,7 +25,37 @@ pub struct Snapshot {
     pub counts: BTreeMap<String, usize>,
     pub samples: Vec<SampleStatus>,
     pub watches: Vec<WatchStatus>,
+    /// What is overdue, gone or suddenly empty now.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
     pub left_out: Vec<LeftOut>,
+}
+
+/// Something that should be there by now and is not. It changes no sample's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    pub kind: ConditionKind,
+    pub watch: String,
+    pub run: Option<String>,
+    /// The sample's.
+    pub name: Option<String>,
+    /// When it began, as far as this process can tell.
+    pub since: Timestamp,
+    /// For a person.
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConditionKind {
+    /// A sheet declares the sample, and no file of it has come.
+    SampleOverdue,
+    /// The run is not complete, and nothing of it changes.
+    RunOverdue,
+    /// The watched folder is not there, or cannot be read.
+    WatchGone,
+    /// The watched folder had files, and has none.
+    WatchEmpty,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,6 +221,7 @@ impl Snapshot {
         let state = if condition.is_some() { "stopped" } else { state };
         let mut snapshot = Self::new(state, condition, samples, watches, left_out);
         snapshot.agent.notices = journal.notices().to_vec();
+        snapshot.conditions = board.conditions();
         Ok(snapshot)
     }
 
@@ -214,7 +245,7 @@ impl Snapshot {
             condition,
             notices: Vec::new(),
         };
-        Self { version: VERSION, agent, counts, samples, watches, left_out }
+        Self { version: VERSION, agent, counts, samples, watches, conditions: Vec::new(), left_out }
     }
 
     /// How many samples are in a state.

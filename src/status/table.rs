@@ -12,6 +12,9 @@ use super::snapshot::{STATES, SampleStatus, Snapshot};
 /// So many left out files are listed; the JSON has them all.
 const LEFT_OUT_SHOWN: usize = 20;
 
+/// So many conditions are listed; likewise.
+const CONDITIONS_SHOWN: usize = 20;
+
 /// The whole of a snapshot.
 pub fn render(snapshot: &Snapshot) -> String {
     let mut text = String::new();
@@ -34,6 +37,18 @@ pub fn render(snapshot: &Snapshot) -> String {
         .collect();
     let counts = if counts.is_empty() { "no samples".to_owned() } else { counts.join(", ") };
     let _ = writeln!(text, "{counts}");
+    if !snapshot.conditions.is_empty() {
+        let _ = writeln!(text, "\noverdue, gone or empty:");
+        for condition in snapshot.conditions.iter().take(CONDITIONS_SHOWN) {
+            let run = condition.run.as_ref().map(|run| format!(", run {run}")).unwrap_or_default();
+            let _ =
+                writeln!(text, "  watch {}{run}: {} (since {:.0})", condition.watch, condition.text, condition.since);
+        }
+        if snapshot.conditions.len() > CONDITIONS_SHOWN {
+            let more = snapshot.conditions.len() - CONDITIONS_SHOWN;
+            let _ = writeln!(text, "  and {more} more (--json lists them)");
+        }
+    }
     if !snapshot.samples.is_empty() {
         text.push('\n');
         text.push_str(&samples(&snapshot.samples));

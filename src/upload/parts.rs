@@ -268,6 +268,7 @@ impl Inner {
     ) -> Result<(), PartError> {
         pulse.beat(&part.path)?;
         if self.open.as_ref().is_none_or(|(open, _)| *open != n) {
+            self.open = None;
             let file = open(part, pulse)?;
             let metadata = file.metadata().map_err(|error| cannot_read(part, error))?;
             self.identities[n].get_or_insert(Identity::of(&metadata));

@@ -139,6 +139,7 @@ mod tests {
             mode: Mode::Auto,
             poll: Duration::from_secs(30),
             rescan: Duration::from_secs(900),
+            expect_within: None,
             ignore: GlobSet::builder().add(glob).build().unwrap(),
         }
     }

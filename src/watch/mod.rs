@@ -23,7 +23,7 @@ mod task;
 mod view;
 
 pub use glance::Glance;
-pub use news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, PathText, Remembered};
+pub use news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, Outage, PathText, Remembered};
 pub use settings::{Completion, Condition, Existing, FolderCompletion, Mode, Settings};
 pub use task::{Error, look_once, run};
 pub use view::{FileView, RunView, Verdict};

@@ -53,6 +53,15 @@ pub struct LeftOut {
     pub reason: String,
 }
 
+/// That nothing of a watch is to be seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// Whether the folder is there, and empty, where there were files before.
+    pub is_empty: bool,
+    /// For a person.
+    pub text: String,
+}
+
 /// What is new in a watch.
 #[derive(Debug, Clone)]
 pub struct News {
@@ -72,6 +81,9 @@ pub struct News {
     pub left_out_count: usize,
     /// What is wrong with the watch now; `None`: nothing.
     pub condition: Option<String>,
+    /// Whether the folder is gone, or suddenly empty. The latter is a condition only where it looks like a share that is
+    /// not mounted: a folder may be cleared.
+    pub outage: Option<Outage>,
     /// Whether the folder could be looked at; if not, nothing follows about its files.
     pub reachable: bool,
     /// `native`: events arrive; `poll`: the folder is scanned.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::observation::{Moment, Observation};
 
 use super::baseline::FirstStart;
-use super::news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News};
+use super::news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, Outage};
 use super::root::{Root, why};
 use super::scan::Found;
 use super::settle::{Seen, Sight, reached};
@@ -37,6 +37,8 @@ pub(super) struct Picture {
     left_out: BTreeMap<PathBuf, Reason>,
     unread: BTreeMap<PathBuf, String>,
     first_start: FirstStart,
+    /// Whether there ever was a file.
+    had_files: bool,
     scanned: bool,
     untold: Untold,
 }
@@ -83,6 +85,8 @@ impl Picture {
     ) -> Self {
         let mut quiets = Vec::new();
         settings.complete_when.conditions().for_each(|condition| collect_quiets(condition, &mut quiets));
+        // A run that has been without news for so long is shown again.
+        quiets.extend(settings.expect_within.filter(|_| settings.run_folder.is_some()));
         quiets.sort_unstable();
         quiets.dedup();
         let mut picture = Self {
@@ -97,6 +101,7 @@ impl Picture {
             runs: BTreeMap::new(),
             left_out: BTreeMap::new(),
             unread: BTreeMap::new(),
+            had_files: !observations.is_empty() || baseline.as_ref().is_some_and(|baseline| baseline.files > 0),
             first_start: FirstStart::new(settings.existing.clone(), baseline),
             scanned: false,
             untold: Untold::default(),
@@ -148,6 +153,11 @@ impl Picture {
         found.is_empty() && !self.files.is_empty() && self.first_start.is_elsewhere(root)
     }
 
+    /// Whether files were there, and not one is any more.
+    pub fn has_lost_all(&self) -> bool {
+        self.scanned && self.had_files && self.files.is_empty()
+    }
+
     /// Takes a scan in. The caller vouches that the root was the same before and after it.
     pub fn apply(&mut self, found: &Found, root: &Root) {
         let now = Moment::now();
@@ -166,6 +176,7 @@ impl Picture {
         for (path, sight) in &found.files {
             self.see(path, sight);
         }
+        self.had_files |= !self.files.is_empty();
         self.confirm_runs(found);
         self.untold.state |= self.first_start.looked(found);
         if full && !self.scanned {
@@ -340,7 +351,7 @@ impl Picture {
     }
 
     /// Everything that has changed since the last call.
-    pub fn take_news(&mut self, condition: Option<String>, mode: &'static str) -> News {
+    pub fn take_news(&mut self, condition: Option<String>, outage: Option<Outage>, mode: &'static str) -> News {
         let now = Moment::now();
         // Before the first scan, all is hearsay from before the restart.
         let untold = if self.scanned { std::mem::take(&mut self.untold) } else { Untold::default() };
@@ -358,6 +369,7 @@ impl Picture {
             left_out: untold.left_out.then(|| self.left_out()),
             left_out_count: self.left_out.len(),
             condition,
+            outage,
             reachable: true,
             mode,
             scanned: self.scanned,

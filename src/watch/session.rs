@@ -11,7 +11,7 @@ use crate::observation::Moment;
 use crate::sample::path_to_text;
 
 use super::events::{Hints, Mailbox, Watches};
-use super::news::{News, Remembered};
+use super::news::{News, Outage, Remembered};
 use super::picture::Picture;
 use super::root::{self, Root};
 use super::scan::{self, Found};
@@ -34,8 +34,8 @@ pub(super) struct Session {
     mailbox: Option<Arc<Mailbox>>,
     station: Option<Station>,
     /// What is wrong with the root.
-    trouble: Option<String>,
-    told: Option<(Option<String>, &'static str)>,
+    trouble: Option<Outage>,
+    told: Option<(Option<String>, Option<Outage>, &'static str)>,
 }
 
 /// What holds only as long as the root stays the same.
@@ -65,13 +65,13 @@ impl Session {
         let hints = self.mailbox.as_ref().map(|mailbox| mailbox.take()).unwrap_or_default();
         match self.reach_root() {
             Ok(()) => self.trouble = self.look_below(hints, rescan).err(),
-            Err(trouble) => self.trouble = Some(trouble),
+            Err(trouble) => self.trouble = Some(gone(trouble)),
         }
-        let now = (self.condition(), self.mode());
+        let now = (self.condition(), self.outage(), self.mode());
         let news = self.picture.has_news() || self.told.as_ref() != Some(&now);
         news.then(|| {
             self.told = Some(now.clone());
-            News { reachable: self.trouble.is_none(), ..self.picture.take_news(now.0, now.1) }
+            News { reachable: self.trouble.is_none(), ..self.picture.take_news(now.0, now.1, now.2) }
         })
     }
 
@@ -109,7 +109,7 @@ impl Session {
         Ok(())
     }
 
-    fn look_below(&mut self, hints: Hints, rescan: bool) -> Result<(), String> {
+    fn look_below(&mut self, hints: Hints, rescan: bool) -> Result<(), Outage> {
         let Some(station) = &mut self.station else { return Ok(()) };
         let now = Moment::now();
         let is_due = |at: Moment| at.at <= now.at;
@@ -139,19 +139,20 @@ impl Session {
         let is_judged = |path: &Path, at: Moment| network && picture.is_due(path, at);
         let found = station.scan(&self.sieve, paths, full, &is_judged);
         if let Some(error) = found.unread.get(Path::new("")) {
-            return Err(root::trouble(&self.settings.path, error));
+            return Err(gone(root::trouble(&self.settings.path, error)));
         }
         if !station.root.is_still_there() {
             // What was found is of two folders, or of none.
             self.station = None;
-            return Err(format!("cannot watch {}: it was replaced just now", self.settings.path.display()));
+            return Err(gone(format!("cannot watch {}: it was replaced just now", self.settings.path.display())));
         }
         if full && self.picture.looks_unmounted(&found, &station.root) {
-            return Err(format!(
+            let text = format!(
                 "cannot watch {}: it is empty and lies on another file system than before, as if its share were not \
                  mounted; mount it",
                 self.settings.path.display()
-            ));
+            );
+            return Err(Outage { is_empty: true, text });
         }
         if full {
             station.schedule(found.started, &self.settings);
@@ -169,9 +170,20 @@ impl Session {
         if self.station.as_ref().is_some_and(native) { "native" } else { "poll" }
     }
 
+    fn outage(&self) -> Option<Outage> {
+        let text = || {
+            format!(
+                "{} is empty, and had files before; if nobody has cleared it, see whether its share is mounted",
+                self.settings.path.display()
+            )
+        };
+        let emptied = || self.picture.has_lost_all().then(|| Outage { is_empty: true, text: text() });
+        self.trouble.clone().or_else(emptied)
+    }
+
     fn condition(&self) -> Option<String> {
-        if self.trouble.is_some() {
-            return self.trouble.clone();
+        if let Some(trouble) = &self.trouble {
+            return Some(trouble.text.clone());
         }
         let watches = self.station.as_ref().and_then(Station::watches_trouble).map(str::to_owned);
         let unread: Vec<(&PathBuf, &String)> = self.picture.unread().iter().collect();
@@ -184,6 +196,10 @@ impl Session {
         }
         (!all.is_empty()).then(|| all.join("; "))
     }
+}
+
+fn gone(text: String) -> Outage {
+    Outage { is_empty: false, text }
 }
 
 impl Station {

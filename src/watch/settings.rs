@@ -26,6 +26,8 @@ pub struct Settings {
     pub rescan: Duration,
     /// Matched against the path below the watch, beside what is always left out.
     pub ignore: GlobSet,
+    /// For how long a run that is not complete may go without news before that is news.
+    pub expect_within: Option<Duration>,
 }
 
 /// The settle time on a disk of this host.

@@ -7,7 +7,7 @@ fn decision(verb: Verb) -> Decision {
     Decision { verb, who: "alice".into(), when: "2026-11-24T10:00:00Z".parse().unwrap(), reason: Some("why".into()) }
 }
 
-fn order(verb: Verb, sample: &Sample) -> Order {
+pub(super) fn order(verb: Verb, sample: &Sample) -> Order {
     Order { verb, samples: vec![sample.id()], runs: Vec::new(), who: "alice".into(), reason: None, name: None }
 }
 

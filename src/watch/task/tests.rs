@@ -27,6 +27,7 @@ fn settings(path: &Path, run_folder: Option<&str>) -> Settings {
         poll: Duration::from_secs(3600),
         rescan: Duration::from_secs(3600),
         ignore: GlobSet::empty(),
+        expect_within: None,
     }
 }
 
