@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::manifest::{Manifest, Output, Paired, Rule, Run, Verdict as Taker};
+use crate::manifest::{Manifest, Output, Paired, Release, Rule, Run, Verdict as Taker};
 use crate::pattern::Captures;
 use crate::sample::{Closed, Finding, Kind, NameError, Sample, SampleKey, Standing, Target, path_to_text};
 use crate::sheet::Shelf;
@@ -236,7 +236,14 @@ impl Context<'_> {
             sheets: group.told.used.clone(),
         };
         let slots = slots(group, &sample.key.name);
-        let (standing, in_time) = self.standing(groups, &slots, &sample.key.name);
+        let (mut standing, in_time) = self.standing(groups, &slots, &sample.key.name);
+        if standing == Standing::Ready && group.rule.release == Release::Manual {
+            standing = Standing::AwaitsRelease(format!(
+                "rule {} asks for a person's release: flow-ingest release {}",
+                group.rule.name,
+                sample.id()
+            ));
+        }
         sample.slots = slots.into_iter().map(|slot| slot.into_slot(&sample.key.name)).collect();
         if let Target::Sample { name, .. } = &mut sample.target {
             name.clone_from(&sample.key.name);

@@ -228,6 +228,8 @@ pub struct Closed {
 pub enum Standing {
     /// Whole and settled, and its run is complete.
     Ready,
+    /// Likewise, and its rule asks for a person's release; the text says so.
+    AwaitsRelease(String),
     Waiting(String),
     Blocked(String),
     Skipped(String),

@@ -71,6 +71,8 @@ pub enum Holder {
     Person,
     /// It appeared in a run of which something had been sent already.
     NewOutput,
+    /// Its rule asks for a person's release. Looked at again whenever what lies on disk, or the rule, changes.
+    Rule,
     /// It was sent, and its files are others now.
     Changed {
         /// What stands on Flow; the record's sample is what was sent.
@@ -262,6 +264,7 @@ impl State {
     fn of(standing: Standing) -> Self {
         match standing {
             Standing::Ready => State::Queued { upload: None },
+            Standing::AwaitsRelease(reason) => State::Held { reason, by: Holder::Rule, upload: None },
             Standing::Waiting(reason) => State::Waiting { reason, again: None },
             Standing::Blocked(reason) => State::Blocked { reason, by: Blocker::Assembly },
             Standing::Skipped(reason) => State::Skipped { reason, by: Skipper::Assembly },
@@ -282,7 +285,7 @@ impl State {
         }
         match around.delivered {
             Some(reason) if !history.is_let_go() => State::Held { reason, by: Holder::NewOutput, upload: None },
-            _ => State::of(standing),
+            _ => State::of(history.heeded(standing)),
         }
     }
 
@@ -355,6 +358,7 @@ impl Record {
     pub(super) fn assembled(self, finding: Finding, around: Circumstances) -> Self {
         let Finding { sample, standing, is_existing } = finding;
         let sample = self.history.named_as_told(sample);
+        let standing = self.history.heeded(standing);
         let is_same = self.sample.is_sent_as(&sample);
         match self.state {
             State::Done { .. } | State::Uploading { .. } => self,
@@ -365,7 +369,7 @@ impl Record {
             // What lies on disk is kept up to date for when a person lets it go.
             State::Held { by: Holder::Person | Holder::NewOutput, upload: None, .. }
             | State::Skipped { by: Skipper::Person, .. } => Self { sample, ..self },
-            State::Held { .. } => self,
+            State::Held { by: Holder::Person | Holder::NewOutput | Holder::Changed { .. }, .. } => self,
             State::Queued { upload: Some(ref upload) } | State::Retrying { ref upload, .. }
                 if is_same || upload.may_be_whole() =>
             {
@@ -452,7 +456,7 @@ impl Record {
     #[must_use]
     pub fn vanished(self) -> Self {
         let is_lost = match &self.state {
-            State::Waiting { .. } | State::Queued { upload: None } => true,
+            State::Waiting { .. } | State::Queued { upload: None } | State::Held { by: Holder::Rule, .. } => true,
             State::Blocked { by, .. } => *by == Blocker::Assembly,
             State::Queued { upload: Some(upload) } | State::Retrying { upload, .. } => !upload.may_be_whole(),
             State::Held { .. } | State::Uploading { .. } | State::Done { .. } | State::Skipped { .. } => false,
@@ -468,7 +472,10 @@ impl Record {
     pub fn is_untouched(&self) -> bool {
         let is_waiting = matches!(
             self.state,
-            State::Waiting { .. } | State::Queued { upload: None } | State::Blocked { by: Blocker::Assembly, .. }
+            State::Waiting { .. }
+                | State::Queued { upload: None }
+                | State::Held { by: Holder::Rule, .. }
+                | State::Blocked { by: Blocker::Assembly, .. }
         );
         is_waiting && self.history.is_empty()
     }

@@ -219,6 +219,10 @@ mod golden {
             r#"1 {"first_seen":"2026-11-24T08:00:00.123456789Z","state":"held","reason":"for \"what\"","by":"person"}"#,
         );
         state_is_stored_as(
+            State::Held { reason: reason(), by: Holder::Rule, upload: None },
+            r#"1 {"first_seen":"2026-11-24T08:00:00.123456789Z","state":"held","reason":"for \"what\"","by":"rule"}"#,
+        );
+        state_is_stored_as(
             State::Skipped { reason: reason(), by: Skipper::Assembly },
             r#"1 {"first_seen":"2026-11-24T08:00:00.123456789Z","state":"skipped","reason":"for \"what\""}"#,
         );

@@ -87,6 +87,7 @@ pub struct Rule {
     /// Where what people wrote down about its samples is found.
     pub sheet: Option<SheetRule>,
     pub lookup: Option<Lookup>,
+    pub release: Release,
     pub output: Output,
     /// The names that its values take from the run folder, and where.
     run_names: Vec<(String, Spot)>,
@@ -108,6 +109,16 @@ pub enum Paired {
     Required,
     /// Takes reads1 alone.
     Never,
+}
+
+/// Who lets go what a rule makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Release {
+    /// Nobody need: it is sent as soon as it is whole.
+    #[default]
+    Auto,
+    /// A person, once it is whole.
+    Manual,
 }
 
 #[derive(Debug, Clone)]

@@ -10,8 +10,8 @@ use super::ignored::IgnoredReads;
 use super::reads::Reads;
 use super::template::Name;
 use super::{
-    DataTemplate, Defaults, Lookup, Manifest, Missing, ORDERING, Output, Paired, Rule, SampleTemplate, SheetRule,
-    Table, Template, Where,
+    DataTemplate, Defaults, Lookup, Manifest, Missing, ORDERING, Output, Paired, Release, Rule, SampleTemplate,
+    SheetRule, Table, Template, Where,
 };
 use crate::layout::Layout;
 use crate::pattern::{MOST_NAMES, Pattern, Patterns};
@@ -126,7 +126,10 @@ fn rule(value: &Value, rule_names: &mut Vec<String>, default: Option<&Default>, 
         map_reads(&value, &mut reads, pattern.is_some());
     }
     let output = output(&mut map, &names);
-    map.not_yet(&["multiplexed", "release", "no_reads"]);
+    let release = map
+        .get("release")
+        .map_or(Some(Release::Auto), |value| value.choice(&[("auto", Release::Auto), ("manual", Release::Manual)]));
+    map.not_yet(&["multiplexed", "no_reads"]);
     map.finish();
     let run_names = names.run_names.into_inner();
     Some(Rule {
@@ -135,6 +138,7 @@ fn rule(value: &Value, rule_names: &mut Vec<String>, default: Option<&Default>, 
         paired: paired?,
         sheet: sheet?,
         lookup: lookup?,
+        release: release?,
         output: output?,
         run_names,
         pattern: pattern?,
