@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::manifest::{Manifest, Output, Paired, Release, Rule, Run, Verdict as Taker};
+use crate::manifest::{Manifest, Output, Paired, Release, Rule, Run, Tried, Verdict as Taker};
 use crate::pattern::Captures;
 use crate::sample::{Closed, Finding, Kind, NameError, Sample, SampleKey, Standing, Target, path_to_text};
 use crate::sheet::Shelf;
 use crate::watch::{FileView, RunView, Verdict};
 
-pub use sheets::wanted;
+pub use sheets::{RowsUsed, wanted};
 
 use sheets::{Desk, Lack, Told};
 use slots::{Filled, Member, file_name, slots};
@@ -38,6 +38,10 @@ pub struct Assembled {
     pub in_time: Option<Duration>,
     /// Whether something tells when its run is over, so that a sample that appears after others were sent is late.
     pub in_ending_run: bool,
+    /// What its files captured alike, and what sheets say of it.
+    pub captured: Captures,
+    /// Where sheets say it.
+    pub rows: Vec<RowsUsed>,
 }
 
 /// Splits findings by whether they can be late.
@@ -126,6 +130,16 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
     }
     assembly.samples = by_name.into_iter().map(|((_, name), groups)| context.assembled(name, &groups)).collect();
     assembly
+}
+
+/// What each rule says of files of a run, in order; decides as [`assemble`] does. One list for each file.
+pub fn trace(manifest: &Manifest, view: &RunView, shelf: &Shelf, files: &[&FileView]) -> Vec<Vec<Tried>> {
+    let desk = Desk::new(manifest, view, Run { name: &view.name, captures: &view.captures }, shelf);
+    let of_file = |file: &&FileView| {
+        let columns = |rule, captures: &Captures| desk.of_file(rule, file, captures);
+        manifest.trace(&file.below_run.to_string_lossy(), &view.captures, columns)
+    };
+    files.iter().map(of_file).collect()
 }
 
 /// What tells a run from the others of its watch: run folders of one name in two places are two runs, so that it is the
@@ -250,7 +264,10 @@ impl Context<'_> {
         }
         let is_existing = groups.iter().flat_map(Group::views).all(|file| file.observation.existing);
         let in_ending_run = self.view.tells_its_end(groups.iter().flat_map(Group::views));
-        Assembled { finding: Finding { sample, standing, is_existing }, in_time, in_ending_run }
+        let mut captured = group.captures.clone();
+        captured.retain(|name, _| !crate::manifest::ORDERING.contains(&name.as_str()));
+        let rows = group.told.rows.clone();
+        Assembled { finding: Finding { sample, standing, is_existing }, in_time, in_ending_run, captured, rows }
     }
 
     fn standing(&self, groups: &[Group<'_>], slots: &[Filled<'_>], name: &str) -> (Standing, Option<Duration>) {

@@ -37,12 +37,22 @@ pub(super) enum Lack {
     Skips(String),
 }
 
+/// Rows of a sheet or a table that speak of one sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowsUsed {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// Counted from 1.
+    pub lines: Vec<usize>,
+}
+
 /// What sheets say of one sample.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Told {
     /// By [`Table::key`]; what is empty in a sheet is not there.
     pub values: Captures,
     pub used: Vec<SheetUsed>,
+    pub rows: Vec<RowsUsed>,
     pub lack: Option<Lack>,
 }
 
@@ -221,6 +231,7 @@ impl<'a> Desk<'a> {
                 return Err(no_row(sheet.missing, reason));
             };
             told.used.push(SheetUsed { path: read.path.clone(), sha256: read.sha256.clone() });
+            told.rows.push(RowsUsed { path: read.path.clone(), lines: selection.lines() });
             take(Table::Sheet, &selection, &name, told).map_err(wrong)?;
         }
         if let Some(lookup) = rule.lookup.as_ref().filter(|_| scope == Scope::All || !columns(Table::Lookup).is_empty())
@@ -243,6 +254,7 @@ impl<'a> Desk<'a> {
                 return Err(no_row(lookup.missing, reason));
             };
             told.used.push(SheetUsed { path: read.path.clone(), sha256: read.sha256.clone() });
+            told.rows.push(RowsUsed { path: read.path.clone(), lines: selection.lines() });
             take(Table::Lookup, &selection, &name, told).map_err(wrong)?;
         }
         Ok(empty)

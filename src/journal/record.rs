@@ -352,7 +352,7 @@ impl Record {
 
     /// Takes in what assembly says now. What is on its way is left alone: the upload itself looks at the files again
     /// before it is too late. So is what waits for its turn again after a restart, unless it is another sample now and
-    /// Flow cannot have made anything of the old one. What is on Flow stays as it is until its content has been
+    /// Flow cannot have made anything of the old one, and what is between two tries, unless its files are others. What is on Flow stays as it is until its content has been
     /// [compared](Self::must_be_compared).
     #[must_use]
     pub(super) fn assembled(self, finding: Finding, around: Circumstances) -> Self {
@@ -375,6 +375,8 @@ impl Record {
             {
                 self
             }
+            // Begun, and between two tries: another rule is for what begins after it.
+            State::Retrying { ref upload, .. } if upload.sent() > 0 && self.sample.slots == sample.slots => self,
             State::Skipped { by: Skipper::Same, .. } if is_same => self,
             State::Blocked { by: Blocker::Upload | Blocker::Refusal | Blocker::NotFound, .. } if is_same => self,
             // Settled and complete they were before; what they lack assembly does not see.
@@ -466,6 +468,12 @@ impl Record {
         }
         let reason = "its files are gone; it waits for them to come back".to_owned();
         Self { state: State::Waiting { reason, again: None }, ..self }
+    }
+
+    /// No rule makes it any more. `is_regrouped`: its files are there, and belong to others now. `None`: it is forgotten.
+    #[must_use]
+    pub fn unmade(self, is_regrouped: bool) -> Option<Self> {
+        if self.is_untouched() && is_regrouped { None } else { Some(self.vanished()) }
     }
 
     /// Whether nothing was ever sent of it and no person decided anything about it.

@@ -776,6 +776,20 @@ mod assembled {
     }
 
     #[test]
+    fn what_is_between_two_tries_keeps_the_values_that_it_began_with() {
+        let a = sample("a");
+        let next_try = Moment { boot: 1, at: Duration::ZERO };
+        let state = State::Retrying { upload: upload(sending()), next_try, error: "x".into() };
+        let record = after(state.clone(), retold(&a), Standing::Ready);
+        assert_eq!((&record.sample, &record.state), (&a, &state));
+        let record = after(state, another(&a), Standing::Ready);
+        assert_eq!((record.sample, record.state), (another(&a), State::Queued { upload: None }));
+        let unbegun = State::Retrying { upload: Upload::default(), next_try, error: "x".into() };
+        let record = after(unbegun, retold(&a), Standing::Ready);
+        assert_eq!((record.sample, record.state), (retold(&a), State::Queued { upload: None }));
+    }
+
+    #[test]
     fn an_upload_that_flow_may_have_made_a_sample_of_is_asked_about_whatever_became_of_its_files() {
         let a = sample("a");
         let mut abandoned = upload(sending());

@@ -323,8 +323,9 @@ fn conditions(value: &Value, names: &Names) -> Option<Vec<Where>> {
         let globs = if value.is_list() { value.items("a list of globs") } else { Some(vec![value.clone()]) };
         let globs: Option<Vec<Glob>> =
             globs.and_then(|globs| globs.iter().map(|glob| glob.parse("a glob such as RNA_*", Glob::new)).collect());
+        let written: Vec<String> = globs.iter().flatten().map(|glob| glob.glob().to_owned()).collect();
         if let Some(globs) = globs.and_then(|globs| set(&value, globs)) {
-            conditions.push(Where { capture: capture.to_owned(), globs });
+            conditions.push(Where { capture: capture.to_owned(), globs, written });
         }
     }
     Some(conditions)

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use super::snapshot::WatchStatus;
+use super::snapshot::{ReloadStatus, WatchStatus};
 
 /// A handle to the board; clones share it.
 #[derive(Clone, Default)]
@@ -16,11 +16,26 @@ pub struct Board {
 struct Inner {
     watches: BTreeMap<String, WatchStatus>,
     stopped: Option<String>,
+    reload: Option<ReloadStatus>,
 }
 
 impl Board {
     pub fn set_watch(&self, watch: WatchStatus) {
         self.inner().watches.insert(watch.name.clone(), watch);
+    }
+
+    /// Takes down a watch that is no longer watched.
+    pub fn remove_watch(&self, name: &str) {
+        self.inner().watches.remove(name);
+    }
+
+    /// What of the settings waits to be taken; `None` when nothing does.
+    pub fn set_reload(&self, reload: Option<ReloadStatus>) {
+        self.inner().reload = reload;
+    }
+
+    pub(super) fn reload(&self) -> Option<ReloadStatus> {
+        self.inner().reload.clone()
     }
 
     /// Why nothing can be uploaded; `None` when it can.
