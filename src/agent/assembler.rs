@@ -201,6 +201,7 @@ impl Assembler {
             left_out: left_out.into_iter().map(|left_out| (left_out.path, left_out.reason)).collect(),
             journal: Some(&self.journal),
             is_running: true,
+            stopped: self.board.stopped(),
             condition: self.report.borrow().condition.clone(),
             next_scan: self.next_scan,
             scan_every: self.scan_every,

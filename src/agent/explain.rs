@@ -160,6 +160,8 @@ pub(super) struct Facts<'a> {
     pub left_out: Vec<(PathBuf, String)>,
     pub journal: Option<&'a Journal>,
     pub is_running: bool,
+    /// Why nothing can be uploaded.
+    pub stopped: Option<String>,
     /// What is wrong with the watched folder.
     pub condition: Option<String>,
     pub next_scan: Option<Moment>,
@@ -217,6 +219,7 @@ pub async fn explain_offline(
         left_out: left_out.map(|it| (watched.watch.path.join(it.path), it.reason)).collect(),
         journal,
         is_running: false,
+        stopped: None,
         condition: news.condition.clone(),
         next_scan: None,
         scan_every: watched.watch.rescan,
@@ -315,6 +318,9 @@ impl Explanation {
         }
         if facts.found == Found::Nothing && explanation.sample.is_none() && explanation.settled.is_none() {
             return Err(nothing_there(facts.path));
+        }
+        if let (Some("queued" | "retrying"), Some(stopped)) = (explanation.state.as_deref(), &facts.stopped) {
+            explanation.waits_for.push(format!("nothing is uploaded by anybody: {stopped}"));
         }
         explanation.next.extend(next_scan(facts));
         explanation.next.sort_by_key(|next| next.in_seconds);

@@ -352,8 +352,8 @@ impl Record {
 
     /// Takes in what assembly says now. What is on its way is left alone: the upload itself looks at the files again
     /// before it is too late. So is what waits for its turn again after a restart, unless it is another sample now and
-    /// Flow cannot have made anything of the old one, and what is between two tries, unless its files are others. What is on Flow stays as it is until its content has been
-    /// [compared](Self::must_be_compared).
+    /// Flow cannot have made anything of the old one, and what is between two tries, unless its files are others. What
+    /// is on Flow stays as it is until its content has been [compared](Self::must_be_compared).
     #[must_use]
     pub(super) fn assembled(self, finding: Finding, around: Circumstances) -> Self {
         let Finding { sample, standing, is_existing } = finding;

@@ -34,6 +34,11 @@ impl Board {
         self.inner().reload = reload;
     }
 
+    /// Why nothing can be uploaded.
+    pub fn stopped(&self) -> Option<String> {
+        self.inner().stopped.clone()
+    }
+
     pub(super) fn reload(&self) -> Option<ReloadStatus> {
         self.inner().reload.clone()
     }
