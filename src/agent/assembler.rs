@@ -49,7 +49,7 @@ pub(super) enum Request {
     /// An upload found the files other than they were seen.
     LookAgain,
     /// To say what became of a path, and why; `below` is the same below the watched folder.
-    Explain { path: PathBuf, below: PathBuf, answer: oneshot::Sender<Answer> },
+    Explain { path: PathBuf, below: PathBuf, found: Found, answer: oneshot::Sender<Answer> },
     /// To say what other settings would make of the runs; those of the watch itself are the same.
     Foresee { watched: Box<WatchConfig>, answer: oneshot::Sender<Result<Foresight, AgentError>> },
     /// To go by other settings; likewise.
@@ -147,8 +147,8 @@ impl Assembler {
                         self.report.send_modify(|report| report.ready_in = Some(RECHECK));
                     }
                     // Who asked may have gone away meanwhile.
-                    Request::Explain { path, below, answer } => {
-                        let explained = self.explain(&path, &below).await;
+                    Request::Explain { path, below, found, answer } => {
+                        let explained = self.explain(&path, &below, found).await;
                         let failed = |error: AgentError| Refusal::Failed(error.to_string());
                         let _ = answer.send(explained.map_err(failed).flatten());
                     }
@@ -180,7 +180,8 @@ impl Assembler {
     }
 
     async fn foresee(&self, watched: &WatchConfig) -> Result<Foresight, AgentError> {
-        let mut foresight = Foresight::default();
+        let is_whole = self.report.borrow().is_scanned;
+        let mut foresight = Foresight { is_whole, ..Foresight::default() };
         for view in self.views.values() {
             let shelf = self.shelf(&watched.manifest, view).await?;
             foresight.of_run(&self.journal, watched, view, &shelf)?;
@@ -188,13 +189,13 @@ impl Assembler {
         Ok(foresight)
     }
 
-    async fn explain(&self, path: &Path, below: &Path) -> Result<Answer, AgentError> {
+    async fn explain(&self, path: &Path, below: &Path, found: Found) -> Result<Answer, AgentError> {
         let left_out = self.journal.left_out()?;
         let mut facts = Facts {
             watched: &self.watched,
             path,
             below,
-            found: Found::at(path).await,
+            found,
             views: self.views.values().collect(),
             seen_at: self.seen_at.clone(),
             shelves: HashMap::new(),

@@ -4,121 +4,27 @@
 //! [`Explanation::of`] is a statement about what it is given ([`Facts`]): it looks at nothing itself. A running service
 //! gives what it has seen; without one, [`explain_offline`] looks once.
 
-use std::collections::{BTreeMap, HashMap};
+mod document;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::AgentError;
 use super::foresee::{Foreseen, foresee};
-use crate::assemble::{Assembled, RowsUsed, run_key, trace, wanted};
+use crate::assemble::{Assembled, run_key, trace, wanted};
 use crate::config::{Config, WatchConfig};
 use crate::journal::{Journal, JournalError, Record};
-use crate::manifest::{Outcome, Tried};
+use crate::manifest::Outcome;
 use crate::observation::Moment;
 use crate::sample::path_to_text;
 use crate::sheet::{Library, Shelf};
-use crate::status::{Refusal, RuleTried, SampleStatus, as_timestamp};
+use crate::status::{Refusal, SampleStatus};
 use crate::watch::{Existing, FileView, Remembered, RunView, Verdict, look_once, sift};
 
-/// What became of a path, and why.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Explanation {
-    pub version: u32,
-    /// Absolute.
-    pub path: String,
-    /// `file`, `folder`, `run` (a run folder), or `gone`: known, and no longer there.
-    pub kind: String,
-    /// `running`: a service told this; `offline`: none runs.
-    pub agent: String,
-    pub watch: Option<String>,
-    pub manifest: Option<String>,
-    /// As `status` names it; of a drop folder the watch's name.
-    pub run: Option<String>,
-    /// The rule that took it.
-    pub rule: Option<String>,
-    /// What that rule captured from its path.
-    pub captured: BTreeMap<String, String>,
-    /// What each rule says of it, in order.
-    pub rules: Vec<RuleTried>,
-    /// The sample that it belongs to, as `status` shows it.
-    pub sample: Option<Box<SampleStatus>>,
-    /// `reads1`, `reads2`, or the name of another key.
-    pub slot: Option<String>,
-    /// Its place among the files that are joined into the slot.
-    pub part: Option<Place>,
-    /// Rows of sheets and tables that the sample's values come from.
-    pub sheets: Vec<RowUsed>,
-    /// The sample's state.
-    pub state: Option<String>,
-    /// Why it is in this state, or is left out.
-    pub reason: Option<String>,
-    /// Whether it is deliberately not taken; `reason` says why.
-    pub left_out: bool,
-    /// Whether it lay there at the watch's first start.
-    pub existing: bool,
-    /// Whether the agent has seen it unchanged for long enough; `null` where it has not been seen.
-    pub settled: Option<bool>,
-    /// The run folder that it is, or lies in; of a folder above run folders, each of them.
-    pub runs: Vec<RunExplained>,
-    pub waits_for: Vec<String>,
-    /// When something will happen by itself, the soonest first.
-    pub next: Vec<Next>,
-    /// Of a folder: each file in it.
-    pub files: Vec<Short>,
-    /// What else a person should know.
-    pub notes: Vec<String>,
-}
-
-/// A file's place in a slot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// Counted from 1.
-    pub number: usize,
-    pub of: usize,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RowUsed {
-    pub path: String,
-    /// Counted from 1.
-    pub lines: Vec<usize>,
-}
-
-/// A run folder, or a drop folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunExplained {
-    pub run: String,
-    pub path: String,
-    /// What the watch's `run_folder` captured.
-    pub captured: BTreeMap<String, String>,
-    pub complete: bool,
-    pub waits_for: Vec<String>,
-    /// How many files it has.
-    pub files: usize,
-}
-
-/// Something that happens by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Next {
-    pub what: String,
-    pub at: Timestamp,
-    pub in_seconds: u64,
-}
-
-/// One file of a folder, in short.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Short {
-    pub path: String,
-    pub rule: Option<String>,
-    /// The sample's name.
-    pub sample: Option<String>,
-    pub slot: Option<String>,
-    pub state: Option<String>,
-    pub reason: Option<String>,
-}
+pub use document::{Explanation, Next, Place, RowUsed, RunExplained, Short, in_future, rules_tried};
 
 /// What lies at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,13 +35,8 @@ pub(super) enum Found {
 }
 
 impl Found {
-    /// Looks, where blocking is allowed.
-    pub async fn at(path: &Path) -> Self {
-        let path = path.to_owned();
-        tokio::task::spawn_blocking(move || Self::look(&path)).await.unwrap_or(Self::Nothing)
-    }
-
-    fn look(path: &Path) -> Self {
+    /// Looks; a share that hangs blocks the thread.
+    pub fn at(path: &Path) -> Self {
         match path.symlink_metadata() {
             Ok(metadata) if metadata.is_dir() => Self::Folder,
             Ok(_) => Self::File,
@@ -169,17 +70,13 @@ pub(super) struct Facts<'a> {
 }
 
 /// The watch in which a path lies, and the path below it, whichever way around links it is written.
-pub(super) fn watch_of<'a>(
-    watches: impl Iterator<Item = &'a WatchConfig>,
-    path: &Path,
-) -> Option<(&'a WatchConfig, PathBuf)> {
-    let watches: Vec<&WatchConfig> = watches.collect();
+pub(super) fn watch_of<'a>(watches: &'a [WatchConfig], path: &Path) -> Option<(&'a WatchConfig, PathBuf)> {
     let below = |root: &Path, path: &Path| path.strip_prefix(root).ok().map(Path::to_owned);
-    let as_written = watches.iter().find_map(|watched| Some((*watched, below(&watched.watch.path, path)?)));
+    let as_written = watches.iter().find_map(|watched| Some((watched, below(&watched.watch.path, path)?)));
     as_written.or_else(|| {
         // The last component is the path's own: a link is explained as what it is.
         let real = path.parent()?.canonicalize().ok()?.join(path.file_name()?);
-        watches.iter().find_map(|watched| Some((*watched, below(&watched.watch.path.canonicalize().ok()?, &real)?)))
+        watches.iter().find_map(|watched| Some((watched, below(&watched.watch.path.canonicalize().ok()?, &real)?)))
     })
 }
 
@@ -192,9 +89,8 @@ pub async fn explain_offline(
     journal: Option<&Journal>,
     path: &Path,
 ) -> Result<Result<Explanation, Refusal>, AgentError> {
-    let Some((watched, below)) = watch_of(config.watches.iter(), path) else {
-        let watches = config.watches.iter().map(|watched| watched.watch.path.as_path());
-        return Ok(Explanation::of_no_watch(path, watches, journal, false));
+    let Some((watched, below)) = watch_of(&config.watches, path) else {
+        return Ok(Explanation::of_no_watch(path, Found::at(path), &config.watches, journal, false));
     };
     let name = &watched.watch.name;
     let remembered = match journal {
@@ -212,7 +108,7 @@ pub async fn explain_offline(
         watched,
         path,
         below: &below,
-        found: Found::at(path).await,
+        found: Found::at(path),
         views: news.runs.iter().collect(),
         seen_at: HashMap::new(),
         shelves: HashMap::new(),
@@ -265,13 +161,13 @@ impl Explanation {
     ///
     /// # Errors
     /// When there is nothing there, and the journal does not know it.
-    pub(super) fn of_no_watch<'a>(
+    pub(super) fn of_no_watch(
         path: &Path,
-        watches: impl Iterator<Item = &'a Path>,
+        found: Found,
+        watches: &[WatchConfig],
         journal: Option<&Journal>,
         is_running: bool,
     ) -> Result<Self, Refusal> {
-        let found = Found::look(path);
         let record = match journal {
             Some(journal) => record_with(journal, path).map_err(|error| Refusal::Failed(error.to_string()))?,
             None => None,
@@ -285,7 +181,7 @@ impl Explanation {
         if found == Found::Nothing {
             return Err(nothing_there(path));
         }
-        let watched: Vec<String> = watches.map(path_to_text).collect();
+        let watched: Vec<String> = watches.iter().map(|watched| path_to_text(&watched.watch.path)).collect();
         explanation.left_out = true;
         explanation.reason = Some(format!("it lies in no watched folder; the config watches {}", watched.join(", ")));
         Ok(explanation)
@@ -523,23 +419,6 @@ fn conditions<'a>(view: &RunView, files: impl IntoIterator<Item = &'a FileView>)
     }
 }
 
-/// What rules say of a file, in the words of the status.
-pub fn rules_tried(tried: Vec<Tried>) -> Vec<RuleTried> {
-    let told = |Tried { rule, outcome }: Tried| RuleTried {
-        rule,
-        takes: matches!(outcome, Outcome::Takes(_)),
-        condition: outcome.condition().map(str::to_owned),
-        reason: outcome.reason(),
-    };
-    tried.into_iter().map(told).collect()
-}
-
-/// When something happens that is so far away.
-pub fn in_future(time: Duration) -> Timestamp {
-    let now = Moment::now();
-    as_timestamp(now + time, now)
-}
-
 fn shorts<'a>(files: impl Iterator<Item = &'a FileView>, foreseen: &Foreseen) -> Vec<Short> {
     let mut by_path: HashMap<&Path, Short> = HashMap::new();
     for (path, reason) in &foreseen.left_out {
@@ -564,13 +443,6 @@ fn shorts<'a>(files: impl Iterator<Item = &'a FileView>, foreseen: &Foreseen) ->
     files.filter_map(|file| by_path.remove(file.path.as_path())).collect()
 }
 
-impl Short {
-    fn left_out(path: &Path, reason: &str) -> Self {
-        let path = path_to_text(path);
-        Self { path, rule: None, sample: None, slot: None, state: None, reason: Some(reason.to_owned()) }
-    }
-}
-
 impl RunExplained {
     fn of(facts: &Facts<'_>, view: &RunView) -> Self {
         let waits_for = conditions(view, []);
@@ -582,20 +454,6 @@ impl RunExplained {
             waits_for,
             files: view.files.len(),
         }
-    }
-}
-
-impl RowUsed {
-    fn of(rows: &RowsUsed) -> Self {
-        Self { path: path_to_text(&rows.path), lines: rows.lines.clone() }
-    }
-}
-
-impl Next {
-    fn within(what: &str, time: Duration) -> Self {
-        // A time that is nearly over is not yet over.
-        let in_seconds = time.as_millis().div_ceil(1000) as u64;
-        Self { what: what.to_owned(), at: in_future(Duration::from_secs(in_seconds)), in_seconds }
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::AgentError;
 use super::foresee::foresee;
-use crate::assemble::wanted;
+use crate::assemble::{run_key, wanted};
 use crate::config::{Config, WatchConfig};
 use crate::journal::{Journal, JournalError, Record};
 use crate::observation::Moment;
@@ -91,6 +91,10 @@ pub(super) struct Foresight {
     pub records: Vec<Record>,
     /// Every file of its runs.
     pub present: HashSet<PathBuf>,
+    /// Those runs, as `status` names them.
+    pub runs: HashSet<String>,
+    /// Whether all of the watch was seen, so that a run that is not among them is gone.
+    pub is_whole: bool,
 }
 
 impl Foresight {
@@ -107,6 +111,7 @@ impl Foresight {
     ) -> Result<(), JournalError> {
         let foreseen = foresee(Some(journal), &watched.watch.name, &watched.manifest, view, shelf)?;
         self.records.extend(foreseen.samples.into_iter().map(|(record, _)| record));
+        self.runs.insert(run_key(view));
         self.present.extend(view.files.iter().map(|file| file.path.clone()));
         Ok(())
     }
@@ -123,7 +128,9 @@ pub(super) async fn look(watched: &WatchConfig, journal: &Journal) -> Result<For
     let looked = tokio::task::spawn_blocking(move || {
         let mut library = Library::new(watched.watch.shortest_settle());
         let mut foresight = Foresight::default();
-        for view in look_once(&watched.watch, remembered).runs {
+        let news = look_once(&watched.watch, remembered);
+        foresight.is_whole = news.scanned && news.reachable;
+        for view in news.runs {
             let shelf = library.read(&wanted(&watched.manifest, &view));
             foresight.of_run(&journal, &watched, &view, &shelf)?;
         }
@@ -181,7 +188,9 @@ impl Reload {
             match find(old, name) {
                 None => watches.push(change(name, "added")),
                 Some(before) if before == *watched => {}
-                Some(before) if before.watch == watched.watch => watches.push(change(name, "manifest")),
+                Some(before) if before.watch == watched.watch && before.manifest != watched.manifest => {
+                    watches.push(change(name, "manifest"))
+                }
                 Some(_) => watches.push(change(name, "changed")),
             }
         }
@@ -208,7 +217,7 @@ impl Reload {
 
     /// Takes in what would become of a watch's samples. `old` is what the journal has of it.
     pub(super) fn add(&mut self, old: Vec<Record>, foreseen: Foresight) {
-        let Foresight { records: new, present } = foreseen;
+        let Foresight { records: new, present, runs, is_whole } = foreseen;
         let mut old: HashMap<_, _> = old.into_iter().map(|record| (record.sample.id(), record)).collect();
         let mut appeared = Vec::new();
         for record in new {
@@ -218,6 +227,10 @@ impl Reload {
             }
         }
         for before in old.into_values() {
+            if !is_whole && !runs.contains(&before.sample.key.run) {
+                self.compare(&before, &before);
+                continue;
+            }
             let is_regrouped = before.sample.parts().any(|part| present.contains(&part.path));
             match before.clone().unmade(is_regrouped) {
                 Some(after) => self.compare(&before, &after),

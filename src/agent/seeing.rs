@@ -2,7 +2,7 @@
 //! while the uploads go on, and answers what only those can tell who see the folders.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch as signal};
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::AgentError;
 use super::assembler::{Assembler, Report, Request};
-use super::explain::{self, Explanation};
+use super::explain::{Explanation, Found, watch_of};
 use super::reload::{self, Reload};
 use super::tasks::Tasks;
 use super::unread::Taken;
@@ -158,7 +158,10 @@ impl Seeing {
     async fn answer(&mut self, question: Question, is_service: bool) -> Result<(), AgentError> {
         let Question { ask, answer } = question;
         let answered = match ask {
-            Ask::Explain { path } => return self.explain(&path, answer).await,
+            Ask::Explain { path } => {
+                self.explain(path, answer);
+                return Ok(());
+            }
             Ask::Foresee | Ask::Take { .. } if !is_service => {
                 Err(Refusal::Refused("a single run takes no other settings; its next start does".to_owned()))
             }
@@ -170,20 +173,26 @@ impl Seeing {
         Ok(())
     }
 
-    async fn explain(&self, path: &Path, answer: oneshot::Sender<Answer>) -> Result<(), AgentError> {
-        let watches = self.running.values().map(|running| &running.watched);
-        match explain::watch_of(watches, path) {
-            Some((watched, below)) => {
-                let running = &self.running[&watched.watch.name];
-                let _ = running.requests.send(Request::Explain { path: path.to_owned(), below, answer });
+    /// Has the watch explain a path that sees it. What lies there is found out elsewhere: a share may hang.
+    fn explain(&self, path: PathBuf, answer: oneshot::Sender<Answer>) {
+        let watches: Vec<WatchConfig> = self.running.values().map(|running| running.watched.clone()).collect();
+        let requests = self.running.iter().map(|(name, running)| (name.clone(), running.requests.clone()));
+        let requests: BTreeMap<String, _> = requests.collect();
+        let journal = self.journal.clone();
+        tokio::task::spawn_blocking(move || {
+            let found = Found::at(&path);
+            // Who asked may have gone away meanwhile, and the watch as well.
+            match watch_of(&watches, &path) {
+                Some((watched, below)) => {
+                    let request = Request::Explain { path, below, found, answer };
+                    let _ = requests[&watched.watch.name].send(request);
+                }
+                None => {
+                    let answered = Explanation::of_no_watch(&path, found, &watches, Some(&journal), true);
+                    let _ = answer.send(answered.map(|explanation| in_json(&explanation)));
+                }
             }
-            None => {
-                let watches = self.running.values().map(|running| running.watched.watch.path.as_path());
-                let answered = Explanation::of_no_watch(path, watches, Some(&self.journal), true);
-                let _ = answer.send(answered.map(|explanation| in_json(&explanation)));
-            }
-        }
-        Ok(())
+        });
     }
 
     /// Reads the settings anew and says what they would do.

@@ -70,8 +70,11 @@ struct Notice {
     /// Files that the changed settings name beside those that were taken.
     named: Vec<PathBuf>,
     /// What was said last, and of which contents.
-    told: Option<(Vec<(PathBuf, Option<String>)>, ReloadStatus)>,
+    told: Option<(Contents, ReloadStatus)>,
 }
+
+/// Files and what their content is known by; `None`: it cannot be read.
+type Contents = Vec<(PathBuf, Option<String>)>;
 
 /// Size, modification and change time, and inode; `None`: it cannot be looked at.
 type Look = Option<(u64, i64, i64, i64, i64, u64)>;
@@ -81,7 +84,7 @@ impl Notice {
         let is_taken = |file: &Path| taken.sources.iter().any(|source| source.file == file);
         let files: Vec<PathBuf> = taken.sources.iter().map(|source| source.file.clone()).collect();
         let named = self.named.clone().into_iter().filter(|file| !is_taken(file));
-        let now: Vec<(PathBuf, Option<String>)> = files
+        let now: Contents = files
             .into_iter()
             .chain(named)
             .map(|file| {

@@ -130,9 +130,10 @@ impl Plan {
         for (record, assembled) in samples {
             // A running service has seen more than a single look can.
             let told = self.known.told.get(record.sample.id().as_str()).cloned();
+            let is_told = told.is_some();
             let mut status = told.unwrap_or_else(|| SampleStatus::of(&record, Moment::now()));
             status.captured = assembled.captured;
-            let is_ahead = matches!(status.state.as_str(), "queued" | "waiting" | "held");
+            let is_ahead = !is_told && matches!(status.state.as_str(), "queued" | "waiting" | "held");
             status.next_act = times.remove(&record.sample.id()).filter(|_| is_ahead).map(in_future);
             self.samples.push(status);
         }

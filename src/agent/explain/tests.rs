@@ -122,8 +122,9 @@ fn a_path_is_found_in_its_watch_around_links() {
     std::fs::create_dir_all(dir.path().join("real/1_a")).unwrap();
     std::os::unix::fs::symlink("real", dir.path().join("link")).unwrap();
     let mut watched = watched(&dir.path().join("real"));
-    let below =
-        |watched: &WatchConfig, path: &str| watch_of([watched].into_iter(), &dir.path().join(path)).map(|it| it.1);
+    let below = |watched: &WatchConfig, path: &str| {
+        watch_of(std::slice::from_ref(watched), &dir.path().join(path)).map(|it| it.1)
+    };
     assert_eq!(below(&watched, "real/1_a/x"), Some("1_a/x".into()));
     assert_eq!(below(&watched, "link/1_a/x"), Some("1_a/x".into()));
     watched.watch.path = dir.path().join("link");

@@ -65,7 +65,8 @@ fn what_becomes_of_samples_is_told_with_what_they_were() {
     let present =
         ["same", "typed", "moved", "nobody", "fresh", "busy"].map(|file| format!("/w/r/{file}").into()).into();
     let mut reload = empty();
-    reload.add(old, Foresight { records: new, present });
+    let runs = ["r".to_owned()].into();
+    reload.add(old, Foresight { records: new, present, runs, is_whole: false });
     reload.finish();
     let told = reload.changes.iter().map(|change| {
         let name = |outcome: &Option<Outcome>| outcome.as_ref().map(|outcome| outcome.name.clone()).unwrap_or_default();
@@ -87,6 +88,17 @@ fn what_becomes_of_samples_is_told_with_what_they_were() {
     assert!(text.contains("  type was \"x\" and is \"y\"\n"), "{text}");
     assert!(text.contains("r old: is called new now\n  name was \"old\" and is \"new\"\n"), "{text}");
     assert!(text.contains("its files are gone"), "{text}");
+}
+
+#[test]
+fn what_could_not_be_looked_at_is_not_taken_for_gone() {
+    let old = || vec![record("a", "a", "x", Standing::Waiting("for reads2".to_owned()))];
+    let mut unseen = empty();
+    unseen.add(old(), Foresight::default());
+    assert_eq!((unseen.changes.len(), unseen.counts.unchanged), (0, 1));
+    let mut seen = empty();
+    seen.add(old(), Foresight { is_whole: true, ..Foresight::default() });
+    assert_eq!(seen.counts.changed, 1, "{seen:?}");
 }
 
 #[test]
