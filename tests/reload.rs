@@ -52,6 +52,9 @@ async fn a_changed_manifest_is_said_shown_and_taken_when_told() {
     assert_eq!((&change["was"]["state"], &change["is"]["state"]), (&"waiting".into(), &"queued".into()));
     assert_eq!(shown["watches"][0]["change"], "manifest", "{shown:#}");
 
+    let log = facility.log();
+    assert_eq!(log.matches("settings have changed on disk; to take them").count(), 1, "once: {log}");
+
     // A bad one is refused, and the old one goes on.
     fs::write(facility.path("manifest.yaml"), "version: 2\n").unwrap();
     let is_bad = |document: &Value| document["agent"]["reload"]["errors"].as_array().is_some_and(|it| !it.is_empty());
@@ -73,8 +76,6 @@ async fn a_changed_manifest_is_said_shown_and_taken_when_told() {
     facility.becomes("S1", "done").await;
     let is_taken = |document: &Value| document["agent"]["reload"] == Value::Null;
     facility.status_until("nothing is left to take", is_taken).await;
-    let log = facility.log();
-    assert_eq!(log.matches("settings have changed on disk; to take them").count(), 1, "{log}");
     service.stop().await;
 }
 

@@ -127,7 +127,8 @@ impl Notice {
             Err(error) => {
                 self.named = error.files.iter().map(|problems| problems.file.clone()).collect();
                 errors = error.to_string().lines().map(str::to_owned).collect();
-                tracing::warn!(files, %error, "settings have changed on disk and cannot be taken; the old ones go on");
+                let error = errors.join("; ");
+                tracing::warn!(files, error, "settings have changed on disk and cannot be taken; the old ones go on");
             }
         }
         ReloadStatus { changed, since, errors, at_next_start: taken.at_next_start.clone() }
