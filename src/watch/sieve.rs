@@ -181,6 +181,16 @@ mod tests {
     }
 
     #[test]
+    fn what_leaves_a_path_out_is_told_with_its_glob_and_whose_it_is() {
+        let globs = ["Data/**", "**/*.bak"].map(|text| Glob::new(text).unwrap());
+        let mut sieve = sieve(None);
+        sieve.ignore = Ignore::new(&globs[..1], &globs[1..]).unwrap();
+        let explained = |path: &str| sieve.explain(Path::new(path), sieve.leaves_out(Path::new(path)).unwrap());
+        assert_eq!(explained("Data/x"), "ignored: the watch's layout leaves it out (Data/**)");
+        assert_eq!(explained("a/x.bak"), "ignored: the watch's `ignore` matches it (**/*.bak)");
+    }
+
+    #[test]
     fn a_files_run_is_the_topmost_folder_that_matches() {
         let sieve = sieve(Some("**/{date:int}_{rest}"));
         assert_eq!(sieve.run_above(Path::new("lab/1_a/2_b/x.gz")), Some(Path::new("lab/1_a")));
