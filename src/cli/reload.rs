@@ -24,7 +24,10 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
     let state_dir = globals.state_dir().await?;
     let nobody = || {
         let state_dir = state_dir.display();
-        anyhow!("cannot reload: no service runs on {state_dir}; its next start takes the files as they are then")
+        anyhow!(
+            "cannot reload: no service runs on {state_dir}; its next start takes the files as they are then (one that \
+             was started with another state_dir takes them on SIGHUP)"
+        )
     };
     let socket = Socket::open(&state_dir).map_err(|_| nobody())?;
     socket.identify().await.map_err(|_| nobody())?;
