@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::manifest::{Manifest, Output, Paired, Rule, Run, Verdict as Taker};
+use crate::manifest::{Manifest, Output, Paired, Release, Rule, Run, Tried, Verdict as Taker};
 use crate::pattern::Captures;
 use crate::sample::{Closed, Finding, Kind, NameError, Sample, SampleKey, Standing, path_to_text};
 use crate::sheet::Shelf;
@@ -23,6 +23,7 @@ use crate::watch::{FileView, RunView, Verdict};
 
 pub use candidates::wanted;
 pub use overdue::{Expectation, Overdue};
+pub use sheets::RowsUsed;
 
 use declared::{Expected, no_reads};
 use sheets::{Desk, Lack, Told};
@@ -46,6 +47,10 @@ pub struct Assembled {
     pub in_time: Option<Duration>,
     /// Whether something tells when its run is over, so that a sample that appears after others were sent is late.
     pub in_ending_run: bool,
+    /// What its files captured alike, and what sheets say of it.
+    pub captured: Captures,
+    /// Where sheets say it.
+    pub rows: Vec<RowsUsed>,
 }
 
 /// Splits findings by whether they can be late.
@@ -160,6 +165,16 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
     assembly.samples = by_name.into_iter().map(|((_, name), groups)| context.assembled(name, &groups)).collect();
     assembly.samples.extend(expected.absent.iter().map(|absent| context.without_reads(absent)));
     assembly
+}
+
+/// What each rule says of files of a run, in order; decides as [`assemble`] does. One list for each file.
+pub fn trace(manifest: &Manifest, view: &RunView, shelf: &Shelf, files: &[&FileView]) -> Vec<Vec<Tried>> {
+    let desk = Desk::new(manifest, view, Run { name: &view.name, captures: &view.captures }, shelf);
+    let of_file = |file: &&FileView| {
+        let columns = |rule, captures: &Captures| desk.of_file(rule, file, captures);
+        manifest.trace(&file.below_run.to_string_lossy(), &view.captures, columns)
+    };
+    files.iter().map(of_file).collect()
 }
 
 /// What tells a run from the others of its watch: run folders of one name in two places are two runs, so that it is the
@@ -308,12 +323,22 @@ impl Context<'_> {
             sheets: group.told.used.clone(),
         };
         let slots = slots(group, &sample.key.name);
-        let (standing, in_time) = self.standing(groups, &slots, &sample.key.name);
+        let (mut standing, in_time) = self.standing(groups, &slots, &sample.key.name);
+        if standing == Standing::Ready && group.rule.release == Release::Manual {
+            standing = Standing::AwaitsRelease(format!(
+                "rule {} asks for a person's release: flow-ingest release {}",
+                group.rule.name,
+                sample.id()
+            ));
+        }
         sample.slots = slots.into_iter().map(|slot| slot.into_slot(&sample.key.name)).collect();
         sample.name_target();
         let is_existing = groups.iter().flat_map(Group::views).all(|file| file.observation.existing);
         let in_ending_run = self.view.tells_its_end(groups.iter().flat_map(Group::reads));
-        Assembled { finding: Finding { sample, standing, is_existing }, in_time, in_ending_run }
+        let mut captured = group.captures.clone();
+        captured.retain(|name, _| !crate::manifest::ORDERING.contains(&name.as_str()));
+        let rows = group.told.lines.clone();
+        Assembled { finding: Finding { sample, standing, is_existing }, in_time, in_ending_run, captured, rows }
     }
 
     fn standing(&self, groups: &[Group<'_>], slots: &[Filled<'_>], name: &str) -> (Standing, Option<Duration>) {

@@ -5,11 +5,13 @@
 
 mod cross;
 mod flow;
+mod tree;
 mod watch;
 
 pub use flow::{BaseUrlError, parse_base_url};
+pub use tree::Tree;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,6 +42,16 @@ pub struct Config {
     pub uploads: upload::Settings,
     pub watches: Vec<WatchConfig>,
     pub status: status::Settings,
+    /// The files that all of this was read from, the config itself first.
+    pub sources: Vec<Source>,
+}
+
+/// A file that was read, and its content then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub file: PathBuf,
+    /// In hexadecimal.
+    pub sha256: String,
 }
 
 /// Where Flow is, and how it is spoken to.
@@ -111,6 +123,16 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     read(&file, &document)
 }
 
+/// The state folder that a config names, whatever else is wrong in it or in its manifests; `None` where it cannot be
+/// told. For those who only want to reach the service, which may go on with an older config.
+pub fn state_dir_alone(path: &Path) -> Option<PathBuf> {
+    let file = std::path::absolute(path).ok()?;
+    let document = Document::load(path).ok()?;
+    let mut map = document.root().map("a map")?;
+    let state_dir = map.get("state_dir")?.as_text()?.to_owned();
+    std::path::absolute(file.parent()?.join(state_dir)).ok()
+}
+
 /// Reads a config from bytes, as if they were the file at this absolute path.
 ///
 /// # Errors
@@ -144,7 +166,17 @@ fn read(file: &Path, document: &Document) -> Result<Config, ConfigError> {
     files.append(&mut reader.manifests.problems);
     files.retain(|problems| !problems.is_empty());
     match config {
-        Some(config) if files.is_empty() => Ok(config),
+        Some(config) if files.is_empty() => {
+            let own = Source { file: file.to_owned(), sha256: document.sha256().to_owned() };
+            let manifests = config.watches.iter().map(|watched| Source {
+                file: watched.manifest_file.clone(),
+                sha256: watched.manifest.sha256().to_owned(),
+            });
+            let mut sources: Vec<Source> = std::iter::once(own).chain(manifests).collect();
+            let mut seen = BTreeSet::new();
+            sources.retain(|source| seen.insert(source.file.clone()));
+            Ok(Config { sources, ..config })
+        }
         _ => Err(ConfigError { files }),
     }
 }
@@ -192,6 +224,7 @@ impl Reader {
             uploads: settings,
             watches,
             status: status?,
+            sources: Vec::new(),
         })
     }
 
@@ -237,6 +270,16 @@ impl Manifests {
         if !problems.is_empty() && !self.problems.contains(&problems) {
             self.problems.push(problems);
         }
+    }
+}
+
+/// Two watches that are watched and assembled alike.
+impl PartialEq for WatchConfig {
+    fn eq(&self, other: &Self) -> bool {
+        let layout = |watched: &Self| watched.layout.map(|layout| layout.name);
+        (&self.watch, layout(self), &self.manifest_file) == (&other.watch, layout(other), &other.manifest_file)
+            && self.manifest == other.manifest
+            && self.check_gzip == other.check_gzip
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! This module knows text alone: no I/O, and no meaning of a captured name except `read`, which is 1 or 2.
 
+mod miss;
 mod parse;
 mod several;
 
@@ -14,6 +15,7 @@ use std::fmt;
 
 use regex::Regex;
 
+pub use miss::Miss;
 pub use parse::{MOST_NAMES, Mistake, PatternError};
 pub use several::Patterns;
 

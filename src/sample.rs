@@ -249,9 +249,43 @@ pub struct Closed {
 pub enum Standing {
     /// Whole and settled, and its run is complete.
     Ready,
+    /// Likewise, and its rule asks for a person's release; the text says so.
+    AwaitsRelease(String),
     Waiting(String),
     Blocked(String),
     Skipped(String),
+}
+
+impl Standing {
+    /// Whether all that it is made of is there, and believed.
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Self::Ready | Self::AwaitsRelease(_))
+    }
+}
+
+impl Target {
+    /// What Flow is told, by the manifest's names: `name`, `type`, `metadata.scientist`. What is not given is not there.
+    pub fn values(&self) -> Vec<(String, String)> {
+        let mut values = Vec::new();
+        let mut tell = |name: &str, value: Option<&String>| {
+            values.extend(value.map(|value| (name.to_owned(), value.clone())));
+        };
+        match self {
+            Self::Sample { name, sample_type, organism, project, project_name, metadata } => {
+                tell("name", Some(name));
+                tell("type", Some(sample_type));
+                tell("organism", organism.as_ref());
+                tell("project", project.as_ref());
+                tell("project.name", project_name.as_ref());
+                for (attribute, value) in metadata {
+                    tell(&format!("metadata.{attribute}"), Some(value));
+                }
+            }
+            Self::Data { data_type, is_directory: _ } => tell("data_type", data_type.as_ref()),
+            Self::Multiplexed { .. } => {}
+        }
+        values
+    }
 }
 
 /// The fields of an upload itself, as Flow's endpoints name them.

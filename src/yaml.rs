@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 pub use reader::{Map, Value};
+use sha2::{Digest, Sha256};
 use tree::Node;
 
 /// The largest file that is read, in bytes; a config or a manifest is a hundred times smaller.
@@ -103,6 +104,7 @@ pub struct Spot {
 pub struct Document {
     file: PathBuf,
     text: String,
+    sha256: String,
     root: Node,
     notes: Mutex<Vec<(Spot, String)>>,
 }
@@ -148,6 +150,7 @@ impl Document {
     /// A text that is no YAML, too large, or nested too deeply: one mistake, at its place.
     pub fn parse(file: impl Into<PathBuf>, text: impl Into<String>) -> Result<Self, Problems> {
         let (file, mut text) = (file.into(), text.into());
+        let sha256 = sha256(text.as_bytes());
         // The parser takes what follows a byte order mark for a second document.
         if text.starts_with('\u{feff}') {
             text.remove(0);
@@ -156,7 +159,7 @@ impl Document {
             return Err(too_large(&file));
         }
         match tree::parse(&text) {
-            Ok(root) => Ok(Self { file, text, root, notes: Mutex::default() }),
+            Ok(root) => Ok(Self { file, text, sha256, root, notes: Mutex::default() }),
             Err(error) => {
                 let problem = syntax::problem(&text, &error);
                 let message = shown(&problem.message, LONGEST_MESSAGE);
@@ -168,6 +171,11 @@ impl Document {
     /// The file, as it was named.
     pub fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// Of the file's content, in hexadecimal.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
     }
 
     /// The whole document as a value, to read settings from.
@@ -208,6 +216,11 @@ impl Document {
             notes.push((Spot { node, key: key.to_owned() }, message.to_owned()));
         }
     }
+}
+
+/// What a file's content is known by, in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(bytes))
 }
 
 fn too_large(file: &Path) -> Problems {

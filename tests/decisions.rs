@@ -86,8 +86,10 @@ async fn becomes(facility: &Facility, name: &str, state: &str) -> Value {
 }
 
 async fn serve(facility: &Facility) -> Process {
-    let process = facility.start(&["run"]);
     let socket = facility.path("state/agent.sock");
+    // One that a run before left behind says nothing of this one.
+    let _ = fs::remove_file(&socket);
+    let process = facility.start(&["run"]);
     until("the service listens", || socket.exists()).await;
     process
 }
@@ -328,4 +330,37 @@ async fn an_upload_that_is_held_stops_between_two_chunks_and_goes_on_from_there(
     let all: u64 = facility.chunks().iter().filter_map(|chunk| chunk.blob_len).sum();
     assert!(sent < all && all == 7 * CHUNK, "nothing twice: {sent} of {all}");
     stop(service).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_rule_makes_that_asks_for_a_release_waits_for_a_person() {
+    let facility = facility().await;
+    let manifest = fs::read_to_string(facility.path("manifest.yaml")).unwrap();
+    fs::write(facility.path("manifest.yaml"), format!("{manifest}    release: manual\n")).unwrap();
+    let run = facility.path("runs/run1");
+    write_pair(&run, "S1", [3_000, 2_000]);
+    write_pair(&run, "S2", [5_000, 4_000]);
+    assert_eq!(sample(&once(&facility).await, "run1_S1")["state"], "waiting", "not complete yet");
+    fs::write(run.join("done"), "").unwrap();
+    let (_, plan, _) = ask(&facility, &["plan"]).await;
+    assert_eq!(sample(&plan, "run1_S1")["state"], "held", "{plan:#}");
+    let document = once(&facility).await;
+    let held = sample(&document, "run1_S1");
+    let id = held["id"].as_str().unwrap();
+    let reason = format!("rule reads asks for a person's release: flow-ingest release {id}");
+    assert_eq!((&held["state"], &held["reason"]), (&"held".into(), &reason.into()), "{document:#}");
+    assert_eq!(facility.chunks().len(), 0);
+    let (exit, _, words) = ask(&facility, &["retry", id]).await;
+    assert_eq!(exit, Some(2), "{words}");
+
+    let service = serve(&facility).await;
+    becomes(&facility, "run1_S1", "held").await;
+    let (exit, _, words) = ask(&facility, &["release", id]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    becomes(&facility, "run1_S1", "done").await;
+    becomes(&facility, "run1_S2", "held").await;
+    stop(service).await;
+    let (exit, _, words) = ask(&facility, &["release", "run1"]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    assert_eq!(sample(&once(&facility).await, "run1_S2")["state"], "done");
 }

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch as signal};
+use tokio::sync::{Notify, mpsc, oneshot, watch as signal};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::AgentError;
 use super::conditions::Conditions;
+use super::explain::{Explanation, Facts, Found};
+use super::reload::Foresight;
+use super::seeing::in_json;
 use crate::assemble::{self, Assembly, Expectation, assemble, by_lateness, wanted};
 use crate::config::WatchConfig;
 use crate::journal::{self, Journal, JournalError, LeftOut, Record, State};
@@ -18,8 +21,8 @@ use crate::manifest::Manifest;
 use crate::observation::Moment;
 use crate::sample::{Sample, SampleId, path_to_text};
 use crate::sheet::{Library, Shelf, Wanted};
-use crate::status::{Board, WatchStatus};
-use crate::watch::{News, RunView};
+use crate::status::{Answer, Board, Refusal, WatchStatus};
+use crate::watch::{News, RunView, Settings};
 
 /// So many left out files of a run are kept by name.
 const LEFT_OUT_KEPT: usize = 500;
@@ -42,11 +45,22 @@ pub(super) struct Report {
     pub ready_in: Option<Duration>,
 }
 
+/// What an assembler is asked to do beside its own work.
+pub(super) enum Request {
+    /// An upload found the files other than they were seen.
+    LookAgain,
+    /// To say what became of a path, and why; `below` is the same below the watched folder.
+    Explain { path: PathBuf, below: PathBuf, found: Found, answer: oneshot::Sender<Answer> },
+    /// To say what other settings would make of the runs; those of the watch itself are the same.
+    Foresee { watched: Box<WatchConfig>, answer: oneshot::Sender<Result<Foresight, AgentError>> },
+    /// To go by other settings; likewise.
+    Take { watched: Box<WatchConfig> },
+}
+
 pub(super) struct Assembler {
     watch: String,
-    /// The watched folder.
-    root: PathBuf,
-    manifest: Arc<Manifest>,
+    /// The watched folder, and how its runs are assembled.
+    watched: WatchConfig,
     journal: Journal,
     board: Board,
     conditions: Conditions,
@@ -55,6 +69,12 @@ pub(super) struct Assembler {
     compare: mpsc::UnboundedSender<(SampleId, Sample)>,
     report: signal::Sender<Report>,
     views: HashMap<PathBuf, RunView>,
+    /// When each view was shown.
+    seen_at: HashMap<PathBuf, Moment>,
+    /// When the whole folder is scanned next, as it was told last.
+    next_scan: Option<Moment>,
+    /// How often that is.
+    scan_every: Duration,
     /// The sheets of the watch's runs.
     library: Arc<Mutex<Library>>,
     /// How often sheets outside of the watch are looked at, which tell nobody when they change.
@@ -86,8 +106,7 @@ impl Assembler {
         let (report, to_report) = signal::channel(Report { watch: watch.clone(), ..Report::default() });
         let assembler = Self {
             watch,
-            root: watched.watch.path.clone(),
-            manifest: watched.manifest.clone(),
+            watched: watched.clone(),
             journal,
             conditions: Conditions::new(watched.watch.name.clone(), board.clone(), watched.watch.expect_within),
             board,
@@ -95,6 +114,9 @@ impl Assembler {
             compare,
             report,
             views: HashMap::new(),
+            seen_at: HashMap::new(),
+            next_scan: None,
+            scan_every: watched.watch.rescan,
             library: Arc::new(Mutex::new(Library::new(watched.watch.shortest_settle()))),
             look_at_sheets: watched.watch.poll.min(watched.watch.shortest_settle().max(SHORTEST_LOOK)),
             made,
@@ -104,11 +126,11 @@ impl Assembler {
         Ok((assembler, to_report))
     }
 
-    /// Takes in news until `shutdown`. Each `recheck` says that an upload found the files other than they were seen.
+    /// Takes in news until `shutdown`, and does what it is asked.
     pub async fn run(
         mut self,
         mut news: mpsc::Receiver<News>,
-        mut recheck: mpsc::UnboundedReceiver<()>,
+        mut requests: mpsc::UnboundedReceiver<Request>,
         shutdown: CancellationToken,
     ) -> Result<(), AgentError> {
         let mut recheck_at = None;
@@ -125,11 +147,27 @@ impl Assembler {
             };
             tokio::select! {
                 Some(news) = news.recv() => self.take(news, recheck_at.is_some()).await?,
-                Some(()) = recheck.recv() => {
-                    self.wake.notify_one();
-                    recheck_at = Some(Instant::now() + RECHECK);
-                    self.report.send_modify(|report| report.ready_in = Some(RECHECK));
-                }
+                Some(request) = requests.recv() => match request {
+                    Request::LookAgain => {
+                        self.wake.notify_one();
+                        recheck_at = Some(Instant::now() + RECHECK);
+                        self.report.send_modify(|report| report.ready_in = Some(RECHECK));
+                    }
+                    // Who asked may have gone away meanwhile.
+                    Request::Explain { path, below, found, answer } => {
+                        let explained = self.explain(&path, &below, found).await;
+                        let failed = |error: AgentError| Refusal::Failed(error.to_string());
+                        let _ = answer.send(explained.map_err(failed).flatten());
+                    }
+                    Request::Foresee { watched, answer } => {
+                        let _ = answer.send(self.foresee(&watched).await);
+                    }
+                    Request::Take { watched } => {
+                        self.watched = *watched;
+                        self.assemble_all().await?;
+                        self.show_ready_in(recheck_at.is_some());
+                    }
+                },
                 () = rechecking => {
                     recheck_at = None;
                     self.assemble_all().await?;
@@ -155,13 +193,52 @@ impl Assembler {
         }
     }
 
+    async fn foresee(&self, watched: &WatchConfig) -> Result<Foresight, AgentError> {
+        let is_whole = self.report.borrow().is_scanned;
+        let mut foresight = Foresight { is_whole, ..Foresight::default() };
+        for view in self.views.values() {
+            let shelf = self.shelf(&watched.manifest, view).await?;
+            foresight.of_run(&self.journal, watched, view, &shelf)?;
+        }
+        Ok(foresight)
+    }
+
+    async fn explain(&self, path: &Path, below: &Path, found: Found) -> Result<Answer, AgentError> {
+        let left_out = self.journal.left_out()?;
+        let mut facts = Facts {
+            watched: &self.watched,
+            path,
+            below,
+            found,
+            views: self.views.values().collect(),
+            seen_at: self.seen_at.clone(),
+            shelves: HashMap::new(),
+            left_out: left_out.into_iter().map(|left_out| (left_out.path, left_out.reason)).collect(),
+            journal: Some(&self.journal),
+            is_running: true,
+            stopped: self.board.stopped(),
+            condition: self.report.borrow().condition.clone(),
+            next_scan: self.next_scan,
+            scan_every: self.scan_every,
+        };
+        if let Some(view) = facts.asked_about() {
+            let shelf = self.shelf(&self.watched.manifest, view).await?;
+            facts.shelves.insert(view.folder.clone(), shelf);
+        }
+        Ok(Explanation::of(&facts).map(|explanation| in_json(&explanation)))
+    }
+
     async fn take(&mut self, news: News, is_rechecking: bool) -> Result<(), AgentError> {
         self.say_conditions(&news);
+        self.next_scan = news.next_scan;
+        let Settings { rescan, poll, .. } = self.watched.watch;
+        self.scan_every = if news.mode == "native" { rescan } else { poll };
         // What was seen is remembered before anything follows from it, the first start's baseline above all.
         self.journal.observe(&self.watch, &news.changed, news.baseline.as_ref()).await?;
 
         for folder in &news.gone_runs {
             self.views.remove(folder);
+            self.seen_at.remove(folder);
             self.ready_in.remove(folder);
             self.conditions.expect(folder.clone(), None);
             self.journal.set_left_out(&self.watch, &path_to_text(folder), &[]).await?;
@@ -170,6 +247,7 @@ impl Assembler {
             }
         }
         for view in &news.runs {
+            self.seen_at.insert(view.folder.clone(), Moment::now());
             if self.views.insert(view.folder.clone(), view.clone()).is_none() && !view.is_drop_folder() {
                 tracing::info!(watch = self.watch, run = view.name, files = view.files.len(), "run folder seen");
             }
@@ -180,7 +258,7 @@ impl Assembler {
         }
         if let Some(left_out) = news.left_out {
             let in_watch = |left_out: crate::watch::LeftOut| LeftOut {
-                path: self.root.join(left_out.path),
+                path: self.watched.watch.path.join(left_out.path),
                 reason: left_out.reason,
             };
             let left_out: Vec<_> = left_out.into_iter().map(in_watch).collect();
@@ -221,10 +299,10 @@ impl Assembler {
         for view in views {
             let run = assemble::run_key(&view);
             let closed = self.journal.closed(&self.watch, &run);
-            let shelf = self.shelf(&view).await?;
+            let shelf = self.shelf(&self.watched.manifest, &view).await?;
             let Assembly { samples, left_out, awaits_sheets } =
-                assemble(&self.watch, &self.manifest, &view, &closed, &shelf);
-            let left_out = kept(left_out, &self.root.join(&view.folder));
+                assemble(&self.watch, &self.watched.manifest, &view, &closed, &shelf);
+            let left_out = kept(left_out, &self.watched.watch.path.join(&view.folder));
             self.journal.set_left_out(&self.watch, &run, &left_out).await?;
             let awaited = samples.iter().filter(|assembled| !assembled.finding.is_existing);
             match awaited.filter_map(|assembled| assembled.in_time).max() {
@@ -260,8 +338,8 @@ impl Assembler {
     }
 
     /// Reads the sheets that a run may need.
-    async fn shelf(&self, view: &RunView) -> Result<Shelf, AgentError> {
-        let wanted = wanted(&self.manifest, view);
+    async fn shelf(&self, manifest: &Manifest, view: &RunView) -> Result<Shelf, AgentError> {
+        let wanted = wanted(manifest, view);
         if wanted == Wanted::default() {
             return Ok(Shelf::default());
         }

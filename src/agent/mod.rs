@@ -4,15 +4,19 @@ mod assembler;
 pub mod by_hand;
 mod conditions;
 mod contents;
+mod explain;
+mod foresee;
 mod once;
+mod reload;
+mod seeing;
+mod tasks;
+mod unread;
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch as signal};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -23,11 +27,17 @@ use crate::status::{self, Board, Identity, Snapshot, SocketError};
 use crate::upload::{Account, Disk, Gate, Keeper, Pool};
 use crate::watch;
 
-use assembler::{Assembler, Report};
-use once::Once;
+pub use explain::{Explanation, Next, Place, RowUsed, RunExplained, Short, explain_offline, in_future, rules_tried};
+pub use foresee::{Foreseen, foresee};
+pub use reload::{Change, Outcome, Reload, ReloadCounts, WatchChange};
 
-/// News that may wait for assembly before a watch waits for it.
-const NEWS_WAITING: usize = 4;
+use assembler::Report;
+use once::Once;
+use seeing::Seeing;
+use tasks::Tasks;
+
+/// Questions that may wait for the agent.
+const QUESTIONS_WAITING: usize = 16;
 /// A little longer than the pool takes to drain.
 const LONGEST_END: Duration = Duration::from_secs(12);
 
@@ -76,6 +86,8 @@ pub struct Agent {
     gate: Gate,
     client: Client,
     accepts_another_account: bool,
+    /// Asks for changed settings to be taken.
+    reload: Arc<Notify>,
 }
 
 impl Agent {
@@ -87,7 +99,8 @@ impl Agent {
         let journal = Journal::open(&config.state_dir)?;
         let client = Self::client(&config)?;
         let (board, gate) = (Board::default(), Gate::default());
-        Ok(Self { config, journal, board, gate, client, accepts_another_account: false })
+        let reload = Arc::default();
+        Ok(Self { config, journal, board, gate, client, accepts_another_account: false, reload })
     }
 
     /// Lets the account of the first log-in go on with the state folder, whoever's it was.
@@ -107,6 +120,11 @@ impl Agent {
     /// The journal, for those who show how things go.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// Has changed settings taken, as far as they are sound; what came of it stands in the log. A single run takes none.
+    pub fn reload(&self) {
+        self.reload.notify_one();
     }
 
     /// All that the agent can say of itself now.
@@ -159,46 +177,24 @@ impl Agent {
         stop: &CancellationToken,
     ) -> Result<Vec<signal::Receiver<Report>>, AgentError> {
         self.journal.admit_only(&[BY_HAND]);
-        let (look_again, mut to_look_again) = mpsc::unbounded_channel::<String>();
+        let (look_again, to_look_again) = mpsc::unbounded_channel::<String>();
         let (compare, to_compare) = mpsc::unbounded_channel();
-        let mut lookers = HashMap::new();
-        let mut reports = Vec::new();
-        for watched in &self.config.watches {
-            let name = watched.watch.name.clone();
-            let wake = Arc::new(Notify::new());
-            let (news, to_assemble) = mpsc::channel(NEWS_WAITING);
-            let remembered = watch::Remembered {
-                baseline: self.journal.baseline(&name)?,
-                observations: self.journal.observations(&name)?,
-            };
-            let (assembler, report) =
-                Assembler::new(watched, self.journal.clone(), self.board.clone(), wake.clone(), compare.clone())?;
-            reports.push(report);
-            let (recheck, to_recheck) = mpsc::unbounded_channel();
-            lookers.insert(name.clone(), recheck);
-            let (settings, shutdown) = (watched.watch.clone(), stop.clone());
-            tasks.spawn(format!("watch {name}"), stop, async move {
-                Ok(watch::run(settings, remembered, news, wake, shutdown).await?)
-            });
-            tasks.spawn(format!("assembly {name}"), stop, assembler.run(to_assemble, to_recheck, stop.clone()));
+        let (questions, to_answer) = mpsc::channel(QUESTIONS_WAITING);
+        let (taken, to_notice) = signal::channel(unread::Taken::of(&self.config));
+        let (journal, board) = (self.journal.clone(), self.board.clone());
+        let mut seeing = Seeing::new(self.config.clone(), journal, board.clone(), compare, taken, stop.clone());
+        let reports = seeing.begin()?;
+        let (file, shutdown) = (self.config.file.clone(), stop.clone());
+        let is_service = mode == Mode::Service;
+        let reload = is_service.then(|| self.reload.clone());
+        tasks.spawn("watches".to_owned(), stop, seeing.run(to_answer, to_look_again, reload));
+        if is_service {
+            tasks.spawn("settings".to_owned(), stop, unread::notice(file, to_notice, board, shutdown));
         }
 
         let disk = Disk::default();
         let comparing = contents::compare(self.journal.clone(), to_compare, disk.clone(), stop.clone());
         tasks.spawn("contents".to_owned(), stop, comparing);
-        let shutdown = stop.clone();
-        tasks.spawn("look again".to_owned(), stop, async move {
-            loop {
-                let watch = tokio::select! {
-                    Some(watch) = to_look_again.recv() => watch,
-                    () = shutdown.cancelled() => return Ok(()),
-                };
-                if let Some(recheck) = lookers.get(&watch) {
-                    // A receiver that is gone has its task's end reported elsewhere.
-                    let _ = recheck.send(());
-                }
-            }
-        });
         let pool = Pool {
             client: self.client.clone(),
             journal: self.journal.clone(),
@@ -230,7 +226,7 @@ impl Agent {
         // A run that ends by itself is nothing to monitor, and must not fail for a port.
         let listen = self.config.status.listen.filter(|_| mode == Mode::Service);
         tasks.spawn("status".to_owned(), stop, async move {
-            Ok(status::serve(journal, board, identity, &state_dir, listen, shutdown).await?)
+            Ok(status::serve(journal, board, identity, &state_dir, listen, Some(questions), shutdown).await?)
         });
         Ok(reports)
     }
@@ -247,64 +243,3 @@ async fn show_gate(gate: Gate, board: Board, shutdown: CancellationToken) -> Res
         }
     }
 }
-
-/// The agent's tasks, by name.
-#[derive(Default)]
-struct Tasks {
-    set: JoinSet<Result<(), AgentError>>,
-    names: HashMap<tokio::task::Id, String>,
-}
-
-impl Tasks {
-    /// Starts a task that ends well only after `stop`.
-    fn spawn(
-        &mut self,
-        name: String,
-        stop: &CancellationToken,
-        task: impl Future<Output = Result<(), AgentError>> + Send + 'static,
-    ) {
-        let stop = stop.clone();
-        let task_name = name.clone();
-        let handle = self.set.spawn(async move {
-            match task.await {
-                Ok(()) if !stop.is_cancelled() => Err(AgentError::Task { task: task_name, reason: None }),
-                ended => ended,
-            }
-        });
-        self.names.insert(handle.id(), name);
-    }
-
-    /// Waits for a task to fail.
-    async fn first_to_end(&mut self) -> AgentError {
-        loop {
-            match self.set.join_next_with_id().await {
-                Some(ended) => {
-                    if let Err(error) = self.outcome(ended) {
-                        return error;
-                    }
-                }
-                None => std::future::pending().await,
-            }
-        }
-    }
-
-    /// Waits for all to end.
-    async fn drain(&mut self) -> Result<(), AgentError> {
-        let mut first = Ok(());
-        while let Some(ended) = self.set.join_next_with_id().await {
-            first = first.and(self.outcome(ended));
-        }
-        first
-    }
-
-    fn outcome(&mut self, ended: Ended) -> Result<(), AgentError> {
-        let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, _)| *id);
-        let task = self.names.remove(&id).unwrap_or_default();
-        match ended {
-            Ok((_, ended)) => ended.inspect_err(|error| tracing::error!(task, %error, "a task cannot go on")),
-            Err(panic) => Err(AgentError::Task { task, reason: Some(panic.to_string()) }),
-        }
-    }
-}
-
-type Ended = Result<(tokio::task::Id, Result<(), AgentError>), tokio::task::JoinError>;

@@ -305,7 +305,13 @@ impl Context<'_> {
             Some((reason, in_time)) => (Standing::Waiting(format!("no reads yet ({place}); {reason}")), in_time),
             None => (no_reads(rule, format!("no reads ({place}), and the run is complete")), None),
         };
-        Assembled { finding: Finding { sample, standing, is_existing: false }, in_time, in_ending_run: false }
+        Assembled {
+            finding: Finding { sample, standing, is_existing: false },
+            in_time,
+            in_ending_run: false,
+            captured: captures.clone(),
+            rows: told.lines.clone(),
+        }
     }
 
     /// Why reads of it may still come, and how long it takes until that is over if only time is missing.

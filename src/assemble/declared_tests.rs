@@ -41,6 +41,7 @@ fn told(lab: &Lab, view: &RunView) -> Vec<String> {
         let files = if sample.slots.is_empty() { "no files" } else { "files" };
         let standing = match standing {
             Standing::Ready => "ready".to_owned(),
+            Standing::AwaitsRelease(reason) => format!("held: {reason}"),
             Standing::Waiting(reason) => format!("waiting: {reason}"),
             Standing::Blocked(reason) => format!("blocked: {reason}"),
             Standing::Skipped(reason) => format!("skipped: {reason}"),

@@ -34,12 +34,23 @@ pub(super) enum Lack {
     Skips(String),
 }
 
+/// Rows of a sheet or a table that speak of one sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowsUsed {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// Counted from 1.
+    pub lines: Vec<usize>,
+}
+
 /// What sheets say of one sample.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Told<'a> {
     /// By [`Table::key`]; what is empty in a sheet is not there.
     pub values: Captures,
     pub used: Vec<SheetUsed>,
+    /// Where they stand.
+    pub lines: Vec<RowsUsed>,
     pub lack: Option<Lack>,
     /// The sheet, where it could be read.
     pub sheet: Option<&'a Read>,
@@ -188,6 +199,7 @@ impl<'a> Desk<'a> {
         if let (Some(read), Some(rows)) = (told.sheet, told.rows.clone()) {
             let name = self.shown(&read.path);
             told.used.push(SheetUsed { path: read.path.clone(), sha256: read.sha256.clone() });
+            told.lines.push(RowsUsed { path: read.path.clone(), lines: rows.lines() });
             take(Table::Sheet, &rows, &name, told).map_err(|trouble| cannot_take(wanted, &name, trouble))?;
         }
         if let Some(lookup) = rule.lookup.as_ref().filter(|_| scope == Scope::All || !columns(Table::Lookup).is_empty())
@@ -210,6 +222,7 @@ impl<'a> Desk<'a> {
                 return Err(no_row(lookup.missing, reason));
             };
             told.used.push(SheetUsed { path: read.path.clone(), sha256: read.sha256.clone() });
+            told.lines.push(RowsUsed { path: read.path.clone(), lines: selection.lines() });
             take(Table::Lookup, &selection, &name, told).map_err(wrong)?;
         }
         Ok(empty)

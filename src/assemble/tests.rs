@@ -638,3 +638,24 @@ fn a_run_that_a_person_closed_is_taken_as_it_is_and_a_closed_sample_without_its_
     let other = Closed { samples: ["b".to_owned()].into(), ..Closed::default() };
     assert!(matches!(standing(single(), &other), Standing::Waiting(_)));
 }
+
+#[test]
+fn a_rule_that_asks_for_a_release_says_so_once_all_else_holds() {
+    let manual = manifest(&PAIRS.replace("sample:", "release: manual\n    sample:"));
+    let pair = ["a_R1.fastq.gz", "a_R2.fastq.gz"];
+    let ready = only(&manual, &complete_run(files(&pair)));
+    let id = ready.finding.sample.id();
+    let reason = format!("rule pairs asks for a person's release: flow-ingest release {id}");
+    assert_eq!(ready.finding.standing, Standing::AwaitsRelease(reason));
+    let open = only(&manual, &open_run(files(&pair)));
+    assert!(matches!(open.finding.standing, Standing::Waiting(_)), "{open:?}");
+    let auto = manifest(&PAIRS.replace("sample:", "release: auto\n    sample:"));
+    assert_eq!(only(&auto, &complete_run(files(&pair))).finding.standing, Standing::Ready);
+    assert!(Manifest::parse("m.yaml", &PAIRS.replace("sample:", "release: later\n    sample:")).is_err());
+}
+
+#[test]
+fn a_sample_says_what_its_files_captured_alike() {
+    let sample = only(&manifest(LANES), &complete_run(files(&["a_S1_L1_R1_001.gz", "a_S1_L2_R1_001.gz"])));
+    assert_eq!(sample.captured, Captures::from([("sample".to_owned(), "a".to_owned())]));
+}

@@ -1,11 +1,12 @@
 //! What people decide: `hold`, `release`, `skip`, `close`, `resend` and `retry`. Who, when and why stays with the sample.
 
+use std::path::Path;
+
 use clap::Args;
 use serde::Serialize;
 
 use super::exit::{CommandError, Exit};
 use super::{Globals, open_journal, output, status};
-use crate::config::Config;
 use crate::journal::{JournalError, Order, RunName, Verb};
 use crate::observation::Moment;
 use crate::sample::{SampleId, acceptable_name};
@@ -51,8 +52,8 @@ struct Document {
 }
 
 pub(super) async fn execute(verb: Verb, arguments: Targets, globals: &Globals) -> Result<Exit, CommandError> {
-    let config = globals.load_config()?;
-    let known = status::current(&config).await?;
+    let state_dir = globals.state_dir().await?;
+    let known = status::current(&state_dir).await?;
     let (mut samples, mut runs) = (Vec::new(), Vec::new());
     for target in &arguments.targets {
         match known.samples.iter().find(|sample| sample.id == *target) {
@@ -69,26 +70,26 @@ pub(super) async fn execute(verb: Verb, arguments: Targets, globals: &Globals) -
         )));
     }
     let order = Order { verb, samples, runs, who: who(), reason: arguments.reason, name: None };
-    let samples = hand_in(&config, &order).await?;
+    let samples = hand_in(&state_dir, &order).await?;
     show(verb, &order.runs, samples, globals)
 }
 
 pub(super) async fn retry(arguments: Retry, globals: &Globals) -> Result<Exit, CommandError> {
-    let config = globals.load_config()?;
-    let known = status::current(&config).await?;
+    let state_dir = globals.state_dir().await?;
+    let known = status::current(&state_dir).await?;
     let verb = Verb::Retry;
     let (samples, runs) = match &arguments.run {
         Some(run) => (Vec::new(), runs_called(&known, run, verb)?),
         None => (arguments.ids.iter().map(|id| find(&known, id, verb)).collect::<Result<_, _>>()?, Vec::new()),
     };
     let order = Order { verb, samples, runs, who: who(), reason: None, name: None };
-    let samples = hand_in(&config, &order).await?;
+    let samples = hand_in(&state_dir, &order).await?;
     show(verb, &[], samples, globals)
 }
 
 pub(super) async fn resend(arguments: Resend, globals: &Globals) -> Result<Exit, CommandError> {
-    let config = globals.load_config()?;
-    let known = status::current(&config).await?;
+    let state_dir = globals.state_dir().await?;
+    let known = status::current(&state_dir).await?;
     let verb = Verb::Resend;
     if let Some(name) = &arguments.name
         && acceptable_name(name).as_ref() != Ok(name)
@@ -112,7 +113,7 @@ pub(super) async fn resend(arguments: Resend, globals: &Globals) -> Result<Exit,
     let samples = vec![find(&known, &arguments.id, verb)?];
     let order =
         Order { verb, samples, runs: Vec::new(), who: who(), reason: Some(arguments.reason), name: arguments.name };
-    let samples = hand_in(&config, &order).await?;
+    let samples = hand_in(&state_dir, &order).await?;
     let namesakes: Vec<String> = samples.iter().flat_map(|sent| namesakes(&known, sent)).collect();
     let exit = show(verb, &[], samples, globals)?;
     if !globals.json {
@@ -135,13 +136,13 @@ fn namesakes(known: &Snapshot, sent: &SampleStatus) -> Vec<String> {
 }
 
 /// Gives the order to the process that holds the state folder, or to the journal itself.
-async fn hand_in(config: &Config, order: &Order) -> Result<Vec<SampleStatus>, CommandError> {
-    match open_journal(&config.state_dir) {
+async fn hand_in(state_dir: &Path, order: &Order) -> Result<Vec<SampleStatus>, CommandError> {
+    match open_journal(state_dir) {
         Ok(journal) => {
             let records = journal.decide(order.clone()).await.map_err(refused)?;
             Ok(records.iter().map(|record| SampleStatus::of(record, Moment::now())).collect())
         }
-        Err(JournalError::InUse { .. }) => Ok(Socket::open(&config.state_dir)?.decide(order).await?.uploads),
+        Err(JournalError::InUse { .. }) => Ok(Socket::open(state_dir)?.decide(order).await?.uploads),
         Err(error) => Err(error.into()),
     }
 }

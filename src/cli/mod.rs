@@ -12,6 +12,7 @@ mod connection;
 mod decide;
 mod demo;
 mod exit;
+mod explain;
 pub(crate) mod fuzzing;
 mod import;
 mod import_status;
@@ -23,6 +24,7 @@ mod login;
 mod output;
 mod plan;
 mod prompt;
+mod reload;
 mod report;
 mod run;
 mod sandbox;
@@ -40,6 +42,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::config::{self, Config};
 use crate::journal::{Journal, JournalError, Verb};
+use crate::status::Socket;
 use exit::{CommandError, Exit};
 
 /// Blocking tasks cannot be called back: one that hangs on a share must not hold up the end.
@@ -81,7 +84,9 @@ enum Command {
     /// Check config, manifests, folders and limits
     Check(check::Arguments),
     /// Show what would be uploaded, as what, and what is left out and why; touches nothing
-    Plan,
+    Plan(plan::Arguments),
+    /// What became of a file or folder: watch, run, rule, captured values, sample, state, or why not
+    Explain(explain::Arguments),
     /// Show what became of every sample, from the running service or from the state folder
     Status(status::Arguments),
     /// Try samples again that are blocked, once what blocked them is mended
@@ -96,6 +101,8 @@ enum Command {
     Close(decide::Targets),
     /// Upload a sample once more, or as its files are now; lists what must be retracted on Flow
     Resend(decide::Resend),
+    /// Show what a changed manifest or config would do, then take it
+    Reload(reload::Arguments),
     /// The receipts: what was sent, with ids, sizes, checksums, times and attempts
     Report(report::Arguments),
     /// Check, export and import what the state folder holds
@@ -160,7 +167,8 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
     match cli.command {
         Command::Run(arguments) => run::execute(arguments, &globals).await,
         Command::Check(arguments) => check::execute(arguments, &globals).await,
-        Command::Plan => plan::execute(&globals).await,
+        Command::Plan(arguments) => plan::execute(arguments, &globals).await,
+        Command::Explain(arguments) => explain::execute(arguments, &globals).await,
         Command::Status(arguments) => status::execute(arguments, &globals).await,
         Command::Retry(arguments) => decide::retry(arguments, &globals).await,
         Command::Hold(targets) => decide::execute(Verb::Hold, targets, &globals).await,
@@ -168,6 +176,7 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Skip(targets) => decide::execute(Verb::Skip, targets, &globals).await,
         Command::Close(targets) => decide::execute(Verb::Close, targets, &globals).await,
         Command::Resend(arguments) => decide::resend(arguments, &globals).await,
+        Command::Reload(arguments) => reload::execute(arguments, &globals).await,
         Command::Report(arguments) => report::execute(&arguments, &globals),
         Command::State(command) => state::execute(command, &globals).await,
         Command::Login(arguments) => login::execute(arguments, &globals).await,
@@ -196,5 +205,22 @@ fn open_journal(state_dir: &Path) -> Result<Journal, JournalError> {
 impl Globals {
     fn load_config(&self) -> Result<Config, CommandError> {
         Ok(config::load(&config::locate(self.config.as_deref()))?)
+    }
+
+    /// The state folder. A service goes on with what it took when the config or a manifest is wrong by now, and can be
+    /// asked all the same.
+    async fn state_dir(&self) -> Result<PathBuf, CommandError> {
+        let error = match self.load_config() {
+            Ok(config) => return Ok(config.state_dir),
+            Err(error) => error,
+        };
+        let Some(state_dir) = config::state_dir_alone(&config::locate(self.config.as_deref())) else {
+            return Err(error);
+        };
+        let answers = match Socket::open(&state_dir) {
+            Ok(socket) => socket.identify().await.is_ok(),
+            Err(_) => false,
+        };
+        if answers { Ok(state_dir) } else { Err(error) }
     }
 }

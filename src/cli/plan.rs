@@ -1,71 +1,201 @@
 //! `flow-ingest plan`: what would be uploaded, as what, and what is left out and why. It looks, and touches nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use clap::Args;
 
 use super::exit::{CommandError, Exit};
 use super::{Globals, open_journal, output};
-use crate::assemble::{assemble, by_lateness, run_key, wanted};
-use crate::config::{Config, WatchConfig};
-use crate::journal::{Journal, JournalError, Record};
+use crate::agent::{Foreseen, foresee, in_future, rules_tried};
+use crate::assemble::{assemble, run_key, trace, wanted};
+use crate::config::{Config, Tree, WatchConfig};
+use crate::journal::{Journal, JournalError};
 use crate::observation::Moment;
-use crate::sample::{Finding, path_to_text};
-use crate::sheet::Library;
-use crate::status::{LeftOut, SampleStatus, Snapshot, WatchStatus, ask, render};
-use crate::watch::{FileView, Remembered, RunView, look_once};
+use crate::sample::{SampleId, Standing};
+use crate::sheet::{Library, Shelf};
+use crate::status::{LeftOut, RuleTried, SampleStatus, Snapshot, WatchStatus, ask, render};
+use crate::watch::{FileView, News, Remembered, RunView, look_once};
 
-pub(super) async fn execute(globals: &Globals) -> Result<Exit, CommandError> {
-    let config = globals.load_config()?;
-    let known = Known::of(&config).await?;
-    let mut samples = Vec::new();
-    let mut watches = Vec::new();
-    let mut left_out = Vec::new();
-    for watched in &config.watches {
-        let settings = watched.watch.clone();
-        let remembered = known.remembered.get(&settings.name).cloned().unwrap_or_default();
-        let news = tokio::task::spawn_blocking(move || look_once(&settings, remembered))
-            .await
-            .expect("looking does not panic");
-        let root = &watched.watch.path;
-        left_out.extend(
-            news.left_out
-                .unwrap_or_default()
-                .into_iter()
-                .map(|left_out| LeftOut { path: path_to_text(&root.join(left_out.path)), reason: left_out.reason }),
-        );
-        // As for all other files: as they will be if nothing changes.
-        let mut library = Library::new(Duration::ZERO);
-        for view in news.runs {
-            let view = as_if_settled(watched, view);
-            let name = &watched.watch.name;
-            let closed = known.journal.as_ref().map(|journal| journal.closed(name, &run_key(&view)));
-            let wanted = wanted(&watched.manifest, &view);
-            let shelf;
-            (shelf, library) = tokio::task::spawn_blocking(move || (library.read(&wanted), library))
-                .await
-                .expect("reading a sheet does not panic");
-            let assembly = assemble(name, &watched.manifest, &view, &closed.unwrap_or_default(), &shelf);
-            left_out.extend(
-                assembly.left_out.into_iter().map(|(path, reason)| LeftOut { path: path_to_text(&path), reason }),
-            );
-            for (findings, run_ends) in by_lateness(assembly.samples) {
-                samples.extend(known.states(findings, run_ends)?);
-            }
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Look at this folder alone, as it lies there: no config, no state, no network
+    #[arg(long, value_name = "DIR", requires = "manifest")]
+    tree: Option<PathBuf>,
+    /// With --tree: the manifest
+    #[arg(long, value_name = "FILE", requires = "tree")]
+    manifest: Option<PathBuf>,
+    /// With --tree: the instrument's layout, as in the config
+    #[arg(long, value_name = "NAME", requires = "tree")]
+    layout: Option<String>,
+    /// With --tree: which folders are runs, as in the config
+    #[arg(long, value_name = "PATTERN", requires = "tree")]
+    run_folder: Option<String>,
+    /// With --tree: when a run is complete, as in the config; quiet is taken as fulfilled
+    #[arg(long, value_name = "CONDITION", requires = "tree")]
+    complete_when: Option<String>,
+}
+
+pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<Exit, CommandError> {
+    let tree = arguments.tree.as_deref().zip(arguments.manifest.as_deref());
+    let (watches, known) = match tree {
+        Some((dir, manifest)) => (vec![arguments.watch(dir, manifest)?], Known::default()),
+        None => {
+            let config = globals.load_config()?;
+            let known = Known::of(&config).await?;
+            (config.watches, known)
         }
-        watches.push(WatchStatus {
-            name: watched.watch.name.clone(),
-            // Nothing was set up that could say whether events arrive.
-            mode: "once".to_owned(),
-            condition: news.condition,
-        });
+    };
+    let mut plan = Plan { known, has_rules: globals.json, is_tree: tree.is_some(), ..Plan::default() };
+    for watched in watches {
+        plan.add(watched).await?;
     }
-    let snapshot = Snapshot::new("plan", None, samples, watches, left_out);
+    let snapshot = Snapshot::new("plan", None, plan.samples, plan.watches, plan.left_out);
     if globals.json {
         output::json(&snapshot);
     } else {
         output::line(render(&snapshot).trim_end());
     }
     Ok(Exit::Success)
+}
+
+impl Arguments {
+    fn watch(&self, dir: &Path, manifest: &Path) -> Result<WatchConfig, CommandError> {
+        if !dir.is_dir() {
+            return Err(CommandError::Input(format!("cannot look at {}: there is no such folder", dir.display())));
+        }
+        let (layout, run_folder) = (self.layout.as_deref(), self.run_folder.as_deref());
+        let tree = Tree { dir, manifest, layout, run_folder, complete_when: self.complete_when.as_deref() };
+        Ok(tree.watch()?)
+    }
+}
+
+/// What has been planned so far.
+#[derive(Default)]
+struct Plan {
+    known: Known,
+    /// Whether what is left out says what each rule says of it.
+    has_rules: bool,
+    /// Whether nothing is waited for, since nobody comes back to look.
+    is_tree: bool,
+    samples: Vec<SampleStatus>,
+    watches: Vec<WatchStatus>,
+    left_out: Vec<LeftOut>,
+}
+
+impl Plan {
+    async fn add(&mut self, watched: WatchConfig) -> Result<(), CommandError> {
+        let remembered = self.known.remembered.remove(&watched.watch.name).unwrap_or_default();
+        let (root, is_tree) = (watched.watch.path.clone(), self.is_tree);
+        let settings = watched.watch.clone();
+        let look = move || match is_tree {
+            true => look_at_tree(settings),
+            false => look_once(&settings, remembered),
+        };
+        let news = tokio::task::spawn_blocking(look).await.expect("looking does not panic");
+        let left_out = news.left_out.unwrap_or_default().into_iter();
+        self.left_out.extend(left_out.map(|it| LeftOut::new(&root.join(it.path), it.reason)));
+        // As for all other files: as they will be if nothing changes.
+        let mut library = Library::new(Duration::ZERO);
+        for view in news.runs {
+            let settled = as_if_settled(&watched, &view);
+            let wanted = wanted(&watched.manifest, &settled);
+            let shelf;
+            (shelf, library) = tokio::task::spawn_blocking(move || (library.read(&wanted), library))
+                .await
+                .expect("reading a sheet does not panic");
+            self.add_run(&watched, &view, &settled, &shelf)?;
+        }
+        self.watches.push(WatchStatus {
+            name: watched.watch.name,
+            // Nothing was set up that could say whether events arrive.
+            mode: "once".to_owned(),
+            condition: news.condition,
+        });
+        Ok(())
+    }
+
+    /// `settled` is the view as it will be if nothing changes.
+    fn add_run(
+        &mut self,
+        watched: &WatchConfig,
+        view: &RunView,
+        settled: &RunView,
+        shelf: &Shelf,
+    ) -> Result<(), CommandError> {
+        let (name, journal) = (&watched.watch.name, self.known.journal.as_ref());
+        let Foreseen { samples, left_out } = foresee(journal, name, &watched.manifest, settled, shelf)?;
+        let mut times = if self.is_tree { HashMap::new() } else { times(journal, watched, view, shelf) };
+        for (record, assembled) in samples {
+            // A running service has seen more than a single look can.
+            let told = self.known.told.get(record.sample.id().as_str()).cloned();
+            let is_told = told.is_some();
+            let mut status = told.unwrap_or_else(|| SampleStatus::of(&record, Moment::now()));
+            status.captured = assembled.captured;
+            let is_ahead = !is_told && matches!(status.state.as_str(), "queued" | "waiting" | "held");
+            status.next_act = times.remove(&record.sample.id()).filter(|_| is_ahead).map(in_future);
+            self.samples.push(status);
+        }
+        let mut rules = if self.has_rules { rules(watched, settled, shelf, &left_out) } else { BTreeMap::new() };
+        self.left_out.extend(left_out.into_iter().map(|(path, reason)| {
+            let rules = rules.remove(&path).unwrap_or_default();
+            LeftOut { rules, ..LeftOut::new(&path, reason) }
+        }));
+        Ok(())
+    }
+}
+
+/// How long it takes until the samples of a run are ready that only time keeps back.
+fn times(
+    journal: Option<&Journal>,
+    watched: &WatchConfig,
+    view: &RunView,
+    shelf: &Shelf,
+) -> HashMap<SampleId, Duration> {
+    let name = &watched.watch.name;
+    let closed = journal.map(|journal| journal.closed(name, &run_key(view))).unwrap_or_default();
+    let assembled = assemble(name, &watched.manifest, view, &closed, shelf).samples.into_iter();
+    let waits = assembled.filter(|it| matches!(it.finding.standing, Standing::Waiting(_)));
+    waits.filter_map(|it| Some((it.finding.sample.id(), it.in_time?))).collect()
+}
+
+/// What each rule says of what is left out.
+fn rules(
+    watched: &WatchConfig,
+    view: &RunView,
+    shelf: &Shelf,
+    left_out: &[(PathBuf, String)],
+) -> BTreeMap<PathBuf, Vec<RuleTried>> {
+    let is_left_out: std::collections::HashSet<&PathBuf> = left_out.iter().map(|(path, _)| path).collect();
+    let files: Vec<&FileView> = view.files.iter().filter(|file| is_left_out.contains(&file.path)).collect();
+    let tried = trace(&watched.manifest, view, shelf, &files);
+    files.into_iter().map(|file| file.path.clone()).zip(tried.into_iter().map(rules_tried)).collect()
+}
+
+/// Looks at a tree. Where it holds no run folder and is one itself, it is the one run.
+fn look_at_tree(settings: crate::watch::Settings) -> News {
+    let news = look_once(&settings, Remembered::default());
+    let name = settings.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let captures = settings.run_folder.as_ref().and_then(|pattern| pattern.captures(&name));
+    let Some(captures) = captures.filter(|_| news.runs.is_empty()) else { return news };
+    let complete_when = settings.complete_when.clone();
+    let mut news = look_once(&crate::watch::Settings { run_folder: None, ..settings }, Remembered::default());
+    let as_run = |view: RunView| {
+        let quiet = view.quiet_for;
+        RunView::new(
+            name.clone(),
+            PathBuf::from(&name),
+            captures.clone(),
+            view.files,
+            view.first_seen,
+            quiet,
+            &complete_when,
+        )
+        .with_unreadable(view.unreadable)
+    };
+    news.runs = news.runs.into_iter().map(as_run).collect();
+    news
 }
 
 /// What is known of samples and files already.
@@ -103,29 +233,15 @@ impl Known {
         }
         Ok(known)
     }
-
-    /// The states that samples of a run would take. A running service has seen more than a single look can.
-    fn states(&self, findings: Vec<Finding>, run_ends: bool) -> Result<Vec<SampleStatus>, CommandError> {
-        let records = match &self.journal {
-            Some(journal) => journal.foresee(findings, run_ends)?,
-            None => findings.into_iter().map(Record::foreseen).collect(),
-        };
-        let status = |record: &Record| {
-            let told = self.told.get(record.sample.id().as_str());
-            told.cloned().unwrap_or_else(|| SampleStatus::of(record, Moment::now()))
-        };
-        Ok(records.iter().map(status).collect())
-    }
 }
 
 /// The same view, as it will be if nothing changes: a single look cannot see that.
-fn as_if_settled(watched: &WatchConfig, view: RunView) -> RunView {
-    let files = view
-        .files
-        .into_iter()
-        .map(|file| FileView { settled: true, settles_in: None, unchanged_for: Duration::MAX, ..file })
-        .collect();
+fn as_if_settled(watched: &WatchConfig, view: &RunView) -> RunView {
+    let settled =
+        |file: &FileView| FileView { settled: true, settles_in: None, unchanged_for: Duration::MAX, ..file.clone() };
+    let files = view.files.iter().map(settled).collect();
+    let (name, folder, captures) = (view.name.clone(), view.folder.clone(), view.captures.clone());
     let quiet = Duration::MAX;
-    RunView::new(view.name, view.folder, view.captures, files, view.first_seen, quiet, &watched.watch.complete_when)
-        .with_unreadable(view.unreadable)
+    RunView::new(name, folder, captures, files, view.first_seen, quiet, &watched.watch.complete_when)
+        .with_unreadable(view.unreadable.clone())
 }

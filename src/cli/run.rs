@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{CommandError, Exit};
 use super::{Globals, bars, logging, output};
@@ -37,6 +37,7 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
         true => Mode::Once { give_up_after: arguments.give_up_after },
         false => Mode::Service,
     };
+    let hangups = (mode == Mode::Service).then(|| signal(SignalKind::hangup())).transpose();
     raise_open_files();
     let Some(mut agent) = open(config, mode).await? else { return Ok(Exit::Success) };
     if arguments.accept_account {
@@ -46,6 +47,7 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
         let drawing = bars::draw(canvas, agent.journal().clone());
         tokio::select! {
             ending = agent.run(mode, told_to_stop()) => ending?,
+            () = reload_when_told(&agent, hangups) => unreachable!("signals are heard to the end"),
             () = drawing => unreachable!("drawing goes on until it is dropped"),
         }
     };
@@ -106,6 +108,20 @@ fn exit(ending: &Ending, snapshot: &Snapshot) -> Exit {
         }
         Ending::Finished { .. } => Exit::Success,
     }
+}
+
+/// Takes changed settings on each SIGHUP. A single run hears none: it ends with its terminal.
+async fn reload_when_told(agent: &Agent, hangups: std::io::Result<Option<Signal>>) {
+    match hangups {
+        Ok(Some(mut hangups)) => {
+            while hangups.recv().await.is_some() {
+                agent.reload();
+            }
+        }
+        Ok(None) => {}
+        Err(error) => tracing::error!(%error, "cannot hear SIGHUP; flow-ingest reload does the same"),
+    }
+    std::future::pending().await
 }
 
 /// Ends with the first SIGTERM or SIGINT; the second ends the process.

@@ -1,13 +1,13 @@
 //! `flow-ingest status`: what became of every sample.
 
 use std::io::{IsTerminal, stdout};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 
 use super::exit::{CommandError, Exit};
 use super::{Globals, output};
-use crate::config::Config;
 use crate::journal::{Journal, JournalError};
 use crate::status::{Board, Snapshot, ask, render};
 
@@ -21,9 +21,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<Exit, CommandError> {
-    let config = globals.load_config()?;
+    let state_dir = globals.state_dir().await?;
     loop {
-        let snapshot = current(&config).await?;
+        let snapshot = current(&state_dir).await?;
         if arguments.watch && stdout().is_terminal() {
             // Clears the screen and goes to its top.
             print!("\x1b[2J\x1b[H");
@@ -41,13 +41,13 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
 }
 
 /// What the running service says, else what the state folder holds. Where there is none, there is nothing to make.
-pub(super) async fn current(config: &Config) -> Result<Snapshot, CommandError> {
-    if !config.state_dir.exists() {
+pub(super) async fn current(state_dir: &Path) -> Result<Snapshot, CommandError> {
+    if !state_dir.exists() {
         return Ok(Snapshot::new("offline", None, Vec::new(), Vec::new(), Vec::new()));
     }
-    match Journal::open(&config.state_dir) {
+    match Journal::open(state_dir) {
         Ok(journal) => Ok(Snapshot::take(&journal, &Board::default(), "offline")?),
-        Err(JournalError::InUse { .. }) => Ok(ask(&config.state_dir).await?),
+        Err(JournalError::InUse { .. }) => Ok(ask(state_dir).await?),
         Err(error) => Err(error.into()),
     }
 }

@@ -33,7 +33,7 @@ fn what_is_not_said_has_its_documented_default() {
     assert_eq!(config.flow.client, ClientConfig { chunk_size: 8_000_000, ..ClientConfig::default() });
     assert_eq!(config.flow.proxy, None);
     let drop = upload::WatchSettings { check_gzip: true, settle: Duration::from_secs(120) };
-    let watches = [("drop".to_owned(), drop)].into();
+    let watches = [("drop".to_owned(), drop)].into_iter().collect();
     assert_eq!(config.uploads, upload::Settings { watches, ..upload::Settings::default() });
     assert_eq!(config.status, status::Settings::default());
     let WatchConfig { watch, manifest_file, .. } = &config.watches[0];
@@ -93,8 +93,10 @@ status: { listen: none }
     let upload::Settings { concurrency, final_wait, if_exists, verify, watches } = &config.uploads;
     assert_eq!((*concurrency, *final_wait), (64, Some(Duration::from_secs(300))));
     assert_eq!((*if_exists, *verify), (IfExists::Block, upload::Verify::Download));
-    let watches: Vec<_> = watches.iter().map(|(name, w)| (name.as_str(), w.check_gzip, w.settle.as_secs())).collect();
-    assert_eq!(watches, [("b", false, 120), ("c", false, 120), ("nextseq", true, 10)]);
+    for (name, check_gzip, settle) in [("b", false, 120), ("c", false, 120), ("nextseq", true, 10)] {
+        let settings = upload::WatchSettings { check_gzip, settle: Duration::from_secs(settle) };
+        assert_eq!(watches.get(name), Some(settings), "{name}");
+    }
     assert_eq!(config.status.listen, None);
     let since = |i: usize| match &config.watches[i].watch.existing {
         Existing::Since(time) => time.to_string(),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder};
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -12,7 +12,7 @@ use super::{Reader, WatchConfig, cross};
 use crate::layout::{self, Layout};
 use crate::manifest::{Defaults, Manifest, NoReads};
 use crate::pattern::{Pattern, Patterns};
-use crate::watch::{Completion, Condition, Existing, FolderCompletion, Mode, Settings};
+use crate::watch::{Completion, Condition, Existing, FolderCompletion, Ignore, Mode, Settings};
 use crate::yaml::{Document, Map, Value, nearest};
 
 const POLL: Duration = Duration::from_secs(30);
@@ -89,8 +89,8 @@ impl Reader {
         let rescan = map.get("rescan").map_or(Some(RESCAN), |value| value.duration());
         let never_listed = known.filter(|_| ignores).map_or(Vec::new(), |known| known.never_listed);
         let ignore = match ignore_value {
-            Some(value) => ignore(&value, never_listed),
-            None => glob_set(never_listed).map_err(|error| map.value().problem(error)).ok(),
+            Some(value) => ignore(&value, &never_listed),
+            None => Ignore::new(&never_listed, &[]).map_err(|error| map.value().problem(error)).ok(),
         };
         let check_gzip = map.get("check_gzip").map_or(Some(None), |value| value.boolean().map(Some));
         let expect = map.get("expect").map_or(Some(None), |value| expect(&value).map(Some));
@@ -319,23 +319,17 @@ fn conditions(value: &Value) -> Option<Vec<Condition>> {
 }
 
 /// The watch's own globs, beside the layout's.
-fn ignore(value: &Value, mut globs: Vec<Glob>) -> Option<GlobSet> {
+fn ignore(value: &Value, of_layout: &[Glob]) -> Option<Ignore> {
+    let mut own = Vec::new();
     if !(value.is_list() && value.is_empty()) {
         let items = value.items(IGNORE)?;
-        let own: Vec<Option<Glob>> = items.iter().map(|item| item.parse("a glob such as \"**/*.bak\"", glob)).collect();
-        globs.extend(own.into_iter().collect::<Option<Vec<_>>>()?);
+        let read: Vec<Option<Glob>> =
+            items.iter().map(|item| item.parse("a glob such as \"**/*.bak\"", glob)).collect();
+        own = read.into_iter().collect::<Option<Vec<_>>>()?;
     }
-    glob_set(globs).map_err(|error| value.problem(error)).ok()
+    Ignore::new(of_layout, &own).map_err(|error| value.problem(error)).ok()
 }
 
 fn glob(text: &str) -> Result<Glob, globset::Error> {
     GlobBuilder::new(text).literal_separator(true).build()
-}
-
-fn glob_set(globs: impl IntoIterator<Item = Glob>) -> Result<GlobSet, globset::Error> {
-    let mut set = GlobSetBuilder::new();
-    for glob in globs {
-        set.add(glob);
-    }
-    set.build()
 }

@@ -65,25 +65,11 @@ pub(super) fn name_on_flow(sample: &Sample) -> &str {
     }
 }
 
-/// What Flow is told of a sample, by the manifest's names.
+/// What Flow is told of a sample, by the manifest's names; its name as it is there.
 fn values(sample: &Sample) -> Vec<(String, String)> {
-    let mut values = vec![("name".to_owned(), name_on_flow(sample).to_owned())];
-    let mut add = |name: &str, value: &Option<String>| {
-        values.extend(value.iter().map(|value| (name.to_owned(), value.clone())));
-    };
-    match &sample.target {
-        Target::Sample { name: _, sample_type, organism, project, project_name, metadata } => {
-            add("type", &Some(sample_type.clone()));
-            add("organism", organism);
-            add("project", project);
-            add("project.name", project_name);
-            for (attribute, value) in metadata {
-                add(&format!("metadata.{attribute}"), &Some(value.clone()));
-            }
-        }
-        Target::Data { data_type, is_directory: _ } => add("data_type", data_type),
-        Target::Multiplexed { .. } => {}
-    }
+    let mut values = sample.target.values();
+    values.retain(|(name, _)| name != "name");
+    values.insert(0, ("name".to_owned(), name_on_flow(sample).to_owned()));
     values
 }
 

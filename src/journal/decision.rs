@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Blocker, Holder, Misstep, Record, Skipper, State};
 use super::stored::{Retold, Sent, Upload};
-use crate::sample::{Sample, SampleId, Target};
+use crate::sample::{Sample, SampleId, Standing, Target};
 
 /// What a person wants done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -120,6 +120,17 @@ impl History {
         matches!(self.last(), Some(Verb::Release | Verb::Resend | Verb::Retry))
     }
 
+    /// What assembly says, once it is known what people decided: a rule's wish for a release is met by one, for good
+    /// unless the sample was held or skipped since.
+    pub(super) fn heeded(&self, standing: Standing) -> Standing {
+        let counts = |verb: &Verb| matches!(verb, Verb::Release | Verb::Resend | Verb::Hold | Verb::Skip);
+        let last = self.decisions.iter().rev().map(|decision| decision.verb).find(counts);
+        match standing {
+            Standing::AwaitsRelease(_) if matches!(last, Some(Verb::Release | Verb::Resend)) => Standing::Ready,
+            standing => standing,
+        }
+    }
+
     /// Whether a person wants it sent although its content is on Flow already.
     pub fn insists_on_sending(&self) -> bool {
         self.decisions.iter().any(|decision| decision.verb == Verb::Resend)
@@ -204,6 +215,7 @@ impl Record {
             (Verb::Hold, State::Retrying { upload, .. }) => kept_back(&decision, Some(upload)),
             (Verb::Hold, State::Blocked { by: Blocker::Doubt, .. }) => return misstep("blocked already"),
             (Verb::Hold, State::Waiting { .. } | State::Blocked { .. }) => kept_back(&decision, None),
+            (Verb::Hold, State::Held { by: Holder::Rule, .. }) => kept_back(&decision, None),
             (Verb::Hold, held @ State::Held { .. }) => held,
 
             (Verb::Release, State::Uploading { upload }) if history.wish.take().is_some() => {
@@ -212,7 +224,9 @@ impl Record {
             (Verb::Release, State::Held { by: Holder::Person, upload: Some(upload), .. }) => {
                 State::Queued { upload: Some(upload) }
             }
-            (Verb::Release, State::Held { by: Holder::Person | Holder::NewOutput, .. }) => again("released"),
+            (Verb::Release, State::Held { by: Holder::Person | Holder::NewOutput | Holder::Rule, .. }) => {
+                again("released")
+            }
             (Verb::Release, State::Held { by: Holder::Changed { .. }, .. }) => {
                 return misstep("on Flow, and changed since (use resend or skip),");
             }

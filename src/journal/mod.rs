@@ -264,13 +264,10 @@ impl Journal {
         self.transact(move |transaction| {
             for id in ids {
                 let Some(old) = transaction.record(&id)? else { continue };
-                if old.is_untouched() && (old.is_only_declared() || is_regrouped(&old.sample)) {
-                    transaction.forget(&id);
-                } else {
-                    let new = old.clone().vanished();
-                    if new != old {
-                        transaction.put(Some(&old), new);
-                    }
+                match old.clone().unmade(is_regrouped(&old.sample)) {
+                    None => transaction.forget(&id),
+                    Some(new) if new != old => transaction.put(Some(&old), new),
+                    Some(_) => {}
                 }
             }
             Ok(())

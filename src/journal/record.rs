@@ -68,6 +68,8 @@ pub enum Holder {
     Person,
     /// It appeared in a run of which something had been sent already.
     NewOutput,
+    /// Its rule asks for a person's release. Looked at again whenever what lies on disk, or the rule, changes.
+    Rule,
     /// It was sent, and its files are others now.
     Changed {
         /// What stands on Flow; the record's sample is what was sent.
@@ -151,6 +153,7 @@ impl State {
     fn of(standing: Standing) -> Self {
         match standing {
             Standing::Ready => State::Queued { upload: None },
+            Standing::AwaitsRelease(reason) => State::Held { reason, by: Holder::Rule, upload: None },
             Standing::Waiting(reason) => State::Waiting { reason, again: None },
             Standing::Blocked(reason) => State::Blocked { reason, by: Blocker::Assembly },
             Standing::Skipped(reason) => State::Skipped { reason, by: Skipper::Assembly },
@@ -171,7 +174,7 @@ impl State {
         }
         match around.delivered {
             Some(reason) if !history.is_let_go() => State::Held { reason, by: Holder::NewOutput, upload: None },
-            _ => State::of(standing),
+            _ => State::of(history.heeded(standing)),
         }
     }
 
@@ -256,8 +259,8 @@ impl Record {
 
     /// Takes in what assembly says now. What is on its way is left alone: the upload itself looks at the files again
     /// before it is too late. So is what waits for its turn again after a restart, unless it is another sample now and
-    /// Flow cannot have made anything of the old one. What is on Flow stays as it is until its content has been
-    /// [compared](Self::must_be_compared).
+    /// Flow cannot have made anything of the old one, and what is between two tries, unless its files are others. What
+    /// is on Flow stays as it is until its content has been [compared](Self::must_be_compared).
     #[must_use]
     pub(super) fn assembled(self, finding: Finding, around: Circumstances) -> Self {
         if finding.sample.slots.is_empty() && !self.is_only_declared() {
@@ -272,18 +275,21 @@ impl Record {
         // A sheet that is yet to be believed, after a restart for instance, makes no other sample.
         let has_same_files = !self.sample.differs_on_disk(&sample) && !sample.differs_on_disk(&self.sample);
         let is_untold = has_same_files && matches!(standing, Standing::Waiting(_));
+        let standing = self.history.heeded(standing);
         let is_same = self.sample.is_sent_as(&sample);
         match self.state {
             State::Uploading { .. } => self,
             // What lies on disk is kept up to date for when a person lets it go.
             State::Held { by: Holder::Person | Holder::NewOutput, upload: None, .. }
             | State::Skipped { by: Skipper::Person, .. } => Self { sample, ..self },
-            State::Held { .. } => self,
+            State::Held { by: Holder::Person | Holder::NewOutput | Holder::Changed { .. }, .. } => self,
             State::Queued { upload: Some(ref upload) } | State::Retrying { ref upload, .. }
                 if is_same || is_untold || upload.may_be_whole() =>
             {
                 self
             }
+            // Begun, and between two tries: another rule is for what begins after it.
+            State::Retrying { ref upload, .. } if upload.sent() > 0 && self.sample.slots == sample.slots => self,
             State::Skipped { by: Skipper::Same, .. } if is_same => self,
             State::Blocked { by: Blocker::Upload | Blocker::Refusal | Blocker::NotFound, .. }
                 if is_same || is_untold =>
@@ -350,7 +356,7 @@ impl Record {
     #[must_use]
     pub fn vanished(self) -> Self {
         let is_lost = match &self.state {
-            State::Waiting { .. } | State::Queued { upload: None } => true,
+            State::Waiting { .. } | State::Queued { upload: None } | State::Held { by: Holder::Rule, .. } => true,
             State::Blocked { by, .. } => *by == Blocker::Assembly,
             State::Queued { upload: Some(upload) } | State::Retrying { upload, .. } => !upload.may_be_whole(),
             State::Held { .. } | State::Uploading { .. } | State::Done { .. } | State::Skipped { .. } => false,
@@ -367,11 +373,21 @@ impl Record {
         self.sample.slots.is_empty()
     }
 
+    /// No rule makes it any more. `is_regrouped`: its files are there, and belong to others now. `None`: it is forgotten.
+    #[must_use]
+    pub fn unmade(self, is_regrouped: bool) -> Option<Self> {
+        let is_nothing = self.is_only_declared() || is_regrouped;
+        if self.is_untouched() && is_nothing { None } else { Some(self.vanished()) }
+    }
+
     /// Whether nothing was ever sent of it and no person decided anything about it.
     pub fn is_untouched(&self) -> bool {
         let is_waiting = matches!(
             self.state,
-            State::Waiting { .. } | State::Queued { upload: None } | State::Blocked { by: Blocker::Assembly, .. }
+            State::Waiting { .. }
+                | State::Queued { upload: None }
+                | State::Held { by: Holder::Rule, .. }
+                | State::Blocked { by: Blocker::Assembly, .. }
         );
         (is_waiting || self.is_only_declared()) && self.history.is_empty()
     }

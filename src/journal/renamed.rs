@@ -9,7 +9,7 @@ use super::change::{Change, changes, name_on_flow, told};
 use super::decision::History;
 use super::record::{Blocker, Holder, Misstep, Record, Skipper, State};
 use super::stored::{Retold, Sent, SlotHashes, Upload};
-use crate::sample::{Finding, Sample, Standing, Target, path_to_text};
+use crate::sample::{Finding, Sample, Target, path_to_text};
 
 /// What a finding says of a sample that its files belong to, and that has another id than it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Record {
             state if state.sent().is_some() => Renaming::Itself,
             State::Uploading { .. } | State::Blocked { by: Blocker::Doubt, .. } => Renaming::Waits,
             state if state.upload().is_some_and(Upload::may_be_whole) => Renaming::Waits,
-            _ if finding.standing != Standing::Ready || !self.history.earlier.is_empty() => Renaming::Waits,
+            _ if !finding.standing.is_whole() || !self.history.earlier.is_empty() => Renaming::Waits,
             _ => Renaming::Moves,
         }
     }
@@ -61,7 +61,7 @@ impl Record {
     /// A finding whose sheets are others than the sample's, or are not there to be asked.
     fn is_told_by_another_sheet(&self, finding: &Finding) -> bool {
         let (known, now) = (&self.sample.sheets, &finding.sample.sheets);
-        let is_told = !now.is_empty() || finding.standing != Standing::Ready;
+        let is_told = !now.is_empty() || !finding.standing.is_whole();
         !known.is_empty() && is_told && known != now
     }
 
@@ -74,7 +74,7 @@ impl Record {
     /// What is on Flow takes in what assembly says now. Its content is [compared](Self::must_be_compared) elsewhere.
     pub(super) fn told_anew(mut self, finding: Finding) -> Self {
         let is_by_sheet = self.is_told_by_another_sheet(&finding);
-        let is_ready = finding.standing == Standing::Ready;
+        let is_ready = finding.standing.is_whole();
         if !self.answers_to(&finding.sample) {
             return if is_ready && is_by_sheet { self.held_as_renamed(finding.sample) } else { self };
         }

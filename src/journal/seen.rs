@@ -92,6 +92,23 @@ impl Journal {
         Ok(all)
     }
 
+    /// Forgets what is left out of a watch, which is no longer watched as it was.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    pub async fn clear_left_out(&self, watch: &str) -> Result<(), JournalError> {
+        let mut walk = Walk::through(&left_out_key(watch, ""));
+        let mut writes = Writes::default();
+        while let Some((key, _)) = self.shared.store.look().next(&mut walk)? {
+            writes.remove(key);
+        }
+        self.transact(move |transaction| {
+            transaction.write(writes);
+            Ok(())
+        })
+        .await
+    }
+
     /// Takes in what of a run is left out; `run` is empty for what lies in none.
     ///
     /// # Errors

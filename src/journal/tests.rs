@@ -222,6 +222,10 @@ mod golden {
             r#"1 {"first_seen":"2026-11-24T08:00:00.123456789Z","state":"held","reason":"for \"what\"","by":"person"}"#,
         );
         state_is_stored_as(
+            State::Held { reason: reason(), by: Holder::Rule, upload: None },
+            r#"1 {"first_seen":"2026-11-24T08:00:00.123456789Z","state":"held","reason":"for \"what\"","by":"rule"}"#,
+        );
+        state_is_stored_as(
             State::Skipped { reason: reason(), by: Skipper::Assembly },
             r#"1 {"first_seen":"2026-11-24T08:00:00.123456789Z","state":"skipped","reason":"for \"what\""}"#,
         );
@@ -837,6 +841,20 @@ mod assembled {
             let record = after(state.clone(), other.clone(), Standing::Ready);
             assert_eq!((record.sample, record.state), (other, State::Queued { upload: None }));
         }
+    }
+
+    #[test]
+    fn what_is_between_two_tries_keeps_the_values_that_it_began_with() {
+        let a = sample("a");
+        let next_try = Moment { boot: 1, at: Duration::ZERO };
+        let state = State::Retrying { upload: upload(sending()), next_try, error: "x".into() };
+        let record = after(state.clone(), retold(&a), Standing::Ready);
+        assert_eq!((&record.sample, &record.state), (&a, &state));
+        let record = after(state, another(&a), Standing::Ready);
+        assert_eq!((record.sample, record.state), (another(&a), State::Queued { upload: None }));
+        let unbegun = State::Retrying { upload: Upload::default(), next_try, error: "x".into() };
+        let record = after(unbegun, retold(&a), Standing::Ready);
+        assert_eq!((record.sample, record.state), (retold(&a), State::Queued { upload: None }));
     }
 
     #[test]

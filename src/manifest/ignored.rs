@@ -33,6 +33,11 @@ impl IgnoredReads {
         Self { globs, ignored, layout: defaults.layout.map(|layout| layout.name) }
     }
 
+    /// What tells one layout's from another's.
+    pub fn key(&self) -> (Option<&'static str>, usize) {
+        (self.layout, self.ignored.len())
+    }
+
     /// Whether a layout has such reads, and the watch takes its word back.
     pub fn are_taken_back(&self) -> bool {
         self.layout.is_some() && self.ignored.is_empty()

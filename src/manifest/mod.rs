@@ -10,6 +10,7 @@ mod read;
 mod reads;
 mod tables;
 mod template;
+mod trace;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use ignored::IgnoredReads;
 use reads::Reads;
 pub use tables::{Lookup, Missing, SheetRule, Table};
 pub use template::Template;
+pub use trace::{Outcome, Tried};
 
 /// Captures that order or pair the files of one sample, so that its own values cannot depend on them.
 pub const ORDERING: [&str; 4] = ["read", "lane", "part", "sample_number"];
@@ -94,6 +96,7 @@ pub struct Rule {
     pub sheet: Option<SheetRule>,
     pub lookup: Option<Lookup>,
     pub no_reads: NoReads,
+    pub release: Release,
     pub output: Output,
     /// The names that its values take from the run folder, and where.
     run_names: Vec<(String, Spot)>,
@@ -106,6 +109,8 @@ pub struct Rule {
 pub struct Where {
     pub capture: String,
     globs: GlobSet,
+    /// As they are written.
+    written: Vec<String>,
 }
 
 /// Whether a sample has both reads.
@@ -126,6 +131,16 @@ pub enum NoReads {
     Skip,
     /// Somebody must know.
     Block,
+}
+
+/// Who lets go what a rule makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Release {
+    /// Nobody need: it is sent as soon as it is whole.
+    #[default]
+    Auto,
+    /// A person, once it is whole.
+    Manual,
 }
 
 #[derive(Debug, Clone)]
@@ -225,6 +240,16 @@ impl Manifest {
         Self::read(Document::parse(file_name, text)?, Defaults::default())
     }
 
+    /// The file that it was read from.
+    pub fn file(&self) -> &Path {
+        self.document.file()
+    }
+
+    /// Of the file's content, in hexadecimal.
+    pub fn sha256(&self) -> &str {
+        self.document.sha256()
+    }
+
     /// The folder that its relative paths are relative to.
     pub fn folder(&self) -> &Path {
         self.document.file().parent().unwrap_or(Path::new(""))
@@ -295,6 +320,8 @@ impl Manifest {
         }
         let by_name = || self.rules.iter().find(|rule| rule.pattern.matches_file_name(below_run));
         let nearest = nearest.or_else(|| Some(format!("{} (match: the folders differ)", by_name()?.name)));
+        let by_ending = || self.rules.iter().find(|rule| rule.pattern.ends_alike(below_run));
+        let nearest = nearest.or_else(|| Some(format!("{} (match: the file name differs)", by_ending()?.name)));
         let reason = match nearest {
             Some(nearest) => format!("no rule matches; nearest: {nearest}"),
             None => "no rule matches".to_owned(),
@@ -439,6 +466,16 @@ impl Rule {
         })
     }
 }
+
+/// Two manifests of one text, for watches of the same layout.
+impl PartialEq for Manifest {
+    fn eq(&self, other: &Self) -> bool {
+        let of = |manifest: &Self| (manifest.file().to_owned(), manifest.sha256().to_owned(), manifest.ignored.key());
+        of(self) == of(other)
+    }
+}
+
+impl Eq for Manifest {}
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use super::reads::Reads;
 use super::template::Name;
 use super::{
     DataTemplate, Defaults, Lookup, Manifest, Missing, MultiplexedTemplate, NoReads, ORDERING, Output, Paired,
-    ProjectTemplate, Rule, SampleTemplate, SheetRule, Table, Template, UNCHOSEN, Where,
+    ProjectTemplate, Release, Rule, SampleTemplate, SheetRule, Table, Template, UNCHOSEN, Where,
 };
 use crate::layout::Layout;
 use crate::pattern::{MOST_NAMES, Pattern, Patterns};
@@ -145,7 +145,9 @@ fn rule(
         }
         NoReads::read(&value)
     });
-    map.not_yet(&["release"]);
+    let release = map
+        .get("release")
+        .map_or(Some(Release::Auto), |value| value.choice(&[("auto", Release::Auto), ("manual", Release::Manual)]));
     map.finish();
     let (run_names, unchosen) = (names.run_names.into_inner(), names.unchosen.into_inner());
     Some(Rule {
@@ -155,6 +157,7 @@ fn rule(
         sheet: sheet?,
         lookup: lookup?,
         no_reads: no_reads?,
+        release: release?,
         output: output?,
         run_names,
         unchosen,
@@ -348,8 +351,9 @@ fn conditions(value: &Value, names: &Names) -> Option<Vec<Where>> {
         let globs = if value.is_list() { value.items("a list of globs") } else { Some(vec![value.clone()]) };
         let globs: Option<Vec<Glob>> =
             globs.and_then(|globs| globs.iter().map(|glob| glob.parse("a glob such as RNA_*", Glob::new)).collect());
+        let written: Vec<String> = globs.iter().flatten().map(|glob| glob.glob().to_owned()).collect();
         if let Some(globs) = globs.and_then(|globs| set(&value, globs)) {
-            conditions.push(Where { capture: capture.to_owned(), globs });
+            conditions.push(Where { capture: capture.to_owned(), globs, written });
         }
     }
     Some(conditions)

@@ -90,6 +90,48 @@ fn what_is_left_out_hears_which_rule_nearly_took_it() {
     assert_eq!(reason("x/RNA_1_S1_L003_R1_001.fastq.gz"), "no rule matches; nearest: rnaseq (where: lane)");
     assert_eq!(reason("x/Logs/a.txt"), "no rule matches; nearest: other (match: the folders differ)");
     assert_eq!(reason("x/y.bam"), "no rule matches");
+    assert_eq!(reason("x/RNA_1_001.fastq.gz"), "no rule matches; nearest: rnaseq (match: the file name differs)");
+}
+
+#[test]
+fn every_rule_says_why_it_does_not_take_a_file() {
+    let manifest = manifest(
+        r#"
+version: 1
+rules:
+  - { name: rna, match: "**/{sample}_R{read}.fq", where: { sample: ["RNA_*", "rna_*"] }, sample: { name: "{sample}", type: x } }
+  - { name: mapped, match: "**/{sample}_R{read}.fq", reads: { reads1: R3 }, sample: { name: "{sample}", type: x } }
+  - { name: single, match: "**/{sample}_R{read}.fq", paired: never, sample: { name: "{sample}", type: x } }
+  - { name: rest, match: "**/*.fq", data: {} }
+  - { name: other, match: "Reports/{report}.html", data: {} }
+"#,
+    );
+    let trace = |path: &str| {
+        let tried = manifest.trace(path, &Captures::new(), |_, _| None);
+        let decided = manifest.classify(path, &Captures::new());
+        let takes = tried.iter().find(|tried| matches!(tried.outcome, Outcome::Takes(_)));
+        match decided {
+            Verdict::Taken { rule, .. } if rule.name != "single" => assert_eq!(takes.unwrap().rule, rule.name),
+            _ => {}
+        }
+        let told = tried.iter().map(|tried| {
+            format!("{} [{}]: {}", tried.rule, tried.outcome.condition().unwrap_or_default(), tried.outcome.reason())
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        trace("x/DNA_1_R2.fq"),
+        [
+            "rna [where]: sample is \"DNA_1\", which is not RNA_* or rna_*",
+            "mapped [reads]: reads names other reads",
+            "single [paired]: paired: never takes reads1 alone",
+            "rest [order]: it would take the file, but rule single comes first",
+            "other [match]: \"x\" does not fit Reports",
+        ]
+    );
+    assert_eq!(trace("RNA_1_R1.fq")[0], "rna []: it takes the file");
+    assert_eq!(trace("Reports/a.htm")[4], "other [match]: \"a.htm\" does not fit {report}.html");
+    assert_eq!(trace("RNA_1_R3.fq")[0], "rna [reads]: its samples have no place for R3; map it with reads");
 }
 
 #[test]

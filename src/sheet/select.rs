@@ -346,6 +346,11 @@ impl<'s> Selection<'s> {
         Ok(found.map_or("", |(value, _)| value))
     }
 
+    /// The lines of its rows.
+    pub fn lines(&self) -> Vec<usize> {
+        self.rows.iter().map(|row| row.line).collect()
+    }
+
     /// Where the first of the rows has this column, or begins.
     pub fn place_of(&self, column: &str) -> Place {
         let values = self.values(column).unwrap_or_default();

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use super::snapshot::{Condition, WatchStatus};
+use super::snapshot::{Condition, ReloadStatus, WatchStatus};
 
 /// A handle to the board; clones share it.
 #[derive(Clone, Default)]
@@ -18,6 +18,7 @@ struct Inner {
     /// By watch.
     conditions: BTreeMap<String, Vec<Condition>>,
     stopped: Option<String>,
+    reload: Option<ReloadStatus>,
 }
 
 impl Board {
@@ -33,6 +34,27 @@ impl Board {
     /// What is overdue, gone or suddenly empty, by watch.
     pub(super) fn conditions(&self) -> Vec<Condition> {
         self.inner().conditions.values().flatten().cloned().collect()
+    }
+
+    /// Takes down a watch that is no longer watched.
+    pub fn remove_watch(&self, name: &str) {
+        let mut inner = self.inner();
+        inner.watches.remove(name);
+        inner.conditions.remove(name);
+    }
+
+    /// What of the settings waits to be taken; `None` when nothing does.
+    pub fn set_reload(&self, reload: Option<ReloadStatus>) {
+        self.inner().reload = reload;
+    }
+
+    /// Why nothing can be uploaded.
+    pub fn stopped(&self) -> Option<String> {
+        self.inner().stopped.clone()
+    }
+
+    pub(super) fn reload(&self) -> Option<ReloadStatus> {
+        self.inner().reload.clone()
     }
 
     /// Why nothing can be uploaded; `None` when it can.

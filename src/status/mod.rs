@@ -1,6 +1,7 @@
 //! What the agent says of itself: one snapshot, shown as JSON, as a table, over HTTP and over the state folder's
 //! socket. It reads the journal and changes nothing, but for the uploads by hand that come through the socket.
 
+mod asked;
 mod board;
 mod door;
 mod serve;
@@ -10,12 +11,13 @@ mod table;
 
 use std::net::SocketAddr;
 
+pub use asked::{Answer, Ask, Question, Refusal};
 pub use board::Board;
 pub use door::{HandedOver, Identity};
 pub use serve::serve;
 pub use snapshot::{
-    Agent, ChangeStatus, Condition, ConditionKind, FileStatus, LeftOut, STATES, SampleStatus, Snapshot, VERSION,
-    WatchStatus,
+    Agent, ChangeStatus, Condition, ConditionKind, FileStatus, LeftOut, ReloadStatus, RuleTried, STATES, SampleStatus,
+    Snapshot, VERSION, WatchStatus, as_timestamp,
 };
 pub use socket::{Socket, SocketError, ask};
 pub use table::{columns, render, warnings};

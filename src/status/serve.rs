@@ -8,8 +8,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing::get};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::asked::{self, Question};
 use super::board::Board;
 use super::door::{self, Identity};
 use super::snapshot::Snapshot;
@@ -22,6 +24,8 @@ pub(super) struct Source {
     pub journal: Journal,
     pub board: Board,
     pub identity: Identity,
+    /// Where questions go that only the agent can answer; `None`: nobody answers them.
+    pub questions: Option<mpsc::Sender<Question>>,
 }
 
 /// Serves the status on the state folder's socket and, where one is given, on `listen`, until `shutdown`.
@@ -36,14 +40,16 @@ pub async fn serve(
     identity: Identity,
     state_dir: &Path,
     listen: Option<SocketAddr>,
+    questions: Option<mpsc::Sender<Question>>,
     shutdown: CancellationToken,
 ) -> Result<(), SocketError> {
     let unix = socket::listen(state_dir)?;
-    let source = Source { journal, board, identity };
+    let source = Source { journal, board, identity, questions };
     let reading = Router::new().route("/", get(page)).route("/status", get(status));
     // The port is for whoever can reach it: it shows, and takes nothing.
     let router = reading.clone().with_state(source.clone());
-    let at_the_door = reading.merge(door::routes()).layer(DefaultBodyLimit::disable()).with_state(source);
+    let at_the_door =
+        reading.merge(door::routes()).merge(asked::routes()).layer(DefaultBodyLimit::disable()).with_state(source);
     let over_tcp = {
         let shutdown = shutdown.clone();
         async move {

@@ -2,6 +2,7 @@
 //! status page.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -70,6 +71,23 @@ pub struct Agent {
     /// What was found damaged at the start, and what was done about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
+    /// What of the settings changed on disk and waits for a reload, or for the next start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reload: Option<ReloadStatus>,
+}
+
+/// Settings that are not those on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadStatus {
+    /// The files that differ from those that were taken.
+    pub changed: Vec<String>,
+    /// When that was noticed first.
+    pub since: Timestamp,
+    /// Why they cannot be taken as they are, one mistake each.
+    pub errors: Vec<String>,
+    /// What was taken, and takes effect only when the process starts anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_next_start: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +104,12 @@ pub struct SampleStatus {
     /// Who blocked it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<Blocker>,
+    /// What its rule captured, and what sheets say of it; in a plan and in an explanation.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub captured: BTreeMap<String, String>,
+    /// When it will be acted on if nothing changes, where only time is missing; in a plan and in an explanation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_act: Option<Timestamp>,
     /// Marks a done sample that was on Flow already, so that nothing was sent for it.
     pub adopted: bool,
     pub bytes: u64,
@@ -199,11 +223,28 @@ pub struct WatchStatus {
 pub struct LeftOut {
     pub path: String,
     pub reason: String,
+    /// What each rule says of it, in order; in a plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleTried>,
+}
+
+/// A rule of the manifest, and what it says of a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RuleTried {
+    pub rule: String,
+    pub takes: bool,
+    /// The key of the rule that the file fails; `null` where the rule takes it.
+    pub condition: Option<String>,
+    pub reason: String,
 }
 
 impl LeftOut {
+    pub fn new(path: &Path, reason: String) -> Self {
+        Self { path: path_to_text(path), reason, rules: Vec::new() }
+    }
+
     fn of(left_out: &journal::LeftOut) -> Self {
-        Self { path: path_to_text(&left_out.path), reason: left_out.reason.clone() }
+        Self::new(&left_out.path, left_out.reason.clone())
     }
 }
 
@@ -222,6 +263,7 @@ impl Snapshot {
         let mut snapshot = Self::new(state, condition, samples, watches, left_out);
         snapshot.agent.notices = journal.notices().to_vec();
         snapshot.conditions = board.conditions();
+        snapshot.agent.reload = board.reload();
         Ok(snapshot)
     }
 
@@ -244,6 +286,7 @@ impl Snapshot {
             paused: false,
             condition,
             notices: Vec::new(),
+            reload: None,
         };
         Self { version: VERSION, agent, counts, samples, watches, conditions: Vec::new(), left_out }
     }
@@ -276,6 +319,8 @@ impl SampleStatus {
             state: record.state.name().to_owned(),
             reason: None,
             blocked_by: None,
+            captured: BTreeMap::new(),
+            next_act: None,
             adopted: false,
             bytes: sample.size(),
             sent: upload.map_or(0, |upload| upload.sent()),
@@ -349,7 +394,7 @@ impl SampleStatus {
 }
 
 /// A moment as the wall clock will have it, to the second: for people, and nothing is decided by it.
-fn as_timestamp(moment: Moment, now: Moment) -> Timestamp {
+pub fn as_timestamp(moment: Moment, now: Moment) -> Timestamp {
     let wait = if moment.boot == now.boot { moment.at.saturating_sub(now.at) } else { Duration::ZERO };
     let then = Timestamp::now() + wait;
     Timestamp::from_second(then.as_second()).unwrap_or(then)

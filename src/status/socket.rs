@@ -84,6 +84,16 @@ impl Socket {
         self.ask(self.client.post(url(path)).json(body)).await
     }
 
+    /// The same where the answer takes longer.
+    pub(super) async fn post_for<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        longest: Duration,
+    ) -> Result<T, SocketError> {
+        self.ask(self.client.post(url(path)).json(body).timeout(longest)).await
+    }
+
     async fn ask<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, SocketError> {
         let error = |reason: String| SocketError::Ask { path: self.path.clone(), reason };
         let answer = request.send().await.map_err(|e| error(root(&e)))?;

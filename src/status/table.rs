@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use crate::journal::Blocker;
 use crate::sample::ANNOTATION;
 
-use super::snapshot::{STATES, SampleStatus, Snapshot};
+use super::snapshot::{ReloadStatus, STATES, SampleStatus, Snapshot};
 
 /// So many left out files are listed; the JSON has them all.
 const LEFT_OUT_SHOWN: usize = 20;
@@ -25,6 +25,9 @@ pub fn render(snapshot: &Snapshot) -> String {
     }
     for notice in &agent.notices {
         let _ = writeln!(text, "  note: {notice}");
+    }
+    if let Some(reload) = &agent.reload {
+        text.push_str(&reload_lines(reload));
     }
     for watch in &snapshot.watches {
         let condition = watch.condition.as_deref().unwrap_or("well");
@@ -61,6 +64,24 @@ pub fn render(snapshot: &Snapshot) -> String {
         if snapshot.left_out.len() > LEFT_OUT_SHOWN {
             let _ = writeln!(text, "  and {} more (--json lists them)", snapshot.left_out.len() - LEFT_OUT_SHOWN);
         }
+    }
+    text
+}
+
+fn reload_lines(reload: &ReloadStatus) -> String {
+    let mut text = String::new();
+    if !reload.changed.is_empty() {
+        let (files, since) = (reload.changed.join(", "), reload.since);
+        let _ = match reload.errors.as_slice() {
+            [] => writeln!(text, "  changed since {since:.0}: {files}; to take it: flow-ingest reload"),
+            _ => writeln!(text, "  changed since {since:.0}: {files}; it cannot be taken, and what was taken goes on:"),
+        };
+        for error in &reload.errors {
+            let _ = writeln!(text, "    {error}");
+        }
+    }
+    for key in &reload.at_next_start {
+        let _ = writeln!(text, "  {key}");
     }
     text
 }

@@ -29,4 +29,4 @@ pub use gate::{Closed, Gate};
 pub use keeper::Keeper;
 pub use parts::{PartError, hashes};
 pub use pool::Pool;
-pub use settings::{IfExists, Settings, Verify, WatchSettings};
+pub use settings::{IfExists, Settings, Verify, WatchSettings, Watches};

@@ -1,6 +1,7 @@
 //! How samples are uploaded.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct Settings {
     pub if_exists: IfExists,
     pub verify: Verify,
     /// By the watch's name. What belongs to no watch here, such as uploads by hand, goes up as it is.
-    pub watches: BTreeMap<String, WatchSettings>,
+    pub watches: Watches,
 }
 
 /// What becomes of a sample that is on Flow already, under the same name, in the same project and of the same account.
@@ -35,6 +36,37 @@ pub enum Verify {
     /// By each file's content as well: it is downloaded and hashed.
     Download,
 }
+
+/// What is known of each watch, by its name. Clones share it, so that it can be changed while samples are in flight.
+#[derive(Debug, Clone, Default)]
+pub struct Watches(Arc<RwLock<BTreeMap<String, WatchSettings>>>);
+
+impl Watches {
+    pub fn get(&self, watch: &str) -> Option<WatchSettings> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(watch).cloned()
+    }
+
+    /// Takes over what another table says.
+    pub fn take_over(&self, other: &Self) {
+        let new = other.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = new;
+    }
+}
+
+impl FromIterator<(String, WatchSettings)> for Watches {
+    fn from_iter<I: IntoIterator<Item = (String, WatchSettings)>>(watches: I) -> Self {
+        Self(Arc::new(RwLock::new(watches.into_iter().collect())))
+    }
+}
+
+impl PartialEq for Watches {
+    fn eq(&self, other: &Self) -> bool {
+        let table = |watches: &Self| watches.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        table(self) == table(other)
+    }
+}
+
+impl Eq for Watches {}
 
 /// What the files of a watch must be before they become a sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +95,7 @@ impl Default for Settings {
             final_wait: None,
             if_exists: IfExists::default(),
             verify: Verify::Size,
-            watches: BTreeMap::new(),
+            watches: Watches::default(),
         }
     }
 }
@@ -71,7 +103,7 @@ impl Default for Settings {
 impl Settings {
     pub(super) fn checks(&self, watch: &str) -> Checks {
         let watch = self.watches.get(watch);
-        Checks { gzip: watch.is_some_and(|watch| watch.check_gzip), sidecars: watch.is_some() }
+        Checks { gzip: watch.as_ref().is_some_and(|watch| watch.check_gzip), sidecars: watch.is_some() }
     }
 
     /// The shortest time between two looks at files that are not whole.

@@ -94,10 +94,11 @@ impl Glance {
         let mut left_out = Vec::new();
         let now = Moment::now();
         for (path, fingerprint) in &self.files {
-            let reason = sieve.leaves_out_above(path).map(|(_, reason)| reason);
-            let run = sieve.run_above(path).filter(|_| reason.is_none());
+            let left_out_above = sieve.leaves_out_above(path);
+            let run = sieve.run_above(path).filter(|_| left_out_above.is_none());
             let Some(run) = run else {
-                let reason = sieve.explain(reason.unwrap_or(super::sieve::Reason::NoRunFolder));
+                let (at, reason) = left_out_above.unwrap_or_else(|| (path.clone(), super::sieve::Reason::NoRunFolder));
+                let reason = sieve.explain(&at, reason);
                 left_out.push(LeftOut { path: path.clone(), reason });
                 continue;
             };
@@ -121,11 +122,9 @@ impl Glance {
 
 #[cfg(test)]
 mod tests {
-    use globset::GlobSet;
-
     use super::*;
     use crate::pattern::Pattern;
-    use crate::watch::{Condition, Existing, Mode};
+    use crate::watch::{Condition, Existing, Ignore, Mode};
 
     fn settings(path: &Path, ignore: &str) -> Settings {
         let glob = globset::GlobBuilder::new(ignore).literal_separator(true).build().unwrap();
@@ -140,7 +139,7 @@ mod tests {
             poll: Duration::from_secs(30),
             rescan: Duration::from_secs(900),
             expect_within: None,
-            ignore: GlobSet::builder().add(glob).build().unwrap(),
+            ignore: Ignore::new(&[], &[glob]).unwrap(),
         }
     }
 

@@ -24,6 +24,7 @@ mod view;
 
 pub use glance::Glance;
 pub use news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, Outage, PathText, Remembered};
-pub use settings::{Completion, Condition, Existing, FolderCompletion, Mode, Settings};
+pub use settings::{Completion, Condition, Existing, FolderCompletion, Ignore, Mode, Settings};
+pub use sieve::{Sifted, sift};
 pub use task::{Error, look_once, run};
 pub use view::{FileView, RunView, Verdict};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::observation::Observation;
+use crate::observation::{Moment, Observation};
 use crate::sample::path_text;
 
 use super::view::RunView;
@@ -90,6 +90,8 @@ pub struct News {
     pub mode: &'static str,
     /// Whether a full scan has succeeded since the start.
     pub scanned: bool,
+    /// When the whole folder is scanned next, unless something asks for it earlier; `None` where it cannot be looked at.
+    pub next_scan: Option<Moment>,
     /// When the next file settles or the next run may become quiet; `None` when nothing waits for time to pass.
     pub next: Option<Duration>,
 }

@@ -373,6 +373,7 @@ impl Picture {
             reachable: true,
             mode,
             scanned: self.scanned,
+            next_scan: None,
             next: self.next().map(|at| at.since(&now).unwrap_or_default()),
         };
         self.first_start.told();
@@ -380,8 +381,10 @@ impl Picture {
     }
 
     fn left_out(&self) -> Vec<LeftOut> {
-        let entry =
-            |(path, reason): (&PathBuf, &Reason)| LeftOut { path: path.clone(), reason: self.sieve.explain(*reason) };
+        let entry = |(path, reason): (&PathBuf, &Reason)| LeftOut {
+            path: path.clone(),
+            reason: self.sieve.explain(path, *reason),
+        };
         self.left_out.iter().take(LEFT_OUT_LIMIT).map(entry).collect()
     }
 

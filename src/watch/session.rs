@@ -71,7 +71,8 @@ impl Session {
         let news = self.picture.has_news() || self.told.as_ref() != Some(&now);
         news.then(|| {
             self.told = Some(now.clone());
-            News { reachable: self.trouble.is_none(), ..self.picture.take_news(now.0, now.1, now.2) }
+            let next_scan = self.station.as_ref().map(|station| station.full_scan_at);
+            News { reachable: self.trouble.is_none(), next_scan, ..self.picture.take_news(now.0, now.1, now.2) }
         })
     }
 

@@ -1,13 +1,13 @@
 //! What a watch is told: where, what counts as a run, and when one is complete.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use globset::GlobSet;
+use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::pattern::{Pattern, Patterns};
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     pub name: String,
     /// Absolute path of the watched folder.
@@ -25,9 +25,57 @@ pub struct Settings {
     /// How often the folder is scanned where events arrive too. Default 15 m.
     pub rescan: Duration,
     /// Matched against the path below the watch, beside what is always left out.
-    pub ignore: GlobSet,
+    pub ignore: Ignore,
     /// For how long a run that is not complete may go without news before that is news.
     pub expect_within: Option<Duration>,
+}
+
+/// Globs of what is left out, by its path below the watch.
+#[derive(Debug, Clone, Default)]
+pub struct Ignore {
+    globs: GlobSet,
+    /// As they are written; those of the watch's layout first.
+    written: Vec<String>,
+    of_layout: usize,
+}
+
+impl Ignore {
+    /// `of_layout` come from the watch's layout, `own` from the watch.
+    ///
+    /// # Errors
+    /// Globs that are too large together.
+    pub fn new(of_layout: &[Glob], own: &[Glob]) -> Result<Self, globset::Error> {
+        let mut set = GlobSetBuilder::new();
+        for glob in of_layout.iter().chain(own) {
+            set.add(glob.clone());
+        }
+        let written = of_layout.iter().chain(own).map(|glob| glob.glob().to_owned()).collect();
+        Ok(Self { globs: set.build()?, written, of_layout: of_layout.len() })
+    }
+
+    pub fn len(&self) -> usize {
+        self.written.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.written.is_empty()
+    }
+
+    pub fn is_match(&self, path: impl AsRef<Path>) -> bool {
+        self.globs.is_match(path)
+    }
+
+    /// The first glob that matches, and whether it is the layout's.
+    pub(super) fn find(&self, path: &Path) -> Option<(&str, bool)> {
+        let first = self.globs.matches(path).into_iter().min()?;
+        Some((&self.written[first], first < self.of_layout))
+    }
+}
+
+impl PartialEq for Ignore {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.written, self.of_layout) == (&other.written, other.of_layout)
+    }
 }
 
 /// The settle time on a disk of this host.
@@ -65,7 +113,7 @@ pub enum Mode {
 }
 
 /// When a run is complete.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Condition {
     /// A file of this pattern lies in the run folder. Its content means nothing.
     Marker(Pattern),
@@ -78,7 +126,7 @@ pub enum Condition {
 }
 
 /// When a run is complete, or, where it has folders that are finished one after the other, each of them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Completion {
     /// The first whose folder holds a file speaks for it.
     pub folders: Vec<FolderCompletion>,
@@ -87,7 +135,7 @@ pub struct Completion {
 }
 
 /// Folders of a run, each of which is complete by itself: an analysis, a cell.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FolderCompletion {
     /// Matched against a folder's path below the run.
     pub folder: Pattern,

@@ -9,11 +9,9 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use globset::GlobSet;
-
 use crate::pattern::Patterns;
 
-use super::Settings;
+use super::{Ignore, Settings};
 
 /// Name endings under which programs write what is not finished; of folders as well, which are renamed when whole.
 const UNFINISHED: [&[u8]; 5] = [b".tmp", b".part", b".partial", b".filepart", b"~"];
@@ -31,10 +29,30 @@ pub(super) enum Reason {
     NotRegular,
 }
 
+/// What a watch says of a path below it by its names alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sifted {
+    /// What is left out, the path itself or a folder above it, and why.
+    pub left_out: Option<(PathBuf, String)>,
+    /// The run folder that the path lies in, or that it is; of a drop folder the empty path.
+    pub run: Option<PathBuf>,
+}
+
+/// Asks a watch about a path below it.
+pub fn sift(settings: &Settings, path: &Path) -> Sifted {
+    let sieve = Sieve::new(settings);
+    let left_out = sieve.leaves_out_above(path).map(|(at, reason)| {
+        let why = sieve.explain(&at, reason);
+        (at, why)
+    });
+    let own = sieve.captures(path).map(|_| path);
+    Sifted { left_out, run: own.or_else(|| sieve.run_above(path)).map(Path::to_owned) }
+}
+
 /// The watch's rules about names.
 #[derive(Debug, Clone)]
 pub(super) struct Sieve {
-    ignore: GlobSet,
+    ignore: Ignore,
     run_folder: Option<Patterns>,
 }
 
@@ -46,11 +64,9 @@ impl Sieve {
     /// Of a drop folder that ignores these.
     #[cfg(test)]
     pub fn ignoring(globs: &[&str]) -> Self {
-        let mut ignore = globset::GlobSetBuilder::new();
-        for glob in globs {
-            ignore.add(globset::GlobBuilder::new(glob).literal_separator(true).build().unwrap());
-        }
-        Self { ignore: ignore.build().unwrap(), run_folder: None }
+        let glob = |text: &&str| globset::GlobBuilder::new(text).literal_separator(true).build().unwrap();
+        let globs: Vec<_> = globs.iter().map(glob).collect();
+        Self { ignore: Ignore::new(&[], &globs).unwrap(), run_folder: None }
     }
 
     /// Why the file or folder at `path` is left out whatever it holds; its parents are not asked about.
@@ -96,12 +112,16 @@ impl Sieve {
         self.run_folder.as_ref().is_none_or(|pattern| pattern.could_match_below(&text(folder)))
     }
 
-    /// The reason for a person.
-    pub fn explain(&self, reason: Reason) -> String {
+    /// The reason for a person why `path` is left out.
+    pub fn explain(&self, path: &Path, reason: Reason) -> String {
         match reason {
             Reason::DotName => "always left out: its name begins with a dot".into(),
             Reason::Unfinished => "always left out: its name is that of an unfinished file".into(),
-            Reason::Ignored => "ignored: the watch's `ignore` matches it".into(),
+            Reason::Ignored => match self.ignore.find(path) {
+                Some((glob, true)) => format!("ignored: the watch's layout leaves it out ({glob})"),
+                Some((glob, false)) => format!("ignored: the watch's `ignore` matches it ({glob})"),
+                None => "ignored: the watch's `ignore` matches it".into(),
+            },
             Reason::NoRunFolder => match &self.run_folder {
                 Some(pattern) => format!("not inside a run folder (no folder above it matches {pattern})"),
                 None => unreachable!("everything in a drop folder is inside its run"),
@@ -129,13 +149,12 @@ fn text(path: &Path) -> Cow<'_, str> {
 mod tests {
     use super::*;
     use crate::pattern::Pattern;
-    use globset::{Glob, GlobSetBuilder};
+    use globset::Glob;
 
     fn sieve(run_folder: Option<&str>) -> Sieve {
-        let mut ignore = GlobSetBuilder::new();
-        ignore.add(Glob::new("**/*.bak").unwrap()).add(Glob::new("old/**").unwrap());
+        let ignore = ["**/*.bak", "old/**"].map(|text| Glob::new(text).unwrap());
         Sieve {
-            ignore: ignore.build().unwrap(),
+            ignore: Ignore::new(&[], &ignore).unwrap(),
             run_folder: run_folder.map(|text| Pattern::parse(text).unwrap().into()),
         }
     }
@@ -159,6 +178,16 @@ mod tests {
         assert_eq!(sieve.leaves_out(Path::new("new/old/x")), None);
         let above = sieve.leaves_out_above(Path::new("a/.trash/b/c"));
         assert_eq!(above, Some(("a/.trash".into(), Reason::DotName)));
+    }
+
+    #[test]
+    fn what_leaves_a_path_out_is_told_with_its_glob_and_whose_it_is() {
+        let globs = ["Data/**", "**/*.bak"].map(|text| Glob::new(text).unwrap());
+        let mut sieve = sieve(None);
+        sieve.ignore = Ignore::new(&globs[..1], &globs[1..]).unwrap();
+        let explained = |path: &str| sieve.explain(Path::new(path), sieve.leaves_out(Path::new(path)).unwrap());
+        assert_eq!(explained("Data/x"), "ignored: the watch's layout leaves it out (Data/**)");
+        assert_eq!(explained("a/x.bak"), "ignored: the watch's `ignore` matches it (**/*.bak)");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use flow_ingest::sandbox::{RequestLog, Sandbox, Settings};
 use flow_ingest::status::{SampleStatus, Snapshot};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -279,6 +280,46 @@ rules:
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
 
+    /// Runs the real program with `--json`: its exit code, its document, and its words.
+    pub async fn ask(&self, arguments: &[&str]) -> (Option<i32>, Value, String) {
+        let output = self.output(&[arguments, &["--json"]].concat()).await;
+        let document = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        (output.status.code(), document, String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// Starts the service, and waits until it answers.
+    pub async fn serve(&self) -> Process {
+        let socket = self.path(&self.setup.state_dir).join("agent.sock");
+        // One that a run before left behind says nothing of this one.
+        let _ = fs::remove_file(&socket);
+        let process = self.start(&["run"]);
+        until("the service listens", || socket.exists()).await;
+        process
+    }
+
+    /// Waits until the status says so, by the way that a person goes.
+    pub async fn status_until(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            let (_, document, words) = self.ask(&["status"]).await;
+            if is_so(&document) {
+                return document;
+            }
+            assert!(begun.elapsed() < DEADLINE, "it never came to this: {what}: {document:#} {words}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until the status says so of a sample.
+    pub async fn becomes(&self, name: &str, state: &str) -> Value {
+        let named = |document: &Value| {
+            let samples = document["samples"].as_array().into_iter().flatten();
+            samples.into_iter().find(|sample| sample["name"] == name && sample["state"] == state).cloned()
+        };
+        let document = self.status_until(&format!("{name} is {state}"), |document| named(document).is_some()).await;
+        named(&document).unwrap()
+    }
+
     /// The chunks that the server saw.
     pub fn chunks(&self) -> Vec<RequestLog> {
         let is_chunk = |request: &RequestLog| request.method == "POST" && request.path.starts_with("/upload");
@@ -429,6 +470,17 @@ impl Process {
 
     pub fn terminate(&self) {
         rustix::process::kill_process(self.id(), rustix::process::Signal::TERM).unwrap();
+    }
+
+    pub fn hang_up(&self) {
+        let id = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(id, rustix::process::Signal::HUP).unwrap();
+    }
+
+    /// SIGTERM, and a good end.
+    pub async fn stop(mut self) {
+        self.terminate();
+        assert_eq!(self.ended().await.code(), Some(0));
     }
 
     pub fn has_ended(&mut self) -> bool {

@@ -229,7 +229,7 @@ impl<'a> Worker<'a> {
         let identity = Identity { base_url: self.settings.flow.base_url.clone(), takes_uploads: false };
         let state_dir = self.settings.state_dir.clone();
         tokio::spawn(async move {
-            if let Err(error) = status::serve(journal, Board::default(), identity, &state_dir, None, stop).await {
+            if let Err(error) = status::serve(journal, Board::default(), identity, &state_dir, None, None, stop).await {
                 tracing::debug!(%error, "the status of this upload is not served");
             }
         });

@@ -166,6 +166,7 @@ pub(super) fn without_folder(mut draft: Draft) -> Result<Draft, CommandError> {
 fn seen_sample(run: &str, assembled: &Assembled) -> SeenSample {
     let (state, reason) = match &assembled.finding.standing {
         Standing::Ready => ("ready", None),
+        Standing::AwaitsRelease(reason) => ("held", Some(reason.clone())),
         Standing::Waiting(reason) => ("waiting", Some(reason.clone())),
         Standing::Blocked(reason) => ("blocked", Some(reason.clone())),
         Standing::Skipped(reason) => ("skipped", Some(reason.clone())),

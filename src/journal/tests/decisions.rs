@@ -71,6 +71,11 @@ fn what_each_decision_makes_of_each_state() {
             [(Hold, "held"), (Release, "waiting"), (Skip, "skipped"), (Close, "-"), (Resend, "-"), (Retry, "-")],
         ),
         (
+            "held by its rule",
+            held_by(Holder::Rule, None),
+            [(Hold, "held"), (Release, "waiting"), (Skip, "skipped"), (Close, "-"), (Resend, "-"), (Retry, "-")],
+        ),
+        (
             "changed",
             changed(),
             [(Hold, "held"), (Release, "-"), (Skip, "done"), (Close, "-"), (Resend, "queued"), (Retry, "-")],
@@ -189,6 +194,46 @@ async fn what_is_new_in_a_delivered_run_is_held_until_a_person_lets_it_go() {
     let journal = open(&dir);
     assert_eq!(find(&journal, &late, true).await.name(), "queued", "it stays let go");
     assert_eq!(journal.record(&late.id()).unwrap().unwrap().history.decisions[0].who, "alice");
+}
+
+#[tokio::test]
+async fn what_its_rule_holds_is_let_go_by_a_person_and_stays_so() {
+    let dir = state_dir();
+    let [a, b] = ["a", "b"].map(sample);
+    let asks = || Standing::AwaitsRelease("rule clinical asks".to_owned());
+    let assembled = async |journal: &Journal, sample: &Sample, standing| {
+        put(journal, sample, standing).await;
+        state(journal, sample)
+    };
+    {
+        let journal = open(&dir);
+        assert_eq!(assembled(&journal, &a, waiting("for reads2")).await.name(), "waiting", "before it is whole");
+        let reason = "rule clinical asks".to_owned();
+        assert_eq!(assembled(&journal, &a, asks()).await, State::Held { reason, by: Holder::Rule, upload: None });
+        assert_eq!(assembled(&journal, &a, waiting("it changes")).await.name(), "waiting", "not whole any more");
+        assert_eq!(assembled(&journal, &a, asks()).await.name(), "held");
+        assert_eq!(assembled(&journal, &a, Standing::Ready).await.name(), "queued", "the rule asks no more");
+        assert_eq!(assembled(&journal, &a, asks()).await.name(), "held");
+        let retried = journal.decide(order(Verb::Retry, &a)).await;
+        assert!(matches!(retried, Err(JournalError::Misstep { .. })), "{retried:?}");
+        journal.decide(order_of_run(Verb::Release)).await.unwrap();
+        assert_eq!(assembled(&journal, &b, asks()).await.name(), "held", "what comes later is another matter");
+        assert_eq!(assembled(&journal, &a, waiting("it changes")).await.name(), "waiting");
+    }
+    let journal = open(&dir);
+    assert_eq!(assembled(&journal, &a, asks()).await.name(), "queued", "it stays let go");
+    journal.decide(order(Verb::Hold, &a)).await.unwrap();
+    assert_eq!(assembled(&journal, &a, Standing::Ready).await.name(), "held", "by a person now");
+    journal.decide(order(Verb::Hold, &b)).await.unwrap();
+    assert_eq!(assembled(&journal, &b, Standing::Ready).await.name(), "held", "a person's word outlives the rule's");
+
+    let c = sample("c");
+    put(&journal, &c, asks()).await;
+    journal.unmade(vec![c.id()], |_| true).await.unwrap();
+    assert_eq!(journal.record(&c.id()).unwrap(), None, "nobody decided anything about it");
+    put(&journal, &c, asks()).await;
+    journal.unmade(vec![c.id()], |_| false).await.unwrap();
+    assert_eq!(state(&journal, &c).name(), "waiting", "its files are gone");
 }
 
 #[tokio::test]

@@ -5,12 +5,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use globset::{Glob, GlobSet};
+use globset::Glob;
 
 use super::*;
 use crate::observation::Observation;
 use crate::pattern::Pattern;
-use crate::watch::{Baseline, Condition, Existing, Mode, RunView, Verdict};
+use crate::watch::{Baseline, Condition, Existing, Ignore, Mode, RunView, Verdict};
 
 /// Long enough for the slowest machine; no test waits for its end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,7 +26,7 @@ fn settings(path: &Path, run_folder: Option<&str>) -> Settings {
         mode: Mode::Native,
         poll: Duration::from_secs(3600),
         rescan: Duration::from_secs(3600),
-        ignore: GlobSet::empty(),
+        ignore: Ignore::default(),
         expect_within: None,
     }
 }
@@ -358,7 +358,7 @@ async fn ignored_and_unfinished_names_are_never_matched() {
         fs::write(path, "x").unwrap();
     }
     let mut settings = settings(place.path(), Some("r{rest}"));
-    settings.ignore = GlobSet::builder().add(Glob::new("**/*.bak").unwrap()).build().unwrap();
+    settings.ignore = Ignore::new(&[], &[Glob::new("**/*.bak").unwrap()]).unwrap();
     let news = look_once(&settings, Remembered::default());
     assert_eq!(news.runs.len(), 1);
     assert_eq!(news.runs[0].files.iter().map(|f| f.below_run.to_str().unwrap()).collect::<Vec<_>>(), ["a.gz"]);
@@ -373,7 +373,7 @@ async fn ignored_and_unfinished_names_are_never_matched() {
             "run/.hidden: always left out: its name begins with a dot",
             "run/a.tmp: always left out: its name is that of an unfinished file",
             "run/a~: always left out: its name is that of an unfinished file",
-            "run/old.bak: ignored: the watch's `ignore` matches it",
+            "run/old.bak: ignored: the watch's `ignore` matches it (**/*.bak)",
         ]
     );
 }

@@ -64,7 +64,7 @@ fn world() -> World {
             files: copies,
         });
     }
-    let left_out = LeftOut { path: "/run/odd.fastq.gz".to_owned(), reason: "no rule matches".to_owned() };
+    let left_out = LeftOut::new(std::path::Path::new("/run/odd.fastq.gz"), "no rule matches".to_owned());
     World {
         expected: Expected { samples, blocked: "lonely".to_owned(), left_out: "odd.fastq.gz".to_owned() },
         holdings: Holdings { samples: stored, ..Holdings::default() },
@@ -84,6 +84,8 @@ fn status(name: &str, state: &str, reason: Option<&str>) -> SampleStatus {
         state: state.to_owned(),
         reason: reason.map(str::to_owned),
         blocked_by: None,
+        captured: Default::default(),
+        next_act: None,
         adopted: false,
         bytes: 0,
         sent: 0,

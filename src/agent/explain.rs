@@ -1,0 +1,491 @@
+//! What became of one file or folder, and why: the watch, the run, the rules and what each says of it, the sample, what
+//! that waits for, and when the agent acts next.
+//!
+//! [`Explanation::of`] is a statement about what it is given ([`Facts`]): it looks at nothing itself. A running service
+//! gives what it has seen; without one, [`explain_offline`] looks once.
+
+mod document;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::AgentError;
+use super::foresee::{Foreseen, foresee};
+use crate::assemble::{Assembled, run_key, trace, wanted};
+use crate::config::{Config, WatchConfig};
+use crate::journal::{Journal, JournalError, Record};
+use crate::manifest::Outcome;
+use crate::observation::Moment;
+use crate::sample::path_to_text;
+use crate::sheet::{Library, Shelf};
+use crate::status::{Refusal, SampleStatus};
+use crate::watch::{Existing, FileView, Remembered, RunView, Verdict, look_once, sift};
+
+pub use document::{Explanation, Next, Place, RowUsed, RunExplained, Short, in_future, rules_tried};
+
+/// What lies at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    File,
+    Folder,
+    Nothing,
+}
+
+impl Found {
+    /// Looks; a share that hangs blocks the thread.
+    pub fn at(path: &Path) -> Self {
+        match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_dir() => Self::Folder,
+            Ok(_) => Self::File,
+            Err(_) => Self::Nothing,
+        }
+    }
+}
+
+/// All that an explanation follows from.
+pub(super) struct Facts<'a> {
+    pub watched: &'a WatchConfig,
+    pub path: &'a Path,
+    /// The same below the watched folder.
+    pub below: &'a Path,
+    pub found: Found,
+    pub views: Vec<&'a RunView>,
+    /// When each view was shown, by its folder.
+    pub seen_at: HashMap<PathBuf, Moment>,
+    /// What was read for the runs that are [asked about](Facts::asked_about), by their folders.
+    pub shelves: HashMap<PathBuf, Shelf>,
+    /// What the watch leaves out, absolute.
+    pub left_out: Vec<(PathBuf, String)>,
+    pub journal: Option<&'a Journal>,
+    pub is_running: bool,
+    /// Why nothing can be uploaded.
+    pub stopped: Option<String>,
+    /// What is wrong with the watched folder.
+    pub condition: Option<String>,
+    pub next_scan: Option<Moment>,
+    pub scan_every: Duration,
+}
+
+/// The watch in which a path lies, and the path below it, whichever way around links it is written.
+pub(super) fn watch_of<'a>(watches: &'a [WatchConfig], path: &Path) -> Option<(&'a WatchConfig, PathBuf)> {
+    let below = |root: &Path, path: &Path| path.strip_prefix(root).ok().map(Path::to_owned);
+    let as_written = watches.iter().find_map(|watched| Some((watched, below(&watched.watch.path, path)?)));
+    as_written.or_else(|| {
+        // The last component is the path's own: a link is explained as what it is.
+        let real = path.parent()?.canonicalize().ok()?.join(path.file_name()?);
+        watches.iter().find_map(|watched| Some((watched, below(&watched.watch.path.canonicalize().ok()?, &real)?)))
+    })
+}
+
+/// Explains a path where no service runs. Without a journal nothing is known of any sample.
+///
+/// # Errors
+/// A path that nobody knows, and what cannot be read.
+pub async fn explain_offline(
+    config: &Config,
+    journal: Option<&Journal>,
+    path: &Path,
+) -> Result<Result<Explanation, Refusal>, AgentError> {
+    let Some((watched, below)) = watch_of(&config.watches, path) else {
+        return Ok(Explanation::of_no_watch(path, Found::at(path), &config.watches, journal, false));
+    };
+    let name = &watched.watch.name;
+    let remembered = match journal {
+        Some(journal) => Remembered { baseline: journal.baseline(name)?, observations: journal.observations(name)? },
+        None => Remembered::default(),
+    };
+    let settings = watched.watch.clone();
+    let broke_off = |panic: tokio::task::JoinError| AgentError::Task {
+        task: format!("look at {name}"),
+        reason: Some(panic.to_string()),
+    };
+    let news = tokio::task::spawn_blocking(move || look_once(&settings, remembered)).await.map_err(broke_off)?;
+    let left_out = news.left_out.unwrap_or_default().into_iter();
+    let mut facts = Facts {
+        watched,
+        path,
+        below: &below,
+        found: Found::at(path),
+        views: news.runs.iter().collect(),
+        seen_at: HashMap::new(),
+        shelves: HashMap::new(),
+        left_out: left_out.map(|it| (watched.watch.path.join(it.path), it.reason)).collect(),
+        journal,
+        is_running: false,
+        stopped: None,
+        condition: news.condition.clone(),
+        next_scan: None,
+        scan_every: watched.watch.rescan,
+    };
+    if let Some(view) = facts.asked_about() {
+        let wanted = wanted(&watched.manifest, view);
+        let mut library = Library::new(watched.watch.shortest_settle());
+        let shelf = tokio::task::spawn_blocking(move || library.read(&wanted)).await.map_err(broke_off)?;
+        facts.shelves.insert(view.folder.clone(), shelf);
+    }
+    Ok(Explanation::of(&facts))
+}
+
+impl<'a> Facts<'a> {
+    /// The run that the path lies in, or is.
+    pub fn asked_about(&self) -> Option<&'a RunView> {
+        let run = sift(&self.watched.watch, self.below).run?;
+        self.views.iter().find(|view| view.folder == run).copied()
+    }
+
+    /// The path as the watch writes it.
+    fn at(&self) -> PathBuf {
+        self.watched.watch.path.join(self.below)
+    }
+
+    /// What is left of a time that was told with a view.
+    fn left(&self, view: &RunView, time: Duration) -> Duration {
+        let age = self.seen_at.get(&view.folder).and_then(|seen| Moment::now().since(seen));
+        time.saturating_sub(age.unwrap_or_default())
+    }
+
+    fn existing(&self) -> &'static str {
+        match self.watched.watch.existing {
+            Existing::Upload => "existing: upload",
+            Existing::Skip => "existing: skip",
+            Existing::Since(_) => "existing: since a date",
+        }
+    }
+}
+
+impl Explanation {
+    /// Explains a path that lies in no watch.
+    ///
+    /// # Errors
+    /// When there is nothing there, and the journal does not know it.
+    pub(super) fn of_no_watch(
+        path: &Path,
+        found: Found,
+        watches: &[WatchConfig],
+        journal: Option<&Journal>,
+        is_running: bool,
+    ) -> Result<Self, Refusal> {
+        let record = match journal {
+            Some(journal) => record_with(journal, path).map_err(|error| Refusal::Failed(error.to_string()))?,
+            None => None,
+        };
+        let mut explanation = Self::about(path, found, is_running);
+        if let Some(record) = &record {
+            explanation.tell_record(record);
+            explanation.notes.push("it lies in no watched folder".to_owned());
+            return Ok(explanation);
+        }
+        if found == Found::Nothing {
+            return Err(nothing_there(path));
+        }
+        let watched: Vec<String> = watches.iter().map(|watched| path_to_text(&watched.watch.path)).collect();
+        explanation.left_out = true;
+        explanation.reason = Some(format!("it lies in no watched folder; the config watches {}", watched.join(", ")));
+        Ok(explanation)
+    }
+
+    /// Explains a path below a watch.
+    ///
+    /// # Errors
+    /// When there is nothing there, and neither the watch nor the journal knows it.
+    pub(super) fn of(facts: &Facts<'_>) -> Result<Self, Refusal> {
+        let mut explanation = Self::about(facts.path, facts.found, facts.is_running);
+        explanation.watch = Some(facts.watched.watch.name.clone());
+        explanation.manifest = Some(path_to_text(&facts.watched.manifest_file));
+        if let Some(condition) = &facts.condition {
+            explanation.notes.push(format!("the watch is not well: {condition}"));
+        }
+        if !facts.is_running {
+            explanation.notes.push("no service runs: nothing happens before flow-ingest run".to_owned());
+        }
+        let failed = |error: JournalError| Refusal::Failed(error.to_string());
+        let view = facts.asked_about();
+        if let Some(view) = view {
+            explanation.run = Some(run_key(view));
+            explanation.runs = vec![RunExplained::of(facts, view)];
+        }
+        if facts.found == Found::Folder {
+            explanation.tell_folder(facts, view).map_err(failed)?;
+        } else {
+            explanation.tell_file(facts, view).map_err(failed)?;
+        }
+        if facts.found == Found::Nothing && explanation.sample.is_none() && explanation.settled.is_none() {
+            return Err(nothing_there(facts.path));
+        }
+        if let (Some("queued" | "retrying"), Some(stopped)) = (explanation.state.as_deref(), &facts.stopped) {
+            explanation.waits_for.push(format!("nothing is uploaded by anybody: {stopped}"));
+        }
+        explanation.next.extend(next_scan(facts));
+        explanation.next.sort_by_key(|next| next.in_seconds);
+        Ok(explanation)
+    }
+
+    fn about(path: &Path, found: Found, is_running: bool) -> Self {
+        let kind = match found {
+            Found::File => "file",
+            Found::Folder => "folder",
+            Found::Nothing => "gone",
+        };
+        let agent = if is_running { "running" } else { "offline" };
+        Self { version: 1, path: path_to_text(path), kind: kind.to_owned(), agent: agent.to_owned(), ..Self::default() }
+    }
+
+    /// What the watch leaves out at the path or above it.
+    fn tell_left_out(&mut self, facts: &Facts<'_>) -> bool {
+        let at = facts.at();
+        let above = |(path, _): &&(PathBuf, String)| at.starts_with(path);
+        // Of a run's files the run's folder may stand for what is too much to list.
+        let listed = facts.left_out.iter().filter(|(path, _)| *path == at || !is_run(facts, path)).find(above);
+        let sifted = || sift(&facts.watched.watch, facts.below).left_out;
+        let (path, reason) = match listed {
+            Some((path, reason)) => (path.clone(), reason.clone()),
+            None => match sifted() {
+                Some((path, reason)) => (facts.watched.watch.path.join(path), reason),
+                None => return false,
+            },
+        };
+        self.left_out = true;
+        self.reason = Some(match path == at {
+            true => reason,
+            false => format!("{}: {reason}", path_to_text(&path)),
+        });
+        true
+    }
+
+    fn tell_file(&mut self, facts: &Facts<'_>, view: Option<&RunView>) -> Result<(), JournalError> {
+        let at = facts.at();
+        let file = view.and_then(|view| Some((view, view.files.iter().find(|file| file.path == at)?)));
+        if let Some((view, file)) = file {
+            return self.tell_seen(facts, view, file);
+        }
+        if let Some(record) = facts.journal.map(|journal| record_with(journal, &at)).transpose()?.flatten() {
+            self.tell_record(&record);
+            return Ok(());
+        }
+        if facts.found == Found::Nothing || self.tell_left_out(facts) {
+            return Ok(());
+        }
+        self.reason = Some(match view {
+            None if facts.watched.watch.run_folder.is_some() => {
+                self.left_out = true;
+                "it is not inside a run folder of the watch".to_owned()
+            }
+            _ => {
+                self.waits_for.push("the agent's next look at the folder".to_owned());
+                "the agent has not seen it yet".to_owned()
+            }
+        });
+        Ok(())
+    }
+
+    /// A file that the watch has seen.
+    fn tell_seen(&mut self, facts: &Facts<'_>, view: &RunView, file: &FileView) -> Result<(), JournalError> {
+        let manifest = &facts.watched.manifest;
+        let none = Shelf::default();
+        let shelf = facts.shelves.get(&view.folder).unwrap_or(&none);
+        let tried = trace(manifest, view, shelf, &[file]).pop().unwrap_or_default();
+        if let Some((rule, captures)) = tried.iter().find_map(|tried| match &tried.outcome {
+            Outcome::Takes(captures) => Some((&tried.rule, captures)),
+            _ => None,
+        }) {
+            self.rule = Some(rule.clone());
+            self.captured = captures.clone();
+        }
+        self.rules = rules_tried(tried);
+        self.existing = file.observation.existing;
+        if self.existing {
+            self.notes.push(format!("it lay there at the watch's first start ({})", facts.existing()));
+        }
+        self.settled = Some(file.settled);
+        if let Some(time) = file.settles_in.filter(|_| facts.is_running) {
+            self.next.push(Next::within("the file has settled, if it does not change", facts.left(view, time)));
+        }
+        let Foreseen { samples, left_out } = foresee(facts.journal, &facts.watched.watch.name, manifest, view, shelf)?;
+        let has_it =
+            |(_, assembled): &&(Record, Assembled)| assembled.finding.sample.parts().any(|part| part.path == file.path);
+        match samples.iter().find(has_it) {
+            Some((record, assembled)) => self.tell_sample(facts, view, file, record, assembled),
+            None => {
+                let reason = left_out.into_iter().find(|(path, _)| *path == file.path);
+                self.left_out = true;
+                self.reason = reason.map(|(_, reason)| reason);
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_sample(
+        &mut self,
+        facts: &Facts<'_>,
+        view: &RunView,
+        file: &FileView,
+        record: &Record,
+        assembled: &Assembled,
+    ) {
+        self.tell_record(record);
+        let sample = &assembled.finding.sample;
+        for slot in &sample.slots {
+            if let Some(at) = slot.parts.iter().position(|part| part.path == file.path) {
+                self.slot = Some(slot.key.clone());
+                self.part = Some(Place { number: at + 1, of: slot.parts.len() });
+            }
+        }
+        self.sheets = assembled.rows.iter().map(RowUsed::of).collect();
+        let is_waiting = self.state.as_deref() == Some("waiting");
+        if is_waiting {
+            let paths: Vec<&Path> = sample.parts().map(|part| part.path.as_path()).collect();
+            let group = view.files.iter().filter(|file| paths.contains(&file.path.as_path()));
+            let own = self.reason.clone().unwrap_or_default();
+            let of_run = conditions(view, group).into_iter().filter(|condition| !own.contains(condition.as_str()));
+            self.waits_for = std::iter::once(own.clone()).chain(of_run).collect();
+        }
+        let in_time = assembled.in_time.filter(|_| is_waiting).map(|time| facts.left(view, time));
+        if let Some(time) = in_time.filter(|_| facts.is_running) {
+            self.next.push(Next::within("the sample is ready, if nothing changes", time));
+        }
+        if let Some(status) = &mut self.sample {
+            status.captured = assembled.captured.clone();
+            status.next_act = in_time.map(in_future);
+        }
+    }
+
+    /// What the journal says of the sample.
+    fn tell_record(&mut self, record: &Record) {
+        let status = SampleStatus::of(record, Moment::now());
+        self.state = Some(status.state.clone());
+        self.reason = status.reason.clone().or_else(|| status.error.clone());
+        self.run.get_or_insert_with(|| status.run.clone());
+        self.rule.get_or_insert_with(|| status.rule.clone());
+        let own = path_to_text(Path::new(&self.path));
+        let slot = status.files.iter().find(|file| file.parts.contains(&own));
+        self.slot = slot.map(|file| file.slot.clone());
+        if let Some(at) = status.next_try {
+            let left = at.duration_since(Timestamp::now()).unsigned_abs();
+            self.next.push(Next { what: "the next try".to_owned(), at, in_seconds: left.as_secs() });
+        }
+        match self.state.as_deref() {
+            Some("waiting") => self.waits_for = self.reason.clone().into_iter().collect(),
+            Some("held") => self.waits_for = vec![format!("a person: flow-ingest release {}", status.id)],
+            Some("blocked") => self.waits_for = vec!["a person: mend what the reason says".to_owned()],
+            Some("queued") => self.waits_for = vec!["its turn among the uploads".to_owned()],
+            _ => {}
+        }
+        self.sample = Some(Box::new(status));
+    }
+
+    fn tell_folder(&mut self, facts: &Facts<'_>, view: Option<&RunView>) -> Result<(), JournalError> {
+        let at = facts.at();
+        let Some(view) = view else {
+            let below = facts.views.iter().filter(|view| view.folder.starts_with(facts.below));
+            self.runs = below.map(|view| RunExplained::of(facts, view)).collect();
+            if self.runs.is_empty() && !self.tell_left_out(facts) {
+                self.reason = Some("it is no run folder of the watch, and there is none in it".to_owned());
+            }
+            return Ok(());
+        };
+        if view.folder == facts.below {
+            self.kind = "run".to_owned();
+        } else if self.tell_left_out(facts) {
+            return Ok(());
+        }
+        let none = Shelf::default();
+        let shelf = facts.shelves.get(&view.folder).unwrap_or(&none);
+        let foreseen = foresee(facts.journal, &facts.watched.watch.name, &facts.watched.manifest, view, shelf)?;
+        self.files = shorts(view.files.iter().filter(|file| file.path.starts_with(&at)), &foreseen);
+        let left_out = facts.left_out.iter().filter(|(path, _)| path.starts_with(&at) && *path != at);
+        let known: std::collections::HashSet<String> = self.files.iter().map(|file| file.path.clone()).collect();
+        let left_out = left_out.map(|(path, reason)| Short::left_out(path, reason));
+        self.files.extend(left_out.filter(|file| !known.contains(&file.path)));
+        if let [run] = self.runs.as_slice() {
+            self.waits_for = run.waits_for.clone();
+        }
+        if let Verdict::Waits { in_time: Some(time), .. } = view.verdict([])
+            && facts.is_running
+        {
+            self.next.push(Next::within("the run is complete, if nothing changes", facts.left(view, time)));
+        }
+        Ok(())
+    }
+}
+
+/// What keeps a run, or the parts of it in which some files lie, from being taken.
+fn conditions<'a>(view: &RunView, files: impl IntoIterator<Item = &'a FileView>) -> Vec<String> {
+    match view.verdict(files) {
+        Verdict::Complete => Vec::new(),
+        Verdict::Waits { reason, .. } => vec![reason],
+    }
+}
+
+fn shorts<'a>(files: impl Iterator<Item = &'a FileView>, foreseen: &Foreseen) -> Vec<Short> {
+    let mut by_path: HashMap<&Path, Short> = HashMap::new();
+    for (path, reason) in &foreseen.left_out {
+        by_path.insert(path, Short::left_out(path, reason));
+    }
+    for (record, assembled) in &foreseen.samples {
+        let status = SampleStatus::of(record, Moment::now());
+        for slot in &assembled.finding.sample.slots {
+            for part in &slot.parts {
+                let short = Short {
+                    path: path_to_text(&part.path),
+                    rule: Some(status.rule.clone()),
+                    sample: Some(status.name.clone()),
+                    slot: Some(slot.key.clone()),
+                    state: Some(status.state.clone()),
+                    reason: status.reason.clone().or_else(|| status.error.clone()),
+                };
+                by_path.insert(&part.path, short);
+            }
+        }
+    }
+    files.filter_map(|file| by_path.remove(file.path.as_path())).collect()
+}
+
+impl RunExplained {
+    fn of(facts: &Facts<'_>, view: &RunView) -> Self {
+        let waits_for = conditions(view, []);
+        Self {
+            run: run_key(view),
+            path: path_to_text(&facts.watched.watch.path.join(&view.folder)),
+            captured: view.captures.clone(),
+            complete: waits_for.is_empty(),
+            waits_for,
+            files: view.files.len(),
+        }
+    }
+}
+
+/// The next full scan. What was told of it may have passed since; then it has come again, one period after the other.
+fn next_scan(facts: &Facts<'_>) -> Option<Next> {
+    let (at, now) = (facts.next_scan?, Moment::now());
+    let period = facts.scan_every.max(Duration::from_secs(1));
+    let left = match now.since(&at).filter(|late| !late.is_zero()) {
+        None => at.at.saturating_sub(now.at),
+        Some(late) => period.saturating_sub(Duration::from_nanos((late.as_nanos() % period.as_nanos()) as u64)),
+    };
+    Some(Next::within("the whole folder is looked at, at the latest", left))
+}
+
+fn is_run(facts: &Facts<'_>, path: &Path) -> bool {
+    facts.views.iter().any(|view| facts.watched.watch.path.join(&view.folder) == path)
+}
+
+/// The sample that has a file, among all that the journal knows.
+fn record_with(journal: &Journal, path: &Path) -> Result<Option<Record>, JournalError> {
+    let has_it = |record: &Result<Record, JournalError>| {
+        record.as_ref().map_or(true, |record| record.sample.parts().any(|part| part.path == path))
+    };
+    journal.records().find(has_it).transpose()
+}
+
+fn nothing_there(path: &Path) -> Refusal {
+    Refusal::Unknown(format!(
+        "cannot explain {}: there is no such file or folder, and no sample has it",
+        path.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,389 @@
+//! What other settings would do: to the watches, and to every sample that waits. Worked out before they are taken, so
+//! that somebody can look at it first.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::AgentError;
+use super::foresee::foresee;
+use crate::assemble::{run_key, wanted};
+use crate::config::{Config, WatchConfig};
+use crate::journal::{Journal, JournalError, Record};
+use crate::observation::Moment;
+use crate::sample::path_to_text;
+use crate::sheet::Library;
+use crate::status::SampleStatus;
+use crate::watch::{Remembered, RunView, look_once};
+
+/// So many changes are printed; the document has them all.
+const CHANGES_SHOWN: usize = 50;
+
+/// What changed settings do, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    pub version: u32,
+    /// By which the very same settings are taken, whatever lies on disk by then.
+    pub id: String,
+    pub taken: bool,
+    /// The files that differ from those that were taken.
+    pub changed: Vec<String>,
+    pub watches: Vec<WatchChange>,
+    /// What would become of samples, where that is something else than now.
+    pub changes: Vec<Change>,
+    pub counts: ReloadCounts,
+    /// Keys that take effect only at the next start.
+    pub at_next_start: Vec<String>,
+}
+
+/// A watch that is added, removed, or watched in another way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchChange {
+    pub name: String,
+    /// `added`, `removed`, `changed` or, where the manifest alone is another one, `manifest`.
+    pub change: String,
+    /// Samples of a removed watch that stay as they are, and are not sent.
+    #[serde(default)]
+    pub left: usize,
+}
+
+/// A sample that becomes something else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// `new`, `gone`, `renamed` or `changed`.
+    pub change: String,
+    pub watch: String,
+    pub run: String,
+    pub was: Option<Outcome>,
+    pub is: Option<Outcome>,
+}
+
+/// What a sample is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub id: String,
+    pub name: String,
+    pub rule: String,
+    pub state: String,
+    pub reason: Option<String>,
+    /// What Flow is told beside the bytes.
+    pub values: BTreeMap<String, String>,
+    pub files: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadCounts {
+    pub new: usize,
+    pub gone: usize,
+    pub renamed: usize,
+    pub changed: usize,
+    /// Samples that stay as they are, in watches whose settings changed.
+    pub unchanged: usize,
+    /// Under way, or begun: they keep the rule that they started with.
+    pub in_flight: usize,
+}
+
+/// What would become of the samples of one watch.
+#[derive(Debug, Default)]
+pub(super) struct Foresight {
+    pub records: Vec<Record>,
+    /// Every file of its runs.
+    pub present: HashSet<PathBuf>,
+    /// Those runs, as `status` names them.
+    pub runs: HashSet<String>,
+    /// Whether all of the watch was seen, so that a run that is not among them is gone.
+    pub is_whole: bool,
+}
+
+impl Foresight {
+    /// Takes in a run.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn of_run(
+        &mut self,
+        journal: &Journal,
+        watched: &WatchConfig,
+        view: &RunView,
+        shelf: &crate::sheet::Shelf,
+    ) -> Result<(), JournalError> {
+        let foreseen = foresee(Some(journal), &watched.watch.name, &watched.manifest, view, shelf)?;
+        self.records.extend(foreseen.samples.into_iter().map(|(record, _)| record));
+        self.runs.insert(run_key(view));
+        self.present.extend(view.files.iter().map(|file| file.path.clone()));
+        Ok(())
+    }
+}
+
+/// Looks at a watch that is new, or that is watched in another way now.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub(super) async fn look(watched: &WatchConfig, journal: &Journal) -> Result<Foresight, AgentError> {
+    let (watched, journal) = (watched.clone(), journal.clone());
+    let name = watched.watch.name.clone();
+    let remembered = Remembered { baseline: journal.baseline(&name)?, observations: journal.observations(&name)? };
+    let looked = tokio::task::spawn_blocking(move || {
+        let mut library = Library::new(watched.watch.shortest_settle());
+        let mut foresight = Foresight::default();
+        let news = look_once(&watched.watch, remembered);
+        foresight.is_whole = news.scanned && news.reachable;
+        for view in news.runs {
+            let shelf = library.read(&wanted(&watched.manifest, &view));
+            foresight.of_run(&journal, &watched, &view, &shelf)?;
+        }
+        Ok(foresight)
+    });
+    looked
+        .await
+        .map_err(|panic| AgentError::Task { task: format!("look at {name}"), reason: Some(panic.to_string()) })?
+}
+
+/// What the journal has of a watch.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn records_of(journal: &Journal, watch: &str) -> Result<Vec<Record>, JournalError> {
+    let of_watch = |record: &Result<Record, _>| record.as_ref().map_or(true, |it| it.sample.key.watch == watch);
+    journal.records().filter(of_watch).collect()
+}
+
+impl Outcome {
+    fn of(record: &Record) -> Self {
+        let SampleStatus { id, name, rule, state, reason, .. } = SampleStatus::of(record, Moment::now());
+        let values = record.sample.target.values().into_iter().collect();
+        let files = record.sample.parts().map(|part| path_to_text(&part.path)).collect();
+        Self { id, name, rule, state, reason, values, files }
+    }
+}
+
+impl Reload {
+    /// What differs between two configs, without a look at any sample.
+    pub(super) fn between(old: &Config, new: &Config) -> Self {
+        let is_known = |file: &PathBuf, sha256: &str| {
+            old.sources.iter().any(|source| source.file == *file && source.sha256 == sha256)
+        };
+        let changed = new.sources.iter().filter(|source| !is_known(&source.file, &source.sha256));
+        let find =
+            |config: &Config, name: &str| config.watches.iter().find(|watched| watched.watch.name == name).cloned();
+        let change =
+            |name: &str, change: &str| WatchChange { name: name.to_owned(), change: change.to_owned(), left: 0 };
+        let mut watches = Vec::new();
+        for watched in &new.watches {
+            let name = &watched.watch.name;
+            match find(old, name) {
+                None => watches.push(change(name, "added")),
+                Some(before) if before == *watched => {}
+                Some(before) if before.watch == watched.watch && before.manifest != watched.manifest => {
+                    watches.push(change(name, "manifest"))
+                }
+                Some(_) => watches.push(change(name, "changed")),
+            }
+        }
+        let gone = old.watches.iter().filter(|watched| find(new, &watched.watch.name).is_none());
+        watches.extend(gone.map(|watched| change(&watched.watch.name, "removed")));
+        let contents: String =
+            new.sources.iter().map(|source| format!("{} {}\n", path_to_text(&source.file), source.sha256)).collect();
+        Self {
+            version: 1,
+            id: crate::yaml::sha256(contents.as_bytes())[..12].to_owned(),
+            taken: false,
+            changed: changed.map(|source| path_to_text(&source.file)).collect(),
+            watches,
+            changes: Vec::new(),
+            counts: ReloadCounts::default(),
+            at_next_start: at_next_start(old, new),
+        }
+    }
+
+    /// The watches that are no longer there.
+    pub(super) fn removed(&self) -> Vec<String> {
+        self.watches.iter().filter(|watch| watch.change == "removed").map(|watch| watch.name.clone()).collect()
+    }
+
+    /// Takes in what would become of a watch's samples. `old` is what the journal has of it.
+    pub(super) fn add(&mut self, old: Vec<Record>, foreseen: Foresight) {
+        let Foresight { records: new, present, runs, is_whole } = foreseen;
+        let mut old: HashMap<_, _> = old.into_iter().map(|record| (record.sample.id(), record)).collect();
+        let mut appeared = Vec::new();
+        for record in new {
+            match old.remove(&record.sample.id()) {
+                None => appeared.push(record),
+                Some(before) => self.compare(&before, &record),
+            }
+        }
+        for before in old.into_values() {
+            if !is_whole && !runs.contains(&before.sample.key.run) {
+                self.compare(&before, &before);
+                continue;
+            }
+            let is_regrouped = before.sample.parts().any(|part| present.contains(&part.path));
+            match before.clone().unmade(is_regrouped) {
+                Some(after) => self.compare(&before, &after),
+                None => {
+                    // The same files under another name.
+                    let first = before.sample.parts().next().map(|part| part.path.clone());
+                    let has_first =
+                        |record: &Record| record.sample.parts().any(|part| Some(&part.path) == first.as_ref());
+                    match appeared.iter().position(has_first) {
+                        Some(at) => self.note("renamed", Some(&before), Some(&appeared.swap_remove(at))),
+                        None => self.note("gone", Some(&before), None),
+                    }
+                }
+            }
+        }
+        appeared.iter().for_each(|record| self.note("new", None, Some(record)));
+    }
+
+    /// Takes in that a watch is removed.
+    pub(super) fn leave(&mut self, name: &str, records: &[Record]) {
+        let stays = |record: &&Record| {
+            let state = record.state.name();
+            !matches!(state, "done" | "skipped") && !record.state.is_begun()
+        };
+        if let Some(watch) = self.watches.iter_mut().find(|watch| watch.name == name) {
+            watch.left = records.iter().filter(stays).count();
+        }
+        self.counts.in_flight += records.iter().filter(|record| is_in_flight(record)).count();
+    }
+
+    /// Puts the changes in order.
+    pub(super) fn finish(&mut self) {
+        let key = |change: &Change| {
+            let name = change.is.as_ref().or(change.was.as_ref()).map(|outcome| outcome.name.clone());
+            (change.watch.clone(), change.run.clone(), name)
+        };
+        self.changes.sort_by_key(key);
+    }
+
+    fn compare(&mut self, before: &Record, after: &Record) {
+        if is_in_flight(before) {
+            self.counts.in_flight += 1;
+        } else if Outcome::of(before) == Outcome::of(after) {
+            self.counts.unchanged += 1;
+        } else {
+            self.note("changed", Some(before), Some(after));
+        }
+    }
+
+    fn note(&mut self, change: &str, was: Option<&Record>, is: Option<&Record>) {
+        let Some(key) = is.or(was).map(|record| &record.sample.key) else { return };
+        *match change {
+            "new" => &mut self.counts.new,
+            "gone" => &mut self.counts.gone,
+            "renamed" => &mut self.counts.renamed,
+            _ => &mut self.counts.changed,
+        } += 1;
+        self.changes.push(Change {
+            change: change.to_owned(),
+            watch: key.watch.clone(),
+            run: key.run.clone(),
+            was: was.map(Outcome::of),
+            is: is.map(Outcome::of),
+        });
+    }
+
+    /// As text for people.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        for file in &self.changed {
+            let _ = writeln!(text, "changed: {file}");
+        }
+        for watch in &self.watches {
+            let what = match watch.change.as_str() {
+                "added" => "is new: it is looked at from now on".to_owned(),
+                "removed" if watch.left > 0 => {
+                    format!("is no longer watched: {} samples stay where they are and are not sent", watch.left)
+                }
+                "removed" => "is no longer watched".to_owned(),
+                "manifest" => "has another manifest".to_owned(),
+                _ => "is watched in another way: it is looked at anew".to_owned(),
+            };
+            let _ = writeln!(text, "watch {} {what}", watch.name);
+        }
+        let ReloadCounts { new, gone, renamed, changed, unchanged, in_flight } = &self.counts;
+        let _ = writeln!(
+            text,
+            "samples: {changed} changed, {renamed} renamed, {new} new, {gone} gone, {unchanged} as they were, \
+             {in_flight} under way (they keep the rule that they started with)"
+        );
+        for change in self.changes.iter().take(CHANGES_SHOWN) {
+            text.push_str(&change.render());
+        }
+        if self.changes.len() > CHANGES_SHOWN {
+            let _ = writeln!(text, "and {} more (--json lists them)", self.changes.len() - CHANGES_SHOWN);
+        }
+        for key in &self.at_next_start {
+            let _ = writeln!(text, "{key}");
+        }
+        text
+    }
+}
+
+/// Whether something of it was sent, so that it goes on as it began.
+fn is_in_flight(record: &Record) -> bool {
+    record.state.is_begun() && record.state.sent().is_none()
+}
+
+impl Change {
+    fn render(&self) -> String {
+        let brief = |outcome: &Outcome| {
+            let reason = outcome.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            format!("{}{reason}, by rule {}", outcome.state, outcome.rule)
+        };
+        match (&self.was, &self.is) {
+            (None, Some(is)) => format!("{} {}: new; {}\n", self.run, is.name, brief(is)),
+            (Some(was), None) => format!("{} {}: gone; it was {}\n", self.run, was.name, brief(was)),
+            (Some(was), Some(is)) => {
+                let mut text = match was.name == is.name {
+                    true => format!("{} {}:\n", self.run, is.name),
+                    false => format!("{} {}: is called {} now\n", self.run, was.name, is.name),
+                };
+                if (&was.state, &was.reason, &was.rule) != (&is.state, &is.reason, &is.rule) {
+                    let _ = writeln!(text, "  was {}\n  is {}", brief(was), brief(is));
+                }
+                let keys: std::collections::BTreeSet<_> = was.values.keys().chain(is.values.keys()).collect();
+                for key in keys.into_iter().filter(|key| was.values.get(*key) != is.values.get(*key)) {
+                    let value = |outcome: &Outcome| {
+                        outcome.values.get(key).map_or("nothing".to_owned(), |it| format!("{it:?}"))
+                    };
+                    let _ = writeln!(text, "  {key} was {} and is {}", value(was), value(is));
+                }
+                if was.files != is.files {
+                    let _ = writeln!(text, "  has {} files and had {}", is.files.len(), was.files.len());
+                }
+                text
+            }
+            (None, None) => String::new(),
+        }
+    }
+}
+
+/// What differs and cannot be changed in a running process.
+fn at_next_start(old: &Config, new: &Config) -> Vec<String> {
+    let (a, b) = (&old.flow, &new.flow);
+    let differing = [
+        ("state_dir", old.state_dir != new.state_dir),
+        ("flow.base_url", a.base_url != b.base_url),
+        ("flow.allow_http", a.allow_http != b.allow_http),
+        ("flow.credentials", a.credentials != b.credentials),
+        ("flow.proxy", a.proxy != b.proxy),
+        ("flow.chunk_size", a.client.chunk_size != b.client.chunk_size),
+        ("flow.connection_retries", a.client.connection_retries != b.client.connection_retries),
+        ("flow.request_timeout", a.client.request_timeout != b.client.request_timeout),
+        ("flow.upload_retries", a.client.upload_retries != b.client.upload_retries),
+        ("flow.show_progress", a.client.show_progress != b.client.show_progress),
+        ("uploads.concurrency", old.uploads.concurrency != new.uploads.concurrency),
+        ("uploads.final_wait", old.uploads.final_wait != new.uploads.final_wait),
+        ("uploads.if_exists", old.uploads.if_exists != new.uploads.if_exists),
+        ("uploads.verify", old.uploads.verify != new.uploads.verify),
+        ("status.listen", old.status != new.status),
+    ];
+    let keys = differing.into_iter().filter(|(_, differs)| *differs);
+    keys.map(|(key, _)| format!("{key} takes effect at the next start")).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,288 @@
+//! The part of the agent that sees: one watch and one assembler for each watched folder. It can be given other settings
+//! while the uploads go on, and answers what only those can tell who see the folders.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc, oneshot, watch as signal};
+use tokio_util::sync::CancellationToken;
+
+use super::AgentError;
+use super::assembler::{Assembler, Report, Request};
+use super::explain::{Explanation, Found, watch_of};
+use super::reload::{self, Reload};
+use super::tasks::Tasks;
+use super::unread::Taken;
+use crate::config::{Config, WatchConfig};
+use crate::journal::Journal;
+use crate::sample::{Sample, SampleId};
+use crate::status::{Answer, Ask, Board, Question, Refusal};
+use crate::upload::Watches;
+use crate::{config, watch};
+
+/// News that may wait for assembly before a watch waits for it.
+const NEWS_WAITING: usize = 4;
+
+pub(super) struct Seeing {
+    /// As it was taken last, but for what takes effect at the next start.
+    config: Config,
+    journal: Journal,
+    board: Board,
+    /// What the uploads know of the watches.
+    uploads: Watches,
+    compare: mpsc::UnboundedSender<(SampleId, Sample)>,
+    taken: signal::Sender<Taken>,
+    stop: CancellationToken,
+    tasks: Tasks,
+    running: BTreeMap<String, Running>,
+    /// What was foreseen last, and can be taken.
+    prepared: Option<Prepared>,
+}
+
+/// A watched folder.
+struct Running {
+    watched: WatchConfig,
+    stop: CancellationToken,
+    requests: mpsc::UnboundedSender<Request>,
+    /// Closed once its tasks have ended.
+    ended: mpsc::Receiver<()>,
+}
+
+/// Settings that were read and found sound, and what they would do.
+struct Prepared {
+    config: Config,
+    document: Reload,
+}
+
+impl Seeing {
+    pub fn new(
+        config: Config,
+        journal: Journal,
+        board: Board,
+        compare: mpsc::UnboundedSender<(SampleId, Sample)>,
+        taken: signal::Sender<Taken>,
+        stop: CancellationToken,
+    ) -> Self {
+        let uploads = config.uploads.watches.clone();
+        let (tasks, running) = (Tasks::default(), BTreeMap::new());
+        Self { config, journal, board, uploads, compare, taken, stop, tasks, running, prepared: None }
+    }
+
+    /// Starts every watch; gives how far each has come, by and by.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn begin(&mut self) -> Result<Vec<signal::Receiver<Report>>, AgentError> {
+        self.config.watches.clone().iter().map(|watched| self.start(watched)).collect()
+    }
+
+    /// Goes on until the agent stops. `reload` asks for changed settings; without it none are taken.
+    ///
+    /// # Errors
+    /// A watch or an assembler that cannot go on.
+    pub async fn run(
+        mut self,
+        mut questions: mpsc::Receiver<Question>,
+        mut look_again: mpsc::UnboundedReceiver<String>,
+        reload: Option<Arc<Notify>>,
+    ) -> Result<(), AgentError> {
+        let stop = self.stop.clone();
+        loop {
+            let told = async {
+                match &reload {
+                    Some(told) => told.notified().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let work = async {
+                tokio::select! {
+                    failed = self.tasks.first_to_end() => return Err(failed),
+                    Some(question) = questions.recv() => self.answer(question, reload.is_some()).await?,
+                    Some(watch) = look_again.recv() => {
+                        if let Some(running) = self.running.get(&watch) {
+                            // A receiver that is gone has its task's end reported elsewhere.
+                            let _ = running.requests.send(Request::LookAgain);
+                        }
+                    }
+                    () = told => self.reload_as_told().await?,
+                }
+                Ok(())
+            };
+            tokio::select! {
+                done = work => done?,
+                // A folder that hangs must not keep the agent from ending.
+                () = stop.cancelled() => break,
+            }
+        }
+        self.tasks.drain().await
+    }
+
+    fn start(&mut self, watched: &WatchConfig) -> Result<signal::Receiver<Report>, AgentError> {
+        let name = watched.watch.name.clone();
+        let wake = Arc::new(Notify::new());
+        let (news, to_assemble) = mpsc::channel(NEWS_WAITING);
+        let remembered = watch::Remembered {
+            baseline: self.journal.baseline(&name)?,
+            observations: self.journal.observations(&name)?,
+        };
+        let (journal, board) = (self.journal.clone(), self.board.clone());
+        let (assembler, report) = Assembler::new(watched, journal, board, wake.clone(), self.compare.clone())?;
+        let (requests, to_do) = mpsc::unbounded_channel();
+        let stop = self.stop.child_token();
+        let (end, ended) = mpsc::channel(1);
+        let (settings, shutdown, own_end) = (watched.watch.clone(), stop.clone(), end.clone());
+        self.tasks.spawn(format!("watch {name}"), &stop, async move {
+            let _end = own_end;
+            Ok(watch::run(settings, remembered, news, wake, shutdown).await?)
+        });
+        let shutdown = stop.clone();
+        self.tasks.spawn(format!("assembly {name}"), &stop, async move {
+            let _end = end;
+            assembler.run(to_assemble, to_do, shutdown).await
+        });
+        self.running.insert(name, Running { watched: watched.clone(), stop, requests, ended });
+        Ok(report)
+    }
+
+    /// Stops watching a folder; nothing that waits there has its turn any more.
+    async fn end(&mut self, name: &str) -> Result<(), AgentError> {
+        let Some(mut running) = self.running.remove(name) else { return Ok(()) };
+        running.stop.cancel();
+        while running.ended.recv().await.is_some() {}
+        self.journal.admit(name, false);
+        self.board.remove_watch(name);
+        Ok(self.journal.clear_left_out(name).await?)
+    }
+
+    async fn answer(&mut self, question: Question, is_service: bool) -> Result<(), AgentError> {
+        let Question { ask, answer } = question;
+        let answered = match ask {
+            Ask::Explain { path } => {
+                self.explain(path, answer);
+                return Ok(());
+            }
+            Ask::Foresee | Ask::Take { .. } if !is_service => {
+                Err(Refusal::Refused("a single run takes no other settings; its next start does".to_owned()))
+            }
+            Ask::Foresee => self.prepare().await.map(|document| in_json(&document)),
+            Ask::Take { id } => self.take(&id).await?.map(|document| in_json(&document)),
+        };
+        // Who asked may have gone away meanwhile.
+        let _ = answer.send(answered);
+        Ok(())
+    }
+
+    /// Has the watch explain a path that sees it. What lies there is found out elsewhere: a share may hang.
+    fn explain(&self, path: PathBuf, answer: oneshot::Sender<Answer>) {
+        let watches: Vec<WatchConfig> = self.running.values().map(|running| running.watched.clone()).collect();
+        let requests = self.running.iter().map(|(name, running)| (name.clone(), running.requests.clone()));
+        let requests: BTreeMap<String, _> = requests.collect();
+        let journal = self.journal.clone();
+        tokio::task::spawn_blocking(move || {
+            let found = Found::at(&path);
+            // Who asked may have gone away meanwhile, and the watch as well.
+            match watch_of(&watches, &path) {
+                Some((watched, below)) => {
+                    let request = Request::Explain { path, below, found, answer };
+                    let _ = requests[&watched.watch.name].send(request);
+                }
+                None => {
+                    let answered = Explanation::of_no_watch(&path, found, &watches, Some(&journal), true);
+                    let _ = answer.send(answered.map(|explanation| in_json(&explanation)));
+                }
+            }
+        });
+    }
+
+    /// Reads the settings anew and says what they would do.
+    async fn prepare(&mut self) -> Result<Reload, Refusal> {
+        self.prepared = None;
+        let file = self.config.file.clone();
+        let loaded = tokio::task::spawn_blocking(move || config::load(&file)).await;
+        let new = loaded.map_err(|panic| Refusal::Failed(panic.to_string()))?;
+        let new = new.map_err(|error| Refusal::Refused(format!("what was taken before goes on:\n{error}")))?;
+        let mut document = Reload::between(&self.config, &new);
+        for watched in &new.watches {
+            let old = self.running.get(&watched.watch.name);
+            if old.is_some_and(|running| running.watched == *watched) {
+                continue;
+            }
+            let foreseen = match old {
+                Some(running) if running.watched.watch == watched.watch => {
+                    let (answer, answered) = oneshot::channel();
+                    let request = Request::Foresee { watched: Box::new(watched.clone()), answer };
+                    let _ = running.requests.send(request);
+                    answered.await.map_err(|_| Refusal::Failed("the agent is ending".to_owned()))?
+                }
+                _ => reload::look(watched, &self.journal).await,
+            };
+            let foreseen = foreseen.map_err(|error| Refusal::Failed(error.to_string()))?;
+            let records = reload::records_of(&self.journal, &watched.watch.name);
+            document.add(records.map_err(|error| Refusal::Failed(error.to_string()))?, foreseen);
+        }
+        for name in document.removed() {
+            let records = reload::records_of(&self.journal, &name);
+            document.leave(&name, &records.map_err(|error| Refusal::Failed(error.to_string()))?);
+        }
+        document.finish();
+        self.prepared = Some(Prepared { config: new, document: document.clone() });
+        Ok(document)
+    }
+
+    /// Takes what was foreseen under this id, whatever lies on disk by now.
+    async fn take(&mut self, id: &str) -> Result<Result<Reload, Refusal>, AgentError> {
+        let Some(Prepared { config: new, mut document }) = self.prepared.take().filter(|it| it.document.id == id)
+        else {
+            let reason = "what it was to take is not what it was asked about last; reload once more";
+            return Ok(Err(Refusal::Refused(reason.to_owned())));
+        };
+        for name in document.removed() {
+            self.end(&name).await?;
+        }
+        self.uploads.take_over(&new.uploads.watches);
+        for watched in &new.watches {
+            let name = &watched.watch.name;
+            match self.running.get_mut(name) {
+                Some(running) if running.watched == *watched => {}
+                Some(running) if running.watched.watch == watched.watch => {
+                    running.watched = watched.clone();
+                    let _ = running.requests.send(Request::Take { watched: Box::new(watched.clone()) });
+                }
+                _ => {
+                    self.end(name).await?;
+                    self.start(watched)?;
+                }
+            }
+        }
+        self.config.watches = new.watches;
+        self.config.sources = new.sources;
+        let Taken { sources, .. } = Taken::of(&self.config);
+        let at_next_start = document.at_next_start.clone();
+        self.taken.send_replace(Taken { sources, at_next_start });
+        document.taken = true;
+        tracing::info!(files = document.changed.join(", "), "the changed settings are taken");
+        Ok(Ok(document))
+    }
+
+    /// What a signal does: shows what would change in the log, and takes it.
+    async fn reload_as_told(&mut self) -> Result<(), AgentError> {
+        match self.prepare().await {
+            Ok(document) if document.changed.is_empty() => tracing::info!("no setting has changed since it was taken"),
+            Ok(document) => {
+                document.render().lines().for_each(|line| tracing::info!("reload: {line}"));
+                if let Err(refusal) = self.take(&document.id).await? {
+                    tracing::error!(?refusal, "the changed settings are not taken");
+                }
+            }
+            Err(Refusal::Refused(reason) | Refusal::Failed(reason) | Refusal::Unknown(reason)) => {
+                tracing::error!("the changed settings are refused; {reason}");
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn in_json(document: &impl serde::Serialize) -> serde_json::Value {
+    serde_json::to_value(document).expect("documents have no maps with other keys than strings")
+}
