@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::exit::{CommandError, Exit};
 use super::{Globals, open_journal, output};
 use crate::assemble::{assemble, by_lateness, run_key, wanted};
-use crate::config::{Config, WatchConfig};
+use crate::config::Config;
 use crate::journal::{Journal, JournalError, Record};
 use crate::observation::Moment;
 use crate::sample::{Finding, path_to_text};
 use crate::sheet::Library;
 use crate::status::{LeftOut, SampleStatus, Snapshot, WatchStatus, ask, render};
-use crate::watch::{FileView, Remembered, RunView, look_once};
+use crate::watch::{Remembered, look_once};
 
 pub(super) async fn execute(globals: &Globals) -> Result<Exit, CommandError> {
     let config = globals.load_config()?;
@@ -36,7 +36,7 @@ pub(super) async fn execute(globals: &Globals) -> Result<Exit, CommandError> {
         // As for all other files: as they will be if nothing changes.
         let mut library = Library::new(Duration::ZERO);
         for view in news.runs {
-            let view = as_if_settled(watched, view);
+            let view = view.as_if_settled();
             let name = &watched.watch.name;
             let closed = known.journal.as_ref().map(|journal| journal.closed(name, &run_key(&view)));
             let wanted = wanted(&watched.manifest, &view);
@@ -116,16 +116,4 @@ impl Known {
         };
         Ok(records.iter().map(status).collect())
     }
-}
-
-/// The same view, as it will be if nothing changes: a single look cannot see that.
-fn as_if_settled(watched: &WatchConfig, view: RunView) -> RunView {
-    let files = view
-        .files
-        .into_iter()
-        .map(|file| FileView { settled: true, settles_in: None, unchanged_for: Duration::MAX, ..file })
-        .collect();
-    let quiet = Duration::MAX;
-    RunView::new(view.name, view.folder, view.captures, files, view.first_seen, quiet, &watched.watch.complete_when)
-        .with_unreadable(view.unreadable)
 }

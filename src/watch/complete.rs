@@ -6,8 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Condition;
+use super::stated::{Clock, Stated};
 use super::view::{FileView, Verdict};
+use crate::observation::Moment;
 use crate::pattern::{Captures, Pattern};
+use crate::sample::path_to_text;
 
 /// How many changing files a reason names.
 const NAMED: usize = 3;
@@ -18,7 +21,8 @@ const NAMED: usize = 3;
 pub(super) enum Check {
     Marker {
         pattern: Pattern,
-        found: bool,
+        /// The first file of the run that is one.
+        found: Option<Found>,
         /// What the pattern must capture, where it captures these names.
         of: Captures,
     },
@@ -26,6 +30,24 @@ pub(super) enum Check {
     Settled,
     Any(Vec<Check>),
     All(Vec<Check>),
+}
+
+/// A file that a condition speaks of.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    name: String,
+    /// When the agent first saw it as it is.
+    since: Moment,
+}
+
+impl Found {
+    fn of(file: &FileView) -> Self {
+        Self { name: path_to_text(&file.below_run), since: file.observation.since }
+    }
+
+    fn stated(&self, clock: Option<Clock>) -> Stated {
+        Stated::holds(format!("marker {} present", self.name), clock.and_then(|clock| clock.time(self.since)))
+    }
 }
 
 impl Check {
@@ -36,7 +58,7 @@ impl Check {
         match condition {
             Condition::Marker(pattern) => Check::Marker {
                 pattern: pattern.clone(),
-                found: files.iter().any(|file| marks(pattern, &file.below_run, bound)),
+                found: files.iter().find(|file| marks(pattern, &file.below_run, bound)).map(|file| Found::of(file)),
                 of: bound.clone(),
             },
             Condition::Quiet(time) => Check::Quiet(*time),
@@ -63,8 +85,8 @@ impl Check {
             return waits("no file has appeared yet".into(), None);
         }
         match self {
-            Check::Marker { found: true, .. } => Verdict::Complete,
-            Check::Marker { pattern, found: false, of } => {
+            Check::Marker { found: Some(_), .. } => Verdict::Complete,
+            Check::Marker { pattern, found: None, of } => {
                 waits(format!("waiting for the marker {}", named(pattern, of)), None)
             }
             Check::Quiet(time) => {
@@ -91,6 +113,27 @@ impl Check {
                 waits(reasons.join(", or "), times.into_iter().flatten().min())
             }
             Check::All(checks) => joined(checks.iter().map(|c| c.judge(group, quiet_for)).collect()),
+        }
+    }
+
+    /// The conditions one by one. Of several of which one is enough, those that hold are told, and what is waited for
+    /// instead where none does.
+    pub(super) fn stated(&self, group: &[&FileView], quiet_for: Option<Duration>, clock: Option<Clock>) -> Vec<Stated> {
+        let each = |checks: &[Check]| checks.iter().flat_map(|c| c.stated(group, quiet_for, clock)).collect();
+        match (self, self.judge(group, quiet_for)) {
+            (Check::All(checks), _) => each(checks),
+            (Check::Any(checks), Verdict::Complete) => {
+                let hold = checks.iter().filter(|c| c.judge(group, quiet_for) == Verdict::Complete);
+                hold.flat_map(|c| c.stated(group, quiet_for, clock)).collect()
+            }
+            (Check::Any(checks), Verdict::Waits { reason, .. }) => {
+                let all: Vec<Stated> = each(checks);
+                [Stated::waits(reason)].into_iter().chain(all.into_iter().filter(|stated| stated.holds)).collect()
+            }
+            (_, Verdict::Waits { reason, .. }) => vec![Stated::waits(reason)],
+            (Check::Marker { found, .. }, Verdict::Complete) => found.iter().map(|found| found.stated(clock)).collect(),
+            (Check::Quiet(time), Verdict::Complete) => vec![Stated::quietly(format!("quiet for {}", spoken(*time)))],
+            (Check::Settled, Verdict::Complete) => vec![Stated::quietly("every file has settled".to_owned())],
         }
     }
 }
@@ -132,9 +175,7 @@ fn reasons(verdicts: Vec<Verdict>) -> (Vec<String>, Vec<Option<Duration>>) {
 }
 
 fn still_changing(files: &[&FileView]) -> String {
-    let name = |file: &&FileView| {
-        crate::sample::path_to_text(file.below_run.file_name().map_or(file.below_run.as_path(), Path::new))
-    };
+    let name = |file: &&FileView| path_to_text(file.below_run.file_name().map_or(file.below_run.as_path(), Path::new));
     let mut names: Vec<String> = files.iter().take(NAMED).map(name).collect();
     if files.len() > NAMED {
         names.push("…".into());
@@ -254,6 +295,29 @@ mod tests {
         assert_eq!(whole(files(), 20, &timed), waits("quiet for 20s of 1m, and 1 file is still changing: a", Some(40)));
         let nested = Condition::All(vec![Condition::Any(conditions()), Condition::Settled]);
         assert_eq!(whole(vec![file("a", 30)], 0, &nested), Verdict::Complete);
+    }
+
+    #[test]
+    fn conditions_are_told_one_by_one_those_that_do_not_hold_first() {
+        let told = |condition: Condition, files: Vec<FileView>, quiet_for| {
+            let stated = run("run", files, quiet_for, &condition).conditions([]);
+            stated.into_iter().map(|one| (one.holds, one.what)).collect::<Vec<_>>()
+        };
+        let holds = |what: &str| (true, what.to_owned());
+        let waits = |what: &str| (false, what.to_owned());
+        let pair = || Condition::All(vec![marker("one/*.txt"), marker("two")]);
+        let either = || Condition::Any(vec![pair(), Condition::Quiet(seconds(60))]);
+        assert_eq!(
+            told(either(), vec![file("one/M.txt", 0)], 20),
+            [waits("waiting for the marker two, or quiet for 20s of 1m"), holds("marker one/M.txt present")]
+        );
+        // One of several is enough: what else would have been is nobody's business then.
+        assert_eq!(told(either(), vec![file("a", 0)], 60), [holds("quiet for 1m")]);
+        assert_eq!(
+            told(either(), vec![file("one/M.txt", 0), file("two", 0)], 0),
+            [holds("marker one/M.txt present"), holds("marker two present")]
+        );
+        assert_eq!(told(Condition::Settled, vec![file("a", 30)], 0), [holds("every file has settled")]);
     }
 
     #[test]

@@ -18,10 +18,12 @@ mod session;
 mod settings;
 mod settle;
 mod sieve;
+mod stated;
 mod task;
 mod view;
 
 pub use news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, PathText, Remembered};
 pub use settings::{Completion, Condition, Existing, FolderCompletion, Mode, Settings};
+pub use stated::Stated;
 pub use task::{Error, look_once, run};
 pub use view::{FileView, RunView, Verdict};

@@ -16,6 +16,7 @@ use super::root::{Root, why};
 use super::scan::Found;
 use super::settle::{Seen, Sight, reached};
 use super::sieve::{Reason, Sieve};
+use super::stated::Clock;
 use super::view::{FileView, RunView};
 use super::{Condition, Settings};
 
@@ -39,6 +40,8 @@ pub(super) struct Picture {
     first_start: FirstStart,
     scanned: bool,
     untold: Untold,
+    /// For times that are told.
+    clock: Clock,
 }
 
 #[derive(Debug)]
@@ -100,6 +103,7 @@ impl Picture {
             first_start: FirstStart::new(settings.existing.clone(), baseline),
             scanned: false,
             untold: Untold::default(),
+            clock: Clock::now(),
         };
         if settings.run_folder.is_none() {
             picture.add_run(Path::new(""), now);
@@ -342,6 +346,7 @@ impl Picture {
     /// Everything that has changed since the last call.
     pub fn take_news(&mut self, condition: Option<String>, mode: &'static str) -> News {
         let now = Moment::now();
+        self.clock = self.clock.kept();
         // Before the first scan, all is hearsay from before the restart.
         let untold = if self.scanned { std::mem::take(&mut self.untold) } else { Untold::default() };
         self.untold.state = false;
@@ -392,7 +397,7 @@ impl Picture {
         let unreadable = below(&self.unread, folder).map(|(path, _)| path.clone()).collect();
         let (folder, complete_when) = (folder.to_owned(), &self.settings.complete_when);
         let view = RunView::new(name, folder, captures, files, run.first_seen, quiet_for, complete_when);
-        Some(view.with_unreadable(unreadable))
+        Some(view.with_unreadable(unreadable).with_clock(self.clock))
     }
 
     fn add_run(&mut self, folder: &Path, first_seen: Moment) {
