@@ -16,6 +16,7 @@ mod xlsx;
 
 use std::fmt;
 
+pub use grid::text_of;
 pub use library::{Library, Read, Shelf, Shelved, Wanted, path_glob};
 pub use select::{Filter, Keyed, Selection, Trouble};
 
