@@ -14,6 +14,7 @@ mod transferred;
 use crate::sheet::text_of;
 
 pub use final_summary::{Count, Kind};
+pub use transferred::SentFile;
 
 /// The largest such file that is read, in bytes. The list of an analysis of 700 files has 120 kB.
 pub const LARGEST: u64 = 8 << 20;
@@ -38,8 +39,8 @@ pub enum Expected {
     Unreadable(String),
     /// Paths, below the list's own folder or below the run, with `/` between their parts.
     Paths(Vec<String>),
-    /// Names of files, wherever they lie.
-    Names(Vec<String>),
+    /// Files by their names, wherever they lie.
+    Sent(Vec<SentFile>),
     /// How many files of each kind.
     Counts(Vec<Count>),
 }
@@ -71,9 +72,9 @@ pub fn expected(bytes: &[u8]) -> Expected {
     if !paths.is_empty() {
         return Expected::Paths(paths);
     }
-    match transferred::names(&text) {
-        names if names.is_empty() => Expected::Nothing,
-        names => Expected::Names(names),
+    match transferred::files(&text) {
+        files if files.is_empty() => Expected::Nothing,
+        files => Expected::Sent(files),
     }
 }
 
@@ -128,7 +129,10 @@ mod tests {
         assert_eq!(expected(b"Transfer complete, see the log.\n"), Expected::Nothing, "prose is no list");
         assert!(matches!(expected(b"PK\x03\x04\0\0"), Expected::Unreadable(_)));
         assert_eq!(expected(b"Data/a.csv\t0a1b2c3d\r\n"), Expected::Paths(vec!["Data/a.csv".to_owned()]));
-        assert_eq!(expected(b"/data/icc/m1/m1.bam\n"), Expected::Names(vec!["m1.bam".to_owned()]));
+        assert_eq!(
+            expected(b"/data/icc/m1/m1.bam\n"),
+            Expected::Sent(vec![SentFile { folder: "m1".to_owned(), name: "m1.bam".to_owned() }])
+        );
         assert!(matches!(expected(b"fastq_files_in_final_dest=3\n"), Expected::Counts(counts) if counts.len() == 1));
     }
 

@@ -6,19 +6,23 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::observation::{Moment, Observation};
+use crate::sample::Fingerprint;
 
 use super::baseline::FirstStart;
 use super::news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News};
+use super::papers::{Papers, ReadPaper};
+use super::reading::Question;
 use super::root::{Root, why};
 use super::scan::Found;
 use super::settle::{Seen, Sight, reached};
 use super::sieve::{Reason, Sieve};
 use super::stated::Clock;
 use super::view::{FileView, RunView};
-use super::{Condition, Settings};
+use super::{Condition, Paper, Settings};
 
 #[derive(Debug)]
 pub(super) struct Picture {
@@ -42,6 +46,10 @@ pub(super) struct Picture {
     untold: Untold,
     /// For times that are told.
     clock: Clock,
+    /// What was read of the files in which instruments say something, and which look each had then.
+    papers: BTreeMap<PathBuf, (Fingerprint, Arc<ReadPaper>)>,
+    /// Those of them that could not be read, and why.
+    papers_in_trouble: BTreeMap<PathBuf, String>,
 }
 
 #[derive(Debug)]
@@ -104,6 +112,8 @@ impl Picture {
             scanned: false,
             untold: Untold::default(),
             clock: Clock::now(),
+            papers: BTreeMap::new(),
+            papers_in_trouble: BTreeMap::new(),
         };
         if settings.run_folder.is_none() {
             picture.add_run(Path::new(""), now);
@@ -171,6 +181,10 @@ impl Picture {
             self.see(path, sight);
         }
         self.confirm_runs(found);
+        if full {
+            let again: Vec<PathBuf> = self.papers_in_trouble.keys().cloned().collect();
+            again.iter().for_each(|path| self.touch_run_of(path, None));
+        }
         self.untold.state |= self.first_start.looked(found);
         if full && !self.scanned {
             self.scanned = true;
@@ -255,6 +269,8 @@ impl Picture {
                 .collect();
             for path in files {
                 let seen = self.files.remove(&path);
+                self.papers.remove(&path);
+                self.papers_in_trouble.remove(&path);
                 if let Some(at) = seen.as_ref().and_then(|seen| seen.due(&self.spans)) {
                     self.due.remove(&(at.at, path.clone()));
                 }
@@ -295,6 +311,66 @@ impl Picture {
                 }
             }
         }
+    }
+
+    /// The papers of runs with news that have not been read as they are now: those that have settled, or all of them
+    /// where nothing will settle. Paths are below the watch.
+    pub fn unread_papers(&self, even_unsettled: bool) -> Vec<(PathBuf, Fingerprint, Question)> {
+        let [outcomes, lists] = self.settings.complete_when.papers();
+        if outcomes.is_empty() && lists.is_empty() {
+            return Vec::new();
+        }
+        let mut unread = Vec::new();
+        for folder in &self.untold.runs {
+            for (path, seen) in below(&self.files, folder) {
+                let Some(below_run) = path.strip_prefix(folder).ok().map(Path::to_string_lossy) else { continue };
+                let asks = |papers: &[&Paper]| papers.iter().any(|paper| paper.pattern.is_match(&below_run));
+                let question = Question { outcome: asks(&outcomes), list: asks(&lists) };
+                let look = seen.observation.fingerprint;
+                let is_known = || self.papers.get(path).is_some_and(|(known, _)| *known == look);
+                let is_settled = || even_unsettled || seen.due(&[self.settle]).is_none();
+                if (question.outcome || question.list) && is_settled() && !is_known() {
+                    unread.push((path.clone(), look, question));
+                }
+            }
+        }
+        unread
+    }
+
+    /// Takes in what was read of a paper that looked like this, or why it could not be read.
+    pub fn take_paper(&mut self, path: PathBuf, look: Fingerprint, paper: Result<ReadPaper, String>) {
+        match paper {
+            Ok(paper) => {
+                self.papers_in_trouble.remove(&path);
+                self.papers.insert(path, (look, Arc::new(paper)));
+            }
+            Err(why) => {
+                self.papers.remove(&path);
+                self.papers_in_trouble.insert(path, why);
+            }
+        }
+    }
+
+    /// The papers of a run, and, where one of them lists files, what is left out of the run.
+    fn papers_of(&self, folder: &Path) -> Papers {
+        let below_run = |path: &Path| path.strip_prefix(folder).unwrap_or(path).to_owned();
+        let unread = below(&self.papers_in_trouble, folder).map(|(path, why)| (below_run(path), why.clone()));
+        let mut papers = Papers { unread: unread.collect(), ..Papers::default() };
+        for (path, (look, paper)) in below(&self.papers, folder) {
+            if self.files.get(path).is_some_and(|seen| seen.observation.fingerprint == *look) {
+                papers.read.insert(below_run(path), paper.clone());
+            }
+        }
+        if papers.read.values().all(|paper| paper.expected.is_none()) {
+            return papers;
+        }
+        for (path, reason) in below(&self.left_out, folder).filter(|(_, reason)| **reason != Reason::LinkNowhere) {
+            if matches!(reason, Reason::IgnoredFolder | Reason::LinkToFolder) {
+                papers.unseen.push(below_run(path));
+            }
+            papers.left_out.insert(below_run(path));
+        }
+        papers
     }
 
     /// What must be looked at because its time has come.
@@ -395,9 +471,10 @@ impl Picture {
         let files = below(&self.files, folder).map(file).collect();
         let (captures, quiet_for) = (run.captures.clone(), run.quiet_for());
         let unreadable = below(&self.unread, folder).map(|(path, _)| path.clone()).collect();
+        let papers = self.papers_of(folder);
         let (folder, complete_when) = (folder.to_owned(), &self.settings.complete_when);
         let view = RunView::new(name, folder, captures, files, run.first_seen, quiet_for, complete_when);
-        Some(view.with_unreadable(unreadable).with_clock(self.clock))
+        Some(view.with_unreadable(unreadable).with_papers(papers, self.clock))
     }
 
     fn add_run(&mut self, folder: &Path, first_seen: Moment) {
@@ -428,6 +505,6 @@ fn collect_quiets(condition: &Condition, quiets: &mut Vec<Duration>) {
     match condition {
         Condition::Quiet(time) => quiets.push(*time),
         Condition::Any(all) | Condition::All(all) => all.iter().for_each(|one| collect_quiets(one, quiets)),
-        Condition::Marker(_) | Condition::Settled => {}
+        Condition::Marker(_) | Condition::Settled | Condition::Outcome(_) | Condition::Listed(_) => {}
     }
 }

@@ -7,7 +7,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::complete::{Check, joined};
+use super::complete::{Check, Place, joined};
+use super::papers::Whole;
 use super::stated::{Clock, Stated};
 use super::view::{FileView, Verdict};
 use super::{Completion, FolderCompletion};
@@ -37,7 +38,7 @@ impl Scopes {
     /// Sorts the files of a run into its parts. `quiet_for` is a run folder's.
     pub(super) fn new(
         completion: &Completion,
-        files: &[FileView],
+        whole: Whole<'_>,
         quiet_for: Option<Duration>,
         clock: Option<Clock>,
     ) -> Self {
@@ -46,19 +47,19 @@ impl Scopes {
             let stated = check.stated(files, quiet_for, clock);
             Scope { check, whole, stated, is_own_unit }
         };
-        let (places, numbers) = places(&completion.folders, files);
+        let (places, numbers) = places(&completion.folders, whole.files);
         let mut parts: Vec<Vec<&FileView>> = vec![Vec::new(); places.len() + 1];
-        for file in files {
+        for file in whole.files {
             parts[number(&numbers, file)].push(file);
         }
-        let check = Check::new(&completion.otherwise, &parts[0], &Captures::new());
-        let mut scopes = vec![scope(check, &parts[0], false)];
+        let outside = Place { files: &parts[0], folder: Path::new(""), bound: &Captures::new(), whole };
+        let mut scopes = vec![scope(Check::new(&completion.otherwise, outside), &parts[0], false)];
         // A folder's markers may lie outside of it.
-        let all: Vec<&FileView> = if places.is_empty() { Vec::new() } else { files.iter().collect() };
+        let all: Vec<&FileView> = if places.is_empty() { Vec::new() } else { whole.files.iter().collect() };
         for ((path, completion), files) in places.into_iter().zip(&parts[1..]) {
             let bound = completion.folder.captures(&path).unwrap_or_default();
-            let check = Check::new(&completion.complete_when, &all, &bound);
-            scopes.push(scope(check, files, completion.is_own_unit));
+            let place = Place { files: &all, folder: Path::new(&path), bound: &bound, whole };
+            scopes.push(scope(Check::new(&completion.complete_when, place), files, completion.is_own_unit));
         }
         Self { numbers, scopes }
     }
@@ -160,6 +161,7 @@ mod tests {
     use crate::pattern::Pattern;
     use crate::sample::Fingerprint;
     use crate::watch::Condition;
+    use crate::watch::papers::Papers;
 
     fn files(paths: &[&str]) -> Vec<FileView> {
         let file = |path: &&str| FileView {
@@ -207,7 +209,9 @@ mod tests {
             "Job.xml",
             "d.gz",
         ]);
-        let scopes = Scopes::new(&completion(), &files, Some(Duration::ZERO), None);
+        let papers = Papers::default();
+        let whole = Whole { name: "run", files: &files, papers: &papers };
+        let scopes = Scopes::new(&completion(), whole, Some(Duration::ZERO), None);
         let verdict = |n: usize| scopes.whole(scopes.of(&files[n]));
         assert_eq!((verdict(0), verdict(2)), (&Verdict::Complete, &Verdict::Complete));
         let Verdict::Waits { reason, .. } = verdict(4) else { panic!("complete") };

@@ -24,11 +24,19 @@ pub(super) enum Reason {
     DotName,
     Unfinished,
     Ignored,
+    IgnoredFolder,
     NoRunFolder,
     LinkOut,
     LinkToFolder,
     LinkNowhere,
     NotRegular,
+}
+
+impl Reason {
+    /// The same of a folder, into which nobody looks then.
+    pub fn of_folder(self) -> Self {
+        if self == Self::Ignored { Self::IgnoredFolder } else { self }
+    }
 }
 
 /// The watch's rules about names.
@@ -101,7 +109,7 @@ impl Sieve {
         match reason {
             Reason::DotName => "always left out: its name begins with a dot".into(),
             Reason::Unfinished => "always left out: its name is that of an unfinished file".into(),
-            Reason::Ignored => "ignored: the watch's `ignore` matches it".into(),
+            Reason::Ignored | Reason::IgnoredFolder => "ignored: the watch's `ignore` matches it".into(),
             Reason::NoRunFolder => match &self.run_folder {
                 Some(pattern) => format!("not inside a run folder (no folder above it matches {pattern})"),
                 None => unreachable!("everything in a drop folder is inside its run"),

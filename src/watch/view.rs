@@ -12,6 +12,7 @@ use crate::observation::{Moment, Observation};
 
 use super::Completion;
 use super::complete::joined;
+use super::papers::{Papers, Whole};
 use super::scope::Scopes;
 use super::stated::{Clock, Stated};
 
@@ -41,6 +42,11 @@ pub enum Verdict {
         /// When the wait ends if nothing changes; `None` when more than the passing of time is missing.
         in_time: Option<Duration>,
     },
+    /// The instrument says that the run failed, or a part of it: only a person can take what is there.
+    Failed {
+        /// For a person: what says so, in its own words.
+        reason: String,
+    },
 }
 
 /// A run with all its files: a run folder, or a drop folder as a whole.
@@ -61,6 +67,7 @@ pub struct RunView {
     /// Folders and files of the run, below the watch, that cannot be read now.
     pub unreadable: Vec<PathBuf>,
     complete_when: Arc<Completion>,
+    papers: Papers,
     /// For times that are told; none in a view that was built by hand.
     clock: Option<Clock>,
     /// What the condition says, once somebody asks.
@@ -88,6 +95,7 @@ impl RunView {
             quiet_for,
             unreadable: Vec::new(),
             complete_when: Arc::new(complete_when.clone()),
+            papers: Papers::default(),
             clock: None,
             scopes: OnceLock::new(),
         }
@@ -99,9 +107,9 @@ impl RunView {
         Self { unreadable, ..self }
     }
 
-    /// Adds the clock by which times are told.
-    pub(super) fn with_clock(self, clock: Clock) -> Self {
-        Self { clock: Some(clock), scopes: OnceLock::new(), ..self }
+    /// Adds what the run's papers say, and the clock by which times are told.
+    pub(super) fn with_papers(self, papers: Papers, clock: Clock) -> Self {
+        Self { papers, clock: Some(clock), scopes: OnceLock::new(), ..self }
     }
 
     /// The same run, as it will be if nothing changes: a single look cannot see that.
@@ -115,7 +123,8 @@ impl RunView {
     fn scopes(&self) -> &Scopes {
         self.scopes.get_or_init(|| {
             let quiet_for = (!self.is_drop_folder()).then_some(self.quiet_for);
-            Scopes::new(&self.complete_when, &self.files, quiet_for, self.clock)
+            let whole = Whole { name: &self.name, files: &self.files, papers: &self.papers };
+            Scopes::new(&self.complete_when, whole, quiet_for, self.clock)
         })
     }
 
