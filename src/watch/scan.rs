@@ -98,8 +98,8 @@ impl Scan<'_> {
         let metadata = if path.as_os_str().is_empty() { here.metadata() } else { here.symlink_metadata() };
         let Some(metadata) = self.answer(&path, metadata) else { return };
         if let Some((at, reason)) = self.sieve.leaves_out_above(&path) {
-            let is_folder = at != path || metadata.is_dir();
-            self.found.left_out.insert(at, if is_folder { reason.of_folder() } else { reason });
+            let reason = reason.of(|| at != path || metadata.is_dir());
+            self.found.left_out.insert(at, reason);
             return;
         }
         let run = self.sieve.run_above(&path).map(Path::to_owned);
@@ -116,8 +116,8 @@ impl Scan<'_> {
             let Some(entry) = self.answer(&folder, entry) else { continue };
             let path = folder.join(entry.file_name());
             if let Some(reason) = self.sieve.leaves_out(&path) {
-                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                self.found.left_out.insert(path, if is_folder { reason.of_folder() } else { reason });
+                let reason = reason.of(|| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+                self.found.left_out.insert(path, reason);
             } else if let Some(kind) = self.answer(&path, entry.file_type()) {
                 self.take(path, kind, in_run, || entry.metadata());
             }

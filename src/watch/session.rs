@@ -181,7 +181,7 @@ impl Session {
                             watch = self.settings.name,
                             path = path_to_text(&path),
                             why,
-                            "no word of the run"
+                            "a file says nothing of its run"
                         );
                     }
                     self.picture.take_paper(path, look, Ok(paper));

@@ -33,9 +33,9 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    /// The same of a folder, into which nobody looks then.
-    pub fn of_folder(self) -> Self {
-        if self == Self::Ignored { Self::IgnoredFolder } else { self }
+    /// The reason for what turns out to be a folder, or not: into an ignored one nobody looks.
+    pub fn of(self, is_folder: impl FnOnce() -> bool) -> Self {
+        if self == Self::Ignored && is_folder() { Self::IgnoredFolder } else { self }
     }
 }
 
