@@ -8,6 +8,7 @@
 
 mod baseline;
 mod complete;
+mod drawer;
 mod events;
 mod news;
 mod papers;

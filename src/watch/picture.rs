@@ -6,13 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::observation::{Moment, Observation};
 use crate::sample::Fingerprint;
 
 use super::baseline::FirstStart;
+use super::drawer::Drawer;
 use super::news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News};
 use super::papers::{Papers, ReadPaper};
 use super::reading::Question;
@@ -46,10 +46,7 @@ pub(super) struct Picture {
     untold: Untold,
     /// For times that are told.
     clock: Clock,
-    /// What was read of the files in which instruments say something, and which look each had then.
-    papers: BTreeMap<PathBuf, (Fingerprint, Arc<ReadPaper>)>,
-    /// Those of them that could not be read, and why.
-    papers_in_trouble: BTreeMap<PathBuf, String>,
+    papers: Drawer,
 }
 
 #[derive(Debug)]
@@ -112,8 +109,7 @@ impl Picture {
             scanned: false,
             untold: Untold::default(),
             clock: Clock::now(),
-            papers: BTreeMap::new(),
-            papers_in_trouble: BTreeMap::new(),
+            papers: Drawer::default(),
         };
         if settings.run_folder.is_none() {
             picture.add_run(Path::new(""), now);
@@ -182,8 +178,7 @@ impl Picture {
         }
         self.confirm_runs(found);
         if full {
-            let again: Vec<PathBuf> = self.papers_in_trouble.keys().cloned().collect();
-            again.iter().for_each(|path| self.touch_run_of(path, None));
+            self.papers.in_trouble().iter().for_each(|path| self.touch_run_of(path, None));
         }
         self.untold.state |= self.first_start.looked(found);
         if full && !self.scanned {
@@ -269,8 +264,7 @@ impl Picture {
                 .collect();
             for path in files {
                 let seen = self.files.remove(&path);
-                self.papers.remove(&path);
-                self.papers_in_trouble.remove(&path);
+                self.papers.forget(&path);
                 if let Some(at) = seen.as_ref().and_then(|seen| seen.due(&self.spans)) {
                     self.due.remove(&(at.at, path.clone()));
                 }
@@ -327,7 +321,7 @@ impl Picture {
                 let asks = |papers: &[&Paper]| papers.iter().any(|paper| paper.pattern.is_match(&below_run));
                 let question = Question { outcome: asks(&outcomes), list: asks(&lists) };
                 let look = seen.observation.fingerprint;
-                let is_known = || self.papers.get(path).is_some_and(|(known, _)| *known == look);
+                let is_known = || self.papers.knows(path, look);
                 let is_settled = || even_unsettled || seen.due(&[self.settle]).is_none();
                 if (question.outcome || question.list) && is_settled() && !is_known() {
                     unread.push((path.clone(), look, question));
@@ -339,38 +333,12 @@ impl Picture {
 
     /// Takes in what was read of a paper that looked like this, or why it could not be read.
     pub fn take_paper(&mut self, path: PathBuf, look: Fingerprint, paper: Result<ReadPaper, String>) {
-        match paper {
-            Ok(paper) => {
-                self.papers_in_trouble.remove(&path);
-                self.papers.insert(path, (look, Arc::new(paper)));
-            }
-            Err(why) => {
-                self.papers.remove(&path);
-                self.papers_in_trouble.insert(path, why);
-            }
-        }
+        self.papers.take(path, look, paper);
     }
 
-    /// The papers of a run, and, where one of them lists files, what is left out of the run.
     fn papers_of(&self, folder: &Path) -> Papers {
-        let below_run = |path: &Path| path.strip_prefix(folder).unwrap_or(path).to_owned();
-        let unread = below(&self.papers_in_trouble, folder).map(|(path, why)| (below_run(path), why.clone()));
-        let mut papers = Papers { unread: unread.collect(), ..Papers::default() };
-        for (path, (look, paper)) in below(&self.papers, folder) {
-            if self.files.get(path).is_some_and(|seen| seen.observation.fingerprint == *look) {
-                papers.read.insert(below_run(path), paper.clone());
-            }
-        }
-        if papers.read.values().all(|paper| paper.expected.is_none()) {
-            return papers;
-        }
-        for (path, reason) in below(&self.left_out, folder).filter(|(_, reason)| **reason != Reason::LinkNowhere) {
-            if matches!(reason, Reason::IgnoredFolder | Reason::LinkToFolder) {
-                papers.unseen.push(below_run(path));
-            }
-            papers.left_out.insert(below_run(path));
-        }
-        papers
+        let look = |path: &Path| self.files.get(path).map(|seen| seen.observation.fingerprint);
+        self.papers.of_run(folder, look, below(&self.left_out, folder))
     }
 
     /// What must be looked at because its time has come.
@@ -496,7 +464,10 @@ impl Picture {
 }
 
 /// The entries at `path` and below it, which lie side by side, since paths are sorted by component.
-fn below<'a, V>(map: &'a BTreeMap<PathBuf, V>, path: &'a Path) -> impl Iterator<Item = (&'a PathBuf, &'a V)> {
+pub(super) fn below<'a, V>(
+    map: &'a BTreeMap<PathBuf, V>,
+    path: &'a Path,
+) -> impl Iterator<Item = (&'a PathBuf, &'a V)> {
     let from = (Bound::Included(path), Bound::Unbounded);
     map.range::<Path, _>(from).take_while(move |(at, _)| at.starts_with(path))
 }
