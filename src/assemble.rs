@@ -369,19 +369,23 @@ impl Context<'_> {
             }
             _ => None,
         });
-        let verdict = match is_closed || self.closed.run {
-            true => Verdict::Complete,
-            false => self.view.verdict(group.reads()),
+        let awaited = match is_closed || self.closed.run {
+            true => None,
+            false => match self.view.verdict(group.reads()) {
+                Verdict::Complete => None,
+                Verdict::Waits { reason, in_time } => Some((reason, in_time)),
+                Verdict::Failed { reason } => return (Standing::Blocked(reason), None),
+            },
         };
         let own = Unsettled::of(group.views());
         let of_part = group.views().find_map(|file| self.unsettled.get(&self.view.scope(file)));
         let unsettled = own.as_ref().or(of_part);
         // In a run folder the sample's own files are among all that must settle.
         let settles_in = of_part.or(own.as_ref()).map_or(Some(Duration::ZERO), |unsettled| unsettled.settles_in);
-        let waits = match (verdict, unsettled) {
-            (Verdict::Complete, None) => None,
-            (Verdict::Complete, Some(unsettled)) => Some((unsettled.reason(), settles_in)),
-            (Verdict::Waits { reason, in_time }, _) => Some((reason, in_time.zip(settles_in).map(|(a, b)| a.max(b)))),
+        let waits = match (awaited, unsettled) {
+            (None, None) => None,
+            (None, Some(unsettled)) => Some((unsettled.reason(), settles_in)),
+            (Some((reason, in_time)), _) => Some((reason, in_time.zip(settles_in).map(|(a, b)| a.max(b)))),
         };
         let waits = match (lack, waits) {
             (Some(Lack::Waits { reason, in_time }), None) => Some((reason.clone(), *in_time)),
@@ -399,9 +403,9 @@ impl Context<'_> {
                 Some(missing) => {
                     // In a run that ends, time will tell: it is blocked then.
                     let in_time = in_time.filter(|_| !missing.may_still_come);
-                    (Standing::Waiting(format!("waiting for {}; {reason}", missing.what)), in_time)
+                    (self.waiting(format!("waiting for {}; {reason}", missing.what), group), in_time)
                 }
-                None => (Standing::Waiting(reason), in_time),
+                None => (self.waiting(reason, group), in_time),
             };
         }
         let content = match group.kind() {
@@ -410,7 +414,7 @@ impl Context<'_> {
         };
         match (missing, content) {
             (Some(missing), _) if missing.may_still_come => {
-                (Standing::Waiting(format!("waiting for {}", missing.what)), None)
+                (self.waiting(format!("waiting for {}", missing.what), group), None)
             }
             (_, Content::Nothing(reason)) => (no_reads(group.rule, reason), None),
             (None, Content::Half(reason)) => (Standing::Blocked(reason), None),
@@ -424,6 +428,15 @@ impl Context<'_> {
                 None => (Standing::Ready, None),
             },
         }
+    }
+
+    /// What is waited for, and then what holds already of the run's conditions.
+    fn waiting(&self, mut reason: String, group: &Group<'_>) -> Standing {
+        for holds in self.view.conditions(group.reads()).iter().filter(|stated| stated.holds && stated.is_worth_telling)
+        {
+            reason += &format!("; {holds}");
+        }
+        Standing::Waiting(reason)
     }
 }
 

@@ -7,10 +7,11 @@
 use std::path::Path;
 
 use crate::manifest::{Defaults, Manifest, Run, Verdict};
+use crate::outcome::{Expected, Outcome};
 use crate::pattern::{Captures, Pattern};
 use crate::sheet::{Filter, Sheet, Trouble};
 use crate::yaml::{Document, Problems};
-use crate::{cli, config, flow, journal, sandbox};
+use crate::{cli, config, flow, journal, outcome, sandbox};
 
 /// The longest line that tells a mistake, in bytes.
 const LONGEST_MISTAKE: usize = 8000;
@@ -41,6 +42,24 @@ pub fn manifest(bytes: &[u8]) {
                 let _ = rule.target(&run, &captures);
             }
         }
+    }
+}
+
+/// What instruments write of a run's end and of what it has: any bytes say something, on one line.
+pub fn outcome(bytes: &[u8]) {
+    let words = match outcome::outcome(bytes) {
+        Outcome::Good(words) | Outcome::Failed(words) | Outcome::Unknown(words) => words,
+    };
+    assert!(!words.is_empty() && words.len() <= LONGEST_MISTAKE && !words.contains(char::is_control), "{words:?}");
+    match outcome::expected(bytes) {
+        Expected::Nothing => {}
+        Expected::Unreadable(why) => assert!(!why.is_empty()),
+        Expected::Paths(paths) => {
+            let is_good = |path: &String| !path.is_empty() && !path.starts_with('/') && !path.contains("//");
+            assert!(!paths.is_empty() && paths.iter().all(is_good), "{paths:?}");
+        }
+        Expected::Sent(files) => assert!(!files.is_empty() && files.iter().all(|file| !file.name.contains('/'))),
+        Expected::Counts(counts) => assert!(counts.iter().all(|count| count.files >= count.in_fallback)),
     }
 }
 

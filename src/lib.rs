@@ -64,6 +64,7 @@ pub mod journal;
 pub mod layout;
 pub mod manifest;
 pub mod observation;
+pub mod outcome;
 pub mod pattern;
 pub mod preflight;
 pub mod sample;

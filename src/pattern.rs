@@ -95,7 +95,9 @@ impl Pattern {
 
     /// Whether the pattern matches a whole path.
     pub fn is_match(&self, path: &str) -> bool {
-        self.align(&path.split('/').collect::<Vec<_>>()).is_some()
+        // Most paths that are no match end otherwise, and that is soon seen.
+        let may_end_so = matches!(self.components.last(), Some(Component::AnyDepth)) || self.matches_file_name(path);
+        may_end_so && self.align(&path.split('/').collect::<Vec<_>>()).is_some()
     }
 
     /// Whether the last component alone matches a path's last one: what is wrong with such a path are its folders.

@@ -295,11 +295,12 @@ fn what_is_captured_is_a_text_and_nothing_else() {
 
 /// The fuzzer's entries, and the inputs that are kept for each.
 type Target = fn(&[u8]);
-const TARGETS: [(&str, Target); 8] = [
+const TARGETS: [(&str, Target); 9] = [
     ("manifest", fuzzing::manifest),
     ("config", fuzzing::config),
     ("pattern", fuzzing::pattern),
     ("sheet", fuzzing::sheet),
+    ("outcome", fuzzing::outcome),
     ("answer_json", fuzzing::answer_json),
     ("multipart", fuzzing::multipart),
     ("form", fuzzing::form),

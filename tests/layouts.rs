@@ -4,141 +4,15 @@
 //! The listings of real trees lie in a folder `shared` beside the clone (or where `FLOW_INGEST_SHARED` says). Without it,
 //! the test of listings says so on stderr, and passes; the other trees are written here.
 
+#[path = "support/host.rs"]
+mod host;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use flow_ingest::sandbox::{Sandbox, Settings};
-use serde_json::Value;
-use tempfile::TempDir;
-
-/// The block that every BAM file ends with.
-const BAM_END: [u8; 28] = [31, 139, 8, 4, 0, 0, 0, 0, 0, 255, 6, 0, 66, 67, 2, 0, 27, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-
-/// A sample as it is told: its state, and each slot with its parts, below the watch.
-type Told = (String, Vec<(String, Vec<String>)>);
-
-/// A host with an agent on it that watches `runs`, and a server beside it.
-struct Host {
-    dir: TempDir,
-    sandbox: Sandbox,
-}
-
-impl Host {
-    /// `rule` is what the rule says beside its name and its sample's type, `name` the sample's.
-    async fn new(layout: &str, name: &str, rule: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::start(Settings::new(dir.path().join("flow"))).await.unwrap();
-        let config = format!(
-            "flow: {{ base_url: \"{}\" }}\nstate_dir: state\nwatch:\n  - {{ name: w, path: runs, manifest: manifest.yaml, \
-             existing: upload, settle: 300ms, layout: {layout} }}\n",
-            sandbox.base_url()
-        );
-        let manifest =
-            format!("version: 1\nrules:\n  - name: r\n    {rule}\n    sample: {{ name: \"{name}\", type: RNA-Seq }}\n");
-        fs::write(dir.path().join("flow-ingest.yaml"), config).unwrap();
-        fs::write(dir.path().join("manifest.yaml"), manifest).unwrap();
-        fs::create_dir(dir.path().join("runs")).unwrap();
-        Self { dir, sandbox }
-    }
-
-    /// Writes files below the watch: whole ones of their kind, each with bytes of its own.
-    fn add(&self, paths: &[&str]) {
-        for below in paths {
-            let path = self.dir.path().join("runs").join(below);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content(below)).unwrap();
-        }
-    }
-
-    async fn flow_ingest(&self, arguments: &[&str]) -> (i32, Value) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_flow-ingest"));
-        command.args(arguments).args(["--json", "--config"]).arg(self.dir.path().join("flow-ingest.yaml"));
-        command.env("FLOW_API_TOKEN", self.sandbox.token()).env_remove("FLOW_TOKEN_FILE").env("NO_PROXY", "127.0.0.1");
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}; stderr: {said}"));
-        (output.status.code().unwrap(), document)
-    }
-
-    async fn plan(&self) -> Value {
-        let (exit, plan) = self.flow_ingest(&["plan"]).await;
-        assert_eq!(exit, 0, "{plan:#}");
-        plan
-    }
-
-    async fn once(&self) -> Value {
-        self.flow_ingest(&["run", "--once", "--give-up-after", "30s"]).await.1
-    }
-
-    fn below_watch(&self, path: &str) -> String {
-        Path::new(path).strip_prefix(self.dir.path().join("runs")).unwrap().to_str().unwrap().to_owned()
-    }
-
-    fn told(&self, document: &Value) -> BTreeMap<String, Told> {
-        let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned();
-        let slot = |file: &Value| {
-            let parts = file["parts"].as_array().unwrap().iter().map(|part| self.below_watch(part.as_str().unwrap()));
-            (text(&file["slot"]), parts.collect())
-        };
-        let sample = |sample: &Value| {
-            let slots = sample["files"].as_array().unwrap().iter().map(slot).collect();
-            (text(&sample["name"]), (text(&sample["state"]), slots))
-        };
-        document["samples"].as_array().unwrap().iter().map(sample).collect()
-    }
-
-    fn left_out(&self, document: &Value) -> BTreeMap<String, String> {
-        let entry = |entry: &Value| {
-            (self.below_watch(entry["path"].as_str().unwrap()), entry["reason"].as_str().unwrap().to_owned())
-        };
-        document["left_out"].as_array().unwrap().iter().map(entry).collect()
-    }
-
-    /// Every sample on the server has, byte for byte, the files that were told of it, in their order.
-    fn check_arrived(&self, told: &BTreeMap<String, Told>) {
-        let done: Vec<&String> = told.iter().filter(|(_, (state, _))| state == "done").map(|(name, _)| name).collect();
-        let there: BTreeMap<_, _> =
-            self.sandbox.samples().into_iter().map(|sample| (sample.name.clone(), sample)).collect();
-        assert_eq!(there.keys().collect::<Vec<_>>(), done);
-        for (name, sample) in &there {
-            let expected: Vec<Vec<u8>> =
-                told[name].1.iter().map(|(_, parts)| parts.iter().flat_map(|part| content(part)).collect()).collect();
-            let stored: Vec<Vec<u8>> = sample.files.iter().map(|file| fs::read(&file.path).unwrap()).collect();
-            assert!(stored == expected, "{name}: other bytes, or in another order");
-        }
-    }
-}
-
-/// What a file of this path holds.
-fn content(below: &str) -> Vec<u8> {
-    let zip = |text: String| {
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-        gzip.write_all(text.as_bytes()).unwrap();
-        gzip.finish().unwrap()
-    };
-    match below.rsplit('.').next() {
-        Some("gz") => zip(format!("@{below}\nACGT\n+\nIIII\n")),
-        Some("bam") => [zip(below.to_owned()), BAM_END.to_vec()].concat(),
-        _ => below.as_bytes().to_vec(),
-    }
-}
-
-fn sample(name: &str, state: &str, slots: &[(&str, &[&str])]) -> (String, Told) {
-    let slot =
-        |(key, parts): &(&str, &[&str])| ((*key).to_owned(), parts.iter().map(|part| (*part).to_owned()).collect());
-    (name.to_owned(), (state.to_owned(), slots.iter().map(slot).collect()))
-}
-
-fn reason<'d>(document: &'d Value, name: &str) -> &'d str {
-    let samples = document["samples"].as_array().unwrap();
-    let found = samples.iter().find(|sample| sample["name"] == name).unwrap_or_else(|| panic!("{name}: {document:#}"));
-    found["reason"].as_str().unwrap_or_default()
-}
+use host::{Host, reason, sample};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_analysis_of_a_novaseq_x_is_complete_by_itself() {
@@ -175,7 +49,8 @@ async fn each_analysis_of_a_novaseq_x_is_complete_by_itself() {
     let plan = host.plan().await;
     assert_eq!(host.told(&plan), expected("waiting", "waiting"));
     let wait = "waiting for the marker Analysis/1/Data/Secondary_Analysis_Complete.txt";
-    assert_eq!(reason(&plan, &first), wait);
+    let said = reason(&plan, &first).strip_prefix(wait).unwrap_or_else(|| panic!("{plan:#}"));
+    assert!(said.starts_with("; marker Analysis/1/CopyComplete.txt present since "), "{said}");
     let left_out = host.left_out(&plan);
     let undetermined = &left_out[&reads(1, "BCLConvert", "Undetermined_S0", 1, 1)];
     assert!(undetermined.starts_with("ignored by the layout illumina: reads that no sample was found for"));
@@ -269,6 +144,24 @@ async fn the_same_sample_in_two_projects_under_one_name_is_never_merged() {
             "{why}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_sample_in_two_analyses_under_one_name_is_never_merged() {
+    let host = Host::new("illumina", "{run}_{sample}", "paired: never").await;
+    let run = "20231108_LH00188_0028_B22F52TLT3";
+    let file = |n: u8, lane: u8| format!("Analysis/{n}/Data/BCLConvert/fastq/S_S1_L00{lane}_R1_001.fastq.gz");
+    for n in [1, 2] {
+        let markers = ["CopyComplete.txt", "Data/Secondary_Analysis_Complete.txt"];
+        host.add(&markers.map(|marker| format!("{run}/Analysis/{n}/{marker}")).each_ref().map(String::as_str));
+        host.add(&[&format!("{run}/{}", file(n, n))]);
+    }
+    let document = host.once().await;
+    let name = format!("{run}_S");
+    assert_eq!(host.told(&document)[&name].0, "blocked");
+    let why = reason(&document, &name);
+    assert!(why.contains(&file(1, 1)) && why.contains(&file(2, 2)), "{why}");
+    assert!(host.sandbox.samples().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

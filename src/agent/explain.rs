@@ -22,7 +22,7 @@ use crate::observation::Moment;
 use crate::sample::path_to_text;
 use crate::sheet::{Library, Shelf};
 use crate::status::{Refusal, SampleStatus};
-use crate::watch::{Existing, FileView, Remembered, RunView, Verdict, look_once, sift};
+use crate::watch::{Existing, FileView, Remembered, RunView, Stated, Verdict, look_once, sift};
 
 pub use document::{Explanation, Next, Place, RowUsed, RunExplained, Short, in_future, rules_tried};
 
@@ -339,8 +339,10 @@ impl Explanation {
             let paths: Vec<&Path> = sample.parts().map(|part| part.path.as_path()).collect();
             let group = view.files.iter().filter(|file| paths.contains(&file.path.as_path()));
             let own = self.reason.clone().unwrap_or_default();
-            let of_run = conditions(view, group).into_iter().filter(|condition| !own.contains(condition.as_str()));
+            let (of_run, holds) = conditions(view, group);
+            let of_run = of_run.into_iter().filter(|condition| !own.contains(condition.as_str()));
             self.waits_for = std::iter::once(own.clone()).chain(of_run).collect();
+            self.holds = holds;
         }
         let in_time = assembled.in_time.filter(|_| is_waiting).map(|time| facts.left(view, time));
         if let Some(time) = in_time.filter(|_| facts.is_running) {
@@ -401,6 +403,7 @@ impl Explanation {
         self.files.extend(left_out.filter(|file| !known.contains(&file.path)));
         if let [run] = self.runs.as_slice() {
             self.waits_for = run.waits_for.clone();
+            self.holds = run.holds.clone();
         }
         if let Verdict::Waits { in_time: Some(time), .. } = view.verdict([])
             && facts.is_running
@@ -411,12 +414,13 @@ impl Explanation {
     }
 }
 
-/// What keeps a run, or the parts of it in which some files lie, from being taken.
-fn conditions<'a>(view: &RunView, files: impl IntoIterator<Item = &'a FileView>) -> Vec<String> {
-    match view.verdict(files) {
-        Verdict::Complete => Vec::new(),
-        Verdict::Waits { reason, .. } => vec![reason],
-    }
+/// What keeps a run, or the parts of it in which some files lie, from being taken, and what holds already.
+fn conditions<'a>(view: &RunView, files: impl IntoIterator<Item = &'a FileView> + Clone) -> (Vec<String>, Vec<String>) {
+    let is_complete = view.verdict(files.clone()) == Verdict::Complete;
+    let (holds, waits): (Vec<_>, Vec<_>) = view.conditions(files).into_iter().partition(|stated| stated.holds);
+    let told = |stated: Vec<Stated>| stated.iter().map(Stated::to_string).collect();
+    // Of several conditions of which any is enough, the others are waited for no more.
+    (if is_complete { Vec::new() } else { told(waits) }, told(holds))
 }
 
 fn shorts<'a>(files: impl Iterator<Item = &'a FileView>, foreseen: &Foreseen) -> Vec<Short> {
@@ -445,13 +449,14 @@ fn shorts<'a>(files: impl Iterator<Item = &'a FileView>, foreseen: &Foreseen) ->
 
 impl RunExplained {
     fn of(facts: &Facts<'_>, view: &RunView) -> Self {
-        let waits_for = conditions(view, []);
+        let (waits_for, holds) = conditions(view, []);
         Self {
             run: run_key(view),
             path: path_to_text(&facts.watched.watch.path.join(&view.folder)),
             captured: view.captures.clone(),
-            complete: waits_for.is_empty(),
+            complete: view.verdict([]) == Verdict::Complete,
             waits_for,
+            holds,
             files: view.files.len(),
         }
     }

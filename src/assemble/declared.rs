@@ -325,8 +325,10 @@ impl Context<'_> {
                 return Some((format!("nothing has come of the cell {cell}"), None));
             }
         }
-        if let Verdict::Waits { reason, in_time } = view.verdict(of_cells.iter().copied()) {
-            return Some((reason, in_time));
+        match view.verdict(of_cells.iter().copied()) {
+            Verdict::Complete => {}
+            Verdict::Waits { reason, in_time } => return Some((reason, in_time)),
+            Verdict::Failed { reason } => return Some((reason, None)),
         }
         if !self.shows_an_end {
             // Quiet alone says nothing of a demultiplexer that has not begun.

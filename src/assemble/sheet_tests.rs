@@ -190,7 +190,7 @@ fn a_sheet_is_believed_once_it_has_settled() {
         (file.settled, file.settles_in) = (false, unsettled.settles_in);
     }
     let assembled = &lab.assemble(&complete_run(files)).samples[0];
-    let reason = "the sheet SampleSheet.csv has not settled yet".to_owned();
+    let reason = "the sheet SampleSheet.csv has not settled yet; marker done present".to_owned();
     assert_eq!(assembled.finding.standing, Standing::Waiting(reason));
     assert_eq!(assembled.in_time, unsettled.settles_in);
     // The watch has not seen yet that it changed.

@@ -156,7 +156,7 @@ fn a_pair_is_ready_when_both_have_settled_and_the_run_is_complete() {
     let pair = || vec![file("a_R1.fastq.gz"), file("a_R2.fastq.gz")];
     waits(&manifest, &open_run(pair()), "waiting for the marker done", None);
     let late = vec![file("a_R1.fastq.gz"), changing("a_R2.fastq.gz", 10)];
-    waits(&manifest, &complete_run(late), "a_R2.fastq.gz has not settled yet", Some(20));
+    waits(&manifest, &complete_run(late), "a_R2.fastq.gz has not settled yet; marker done present", Some(20));
 
     let sample = ready(&manifest, &complete_run(pair()));
     let key = SampleKey { kind: Kind::Sample, watch: "miseq".into(), run: "2026/run1".into(), name: "a".into() };
@@ -188,7 +188,8 @@ fn a_missing_mate_is_waited_for_by_name_until_the_run_is_complete_and_blocks_fro
     let manifest = paired("required");
     waits(&manifest, &open_run(alone()), "waiting for reads2; waiting for the marker done", None);
     let late = vec![changing("a_R1.fastq.gz", 10)];
-    waits(&manifest, &complete_run(late), "waiting for reads2; a_R1.fastq.gz has not settled yet", Some(20));
+    let reason = "waiting for reads2; a_R1.fastq.gz has not settled yet; marker done present";
+    waits(&manifest, &complete_run(late), reason, Some(20));
     is_blocked(&manifest, &complete_run(alone()), "reads2 is missing: the run is complete without it");
 }
 
@@ -487,16 +488,16 @@ fn a_file_that_changes_after_the_marker_holds_back_the_whole_run_folder() {
     assert_eq!(
         standings,
         [
-            (waiting("2 files have not settled yet, b_R1.fastq.gz among them"), 20),
-            (waiting("b_R1.fastq.gz has not settled yet"), 20),
-            (waiting("c_R1.fastq.gz has not settled yet"), 20),
+            (waiting("2 files have not settled yet, b_R1.fastq.gz among them; marker done present"), 20),
+            (waiting("b_R1.fastq.gz has not settled yet; marker done present"), 20),
+            (waiting("c_R1.fastq.gz has not settled yet; marker done present"), 20),
         ]
     );
     // In a drop folder the others matter to nobody.
     files.push(file("done"));
     let samples = self::samples(&paired("auto"), &view("drop", "", files, 0, &marker()));
     assert_eq!(samples[0].finding.standing, Standing::Ready);
-    assert_eq!(samples[1].finding.standing, waiting("b_R1.fastq.gz has not settled yet"));
+    assert_eq!(samples[1].finding.standing, waiting("b_R1.fastq.gz has not settled yet; marker done present"));
 }
 
 #[test]
@@ -534,7 +535,8 @@ fn the_time_is_told_exactly_when_only_time_is_missing() {
 #[test]
 fn a_run_with_a_blind_spot_waits_for_a_person() {
     let run = complete_run(files(&["a_R1.fastq.gz"])).with_unreadable(vec!["2026/run1/Data".into()]);
-    waits(&manifest(PAIRS), &run, "cannot read 2026/run1/Data; make it readable to the agent, or ignore it", None);
+    let reason = "cannot read 2026/run1/Data; make it readable to the agent, or ignore it; marker done present";
+    waits(&manifest(PAIRS), &run, reason, None);
 }
 
 #[test]

@@ -126,6 +126,7 @@ fn render(explanation: &Explanation) -> String {
     }
     if explanation.files.is_empty() {
         explanation.waits_for.iter().for_each(|condition| line("waits for", condition.clone()));
+        explanation.holds.iter().for_each(|condition| line("holds", condition.clone()));
     }
     for next in &explanation.next {
         let time = humantime::format_duration(std::time::Duration::from_secs(next.in_seconds));

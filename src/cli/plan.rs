@@ -99,7 +99,7 @@ impl Plan {
         // As for all other files: as they will be if nothing changes.
         let mut library = Library::new(Duration::ZERO);
         for view in news.runs {
-            let settled = as_if_settled(&watched, &view);
+            let settled = view.clone().as_if_settled();
             let wanted = wanted(&watched.manifest, &settled);
             let shelf;
             (shelf, library) = tokio::task::spawn_blocking(move || (library.read(&wanted), library))
@@ -233,15 +233,4 @@ impl Known {
         }
         Ok(known)
     }
-}
-
-/// The same view, as it will be if nothing changes: a single look cannot see that.
-fn as_if_settled(watched: &WatchConfig, view: &RunView) -> RunView {
-    let settled =
-        |file: &FileView| FileView { settled: true, settles_in: None, unchanged_for: Duration::MAX, ..file.clone() };
-    let files = view.files.iter().map(settled).collect();
-    let (name, folder, captures) = (view.name.clone(), view.folder.clone(), view.captures.clone());
-    let quiet = Duration::MAX;
-    RunView::new(name, folder, captures, files, view.first_seen, quiet, &watched.watch.complete_when)
-        .with_unreadable(view.unreadable.clone())
 }

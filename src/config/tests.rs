@@ -121,6 +121,31 @@ fn a_config_may_go_to_any_task() {
 }
 
 #[test]
+fn a_run_can_wait_for_lists_and_outcomes_in_every_part_of_it() {
+    let (_dir, config) = right(
+        "state_dir: s\nwatch:\n  - path: d\n    manifest: manifest.yaml\n    existing: skip\n    run_folder: r\n    \
+         complete_when:\n      always: { outcome: done.json, optional: true }\n      each:\n        - folder: a\n          \
+         complete_when: { listed: a/list.tsv }\n      else: settled\n",
+    );
+    let completion = &config.watches[0].watch.complete_when;
+    let in_turn = |condition: &Condition| match condition {
+        Condition::All(both) => match &both[..] {
+            [Condition::Outcome(always), own] => {
+                assert_eq!((always.pattern.to_string(), always.is_optional), ("done.json".to_owned(), true));
+                own.clone()
+            }
+            _ => panic!("{both:?}"),
+        },
+        _ => panic!("{condition:?}"),
+    };
+    let Condition::Listed(list) = in_turn(&completion.folders[0].complete_when) else { panic!("{completion:?}") };
+    assert_eq!((list.pattern.to_string(), list.is_optional), ("a/list.tsv".to_owned(), false));
+    assert!(matches!(in_turn(&completion.otherwise), Condition::Settled));
+    // A list that may be missing tells no end; one that must come does.
+    assert!(completion.folders[0].complete_when.tells_an_end() && !completion.tells_an_end());
+}
+
+#[test]
 fn json_loads_too() {
     right(
         r#"{"state_dir": "s", "watch": [{"path": "d", "manifest": "manifest.yaml", "existing": "upload"}], "flow": null}"#,
@@ -229,6 +254,10 @@ fn mistakes_about_layouts_say_what_to_write() {
     };
     assert!(watch("layout: ilumina").contains("unknown layout \"ilumina\"; did you mean illumina?"));
     assert!(watch("layout: abi3730").contains("expected illumina, bcl-convert, "));
+    let optional = watch("run_folder: r, complete_when: {marker: m, optional: true}");
+    assert!(optional.contains("optional is said of outcome and listed alone"), "{optional}");
+    let two = watch("run_folder: r, complete_when: {outcome: a, listed: b}");
+    assert!(two.contains("one condition was expected"), "{two}");
     let each = watch("run_folder: r, complete_when: {each: [{folder: 'a/{b', own_unit: 3}]}");
     for said in ["never closed", "the key complete_when is missing", "the key else is missing", "own_unit"] {
         assert!(each.contains(said), "{said}: {each}");

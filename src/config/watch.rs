@@ -12,13 +12,14 @@ use super::{Reader, WatchConfig, cross};
 use crate::layout::{self, Layout};
 use crate::manifest::{Defaults, Manifest, NoReads};
 use crate::pattern::{Pattern, Patterns};
-use crate::watch::{Completion, Condition, Existing, FolderCompletion, Ignore, Mode, Settings};
+use crate::watch::{Completion, Condition, Existing, FolderCompletion, Ignore, Mode, Paper, Settings};
 use crate::yaml::{Document, Map, Value, nearest};
 
 const POLL: Duration = Duration::from_secs(30);
 const RESCAN: Duration = Duration::from_secs(15 * 60);
 
-const COMPLETE_WHEN: &str = "settled, {marker: PATTERN}, {quiet: DURATION}, {any: [...]} or {all: [...]}";
+const COMPLETE_WHEN: &str = "settled, {marker: PATTERN}, {quiet: DURATION}, {listed: PATTERN}, {outcome: PATTERN}, \
+                             {any: [...]} or {all: [...]}";
 
 const IGNORE: &str = "a list of globs such as \"**/*.bak\"";
 
@@ -253,13 +254,16 @@ fn expect(value: &Value) -> Option<Duration> {
     within
 }
 
-/// The whole of `complete_when`: a condition, or one for each folder of some kinds and one for the rest.
+/// The whole of `complete_when`: a condition, or one for each folder of some kinds and one for the rest, with one that
+/// always has to hold beside them.
 fn completion(value: &Value) -> Option<Completion> {
-    if !value.is_map() || !value.map(COMPLETE_WHEN)?.peek("each") {
+    let has_parts = |map: &Map| map.peek("each") || map.peek("always");
+    if !value.is_map() || !has_parts(&value.map(COMPLETE_WHEN)?) {
         return complete_when(value).map(Completion::from);
     }
     let mut map = value.map("a map with each and else")?;
-    let folders = map.get("each").and_then(|value| {
+    let always = map.get("always").map_or(Some(None), |value| complete_when(&value).map(Some));
+    let folders = map.get("each").map_or(Some(Vec::new()), |value| {
         let items = value.items("a list of folders, each with its complete_when")?;
         let read: Vec<Option<FolderCompletion>> = items.iter().map(folder_completion).collect();
         read.into_iter().collect::<Option<Vec<_>>>()
@@ -267,7 +271,15 @@ fn completion(value: &Value) -> Option<Completion> {
     let otherwise = map.require("else", "what all that lies outside of these folders waits for");
     let otherwise = otherwise.and_then(|value| complete_when(&value));
     map.finish();
-    Some(Completion { folders: folders?, otherwise: otherwise? })
+    let (always, mut folders, otherwise) = (always?, folders?, otherwise?);
+    let with_always = |own: Condition| match &always {
+        Some(always) => Condition::All(vec![always.clone(), own]),
+        None => own,
+    };
+    for folder in &mut folders {
+        folder.complete_when = with_always(folder.complete_when.clone());
+    }
+    Some(Completion { folders, otherwise: with_always(otherwise) })
 }
 
 fn folder_completion(value: &Value) -> Option<FolderCompletion> {
@@ -291,10 +303,22 @@ fn complete_when(value: &Value) -> Option<Condition> {
     let mut map = value.map(COMPLETE_WHEN)?;
     let marker = map.get("marker").map(|value| value.parse("a pattern", Pattern::parse).map(Condition::Marker));
     let quiet = map.get("quiet").map(|value| value.duration().map(Condition::Quiet));
+    let optional = map.get("optional");
+    let is_optional = optional.as_ref().map_or(Some(false), Value::boolean);
+    let paper = |value: Value| {
+        let pattern = value.parse("a pattern", Pattern::parse);
+        Some(Paper { pattern: pattern?, is_optional: is_optional? })
+    };
+    let outcome = map.get("outcome").map(|value| paper(value).map(Condition::Outcome));
+    let listed = map.get("listed").map(|value| paper(value).map(Condition::Listed));
+    if let Some(value) = optional.filter(|_| outcome.is_none() && listed.is_none()) {
+        value.problem("optional is said of outcome and listed alone, of a file that an instrument may not write");
+        return None;
+    }
     let any = map.get("any").map(|value| conditions(&value).map(Condition::Any));
     let all = map.get("all").map(|value| conditions(&value).map(Condition::All));
     map.finish();
-    let mut given = [marker, quiet, any, all].into_iter().flatten();
+    let mut given = [marker, quiet, outcome, listed, any, all].into_iter().flatten();
     match (given.next(), given.next()) {
         (Some(condition), None) => condition,
         (Some(_), Some(_)) => {

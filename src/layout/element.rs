@@ -11,10 +11,13 @@ pub(super) const ELEMENT: Layout = Layout {
     reads: &["**/Samples/{project}/*/{sample}_R{read}.fastq.gz", "**/Samples/*/{sample}_R{read}.fastq.gz"],
     captures: &["sample", "read", "project"],
     // The whole output's, and neither a project's nor the instrument's AvitiRunStats.json, which comes before the FASTQ.
+    // The instrument's own word on the run is there where the output lies in the run folder.
     complete_when: r#"
-  any:
-    - marker: '{prefix:(?:.+_)?}RunStats.json'
-    - marker: '*/{prefix:(?:.+_)?}RunStats.json'
+  all:
+    - any:
+        - marker: '{prefix:(?:.+_)?}RunStats.json'
+        - marker: '*/{prefix:(?:.+_)?}RunStats.json'
+    - { outcome: RunUploaded.json, optional: true }
 "#,
     ignored: &[
         Ignored { glob: "**/Unassigned_*", word: "Unassigned", what: "reads that no sample was found for" },

@@ -60,23 +60,31 @@ pub(super) const ILLUMINA: Layout = Layout {
     ],
     captures: &["sample", "sample_number", "lane", "read", "analysis", "project"],
     complete_when: r#"
+  # Present is not successful [cleve, runscanner]. Older instruments write no outcome.
+  always: { outcome: RunCompletionStatus.xml, optional: true }
   each:
     # DRAGEN on board has a pair of markers of its own for each analysis [npg_tracking, cleve]. A NextSeq 1000/2000
-    # without it has the run's own [irida-uploader, nextseq2k], which alone speaks of base calls.
+    # without it has the run's own [irida-uploader, nextseq2k], which alone speaks of base calls. Markers overtake the
+    # large files on a mirrored share [Clinical-Genomics/cg#2403]: the analysis lists what it has.
     - folder: 'Analysis/{analysis}/Data/fastq'
       complete_when:
-        any:
-          - all:
-              - marker: 'Analysis/{analysis}/CopyComplete.txt'
-              - marker: 'Analysis/{analysis}/Data/Secondary_Analysis_Complete.txt'
-          - all:
-              - marker: CopyComplete.txt
-              - quiet: 1h
+        all:
+          - any:
+              - all:
+                  - marker: 'Analysis/{analysis}/CopyComplete.txt'
+                  - marker: 'Analysis/{analysis}/Data/Secondary_Analysis_Complete.txt'
+              - all:
+                  - marker: CopyComplete.txt
+                  - quiet: 1h
+          - { listed: 'Analysis/{analysis}/Manifest.tsv', optional: true }
+          - { outcome: 'Analysis/{analysis}/Data/Error_Summary.json', optional: true }
     - folder: 'Analysis/{analysis}'
       complete_when:
         all:
           - marker: 'Analysis/{analysis}/CopyComplete.txt'
           - marker: 'Analysis/{analysis}/Data/Secondary_Analysis_Complete.txt'
+          - { listed: 'Analysis/{analysis}/Manifest.tsv', optional: true }
+          - { outcome: 'Analysis/{analysis}/Data/Error_Summary.json', optional: true }
     # The run's markers speak of its first analysis on board; a later one has its own, or an hour of quiet.
     - folder: 'Alignment_1/{time}'
       complete_when:
@@ -117,9 +125,11 @@ pub(super) const BCL_CONVERT: Layout = Layout {
     reads: fastq!["", "**/fastq/", "**/{project}/"],
     captures: &["sample", "sample_number", "lane", "read", "project"],
     complete_when: r#"
-  any:
-    - marker: '**/Logs/FastqComplete.txt'
-    - quiet: 1h
+  always: { outcome: RunCompletionStatus.xml, optional: true }
+  else:
+    any:
+      - marker: '**/Logs/FastqComplete.txt'
+      - quiet: 1h
 "#,
     ignored: IGNORED,
     never_listed: NEVER_LISTED,
@@ -133,9 +143,11 @@ pub(super) const BCL2FASTQ: Layout = Layout {
     reads: fastq!["", "{project}/", "{project}/{sample_id}/", "**/{project}/"],
     captures: &["sample", "sample_number", "lane", "read", "project", "sample_id"],
     complete_when: r#"
-  any:
-    - marker: '**/Stats/Stats.json'
-    - quiet: 1h
+  always: { outcome: RunCompletionStatus.xml, optional: true }
+  else:
+    any:
+      - marker: '**/Stats/Stats.json'
+      - quiet: 1h
 "#,
     ignored: IGNORED,
     never_listed: NEVER_LISTED,

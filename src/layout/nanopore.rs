@@ -23,9 +23,9 @@ pub(super) const NANOPORE: Layout = Layout {
     ],
     captures: &["experiment", "sample", "barcode", "flow_cell", "part"],
     // Parts come by the hour, so quiet says little. It was seen before the last files
-    // [NationalGenomicsInfrastructure/TACA#353]: those must have settled as well.
+    // [NationalGenomicsInfrastructure/TACA#353], which it counts.
     complete_when: "
-  marker: 'final_summary_*.txt'
+  listed: 'final_summary_*.txt'
 ",
     ignored: &[
         Ignored { glob: "**/unclassified/**", word: "unclassified", what: "reads that no barcode was found for" },

@@ -16,8 +16,8 @@ pub(super) const PACBIO: Layout = Layout {
   each:
     - folder: '{cell:[0-9]_[A-H][0-9]{2}}'
       own_unit: true
-      complete_when: { marker: '{cell}/metadata/*.transferdone' }
-  else: { marker: 'metadata/*.transferdone' }
+      complete_when: { listed: '{cell}/metadata/*.transferdone' }
+  else: { listed: 'metadata/*.transferdone' }
 "#,
     ignored: &[
         Ignored { glob: "**/*.unassigned.bam", word: "unassigned", what: "reads that no barcode was found for" },

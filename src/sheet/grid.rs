@@ -45,7 +45,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Grid, SheetError> {
     if bytes.starts_with(b"\xd0\xcf\x11\xe0") {
         return Err(SheetError::OldWorkbook);
     }
-    let text = decoded(bytes);
+    let text = text_of(bytes);
     Ok(Grid { rows: rows(&text)?, is_workbook: false })
 }
 
@@ -74,8 +74,8 @@ fn rows(text: &str) -> Result<Vec<Row>, SheetError> {
     Ok(read)
 }
 
-/// The text of a file, whatever wrote it.
-fn decoded(bytes: &[u8]) -> String {
+/// The text of a file, whatever wrote it: UTF-8 and UTF-16 with or without their marks, else Windows' Latin-1.
+pub fn text_of(bytes: &[u8]) -> String {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units = bytes.chunks(2).map(|pair| unit([pair[0], *pair.get(1).unwrap_or(&0)]));
         char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()

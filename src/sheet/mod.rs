@@ -21,6 +21,7 @@ mod xlsx;
 use std::fmt;
 
 pub use declared::{DeclaredSample, folded_name};
+pub use grid::text_of;
 pub use library::{Library, Read, Shelf, Shelved, Wanted, path_glob};
 pub use select::{Filter, Keyed, Selection, Trouble};
 

@@ -1,16 +1,20 @@
 //! When a run is complete: the condition, judged over what was seen, with a reason where it waits.
 //!
-//! Pure: times come with the files. It knows markers, quiet and settled, and nothing of what a rule expects.
+//! Pure: times come with the files. It knows markers, quiet and settled, and nothing of what a rule expects; what papers
+//! say, `papers` knows.
 
 use std::path::Path;
 use std::time::Duration;
 
-use super::Condition;
+use super::papers::{self, Decided, Told, Whole};
+use super::stated::{Clock, Stated};
 use super::view::{FileView, Verdict};
+use super::{Condition, Paper};
 use crate::pattern::{Captures, Pattern};
+use crate::sample::path_to_text;
 
-/// How many changing files a reason names.
-const NAMED: usize = 3;
+/// How many files a reason names.
+pub(super) const NAMED: usize = 3;
 
 /// A condition whose markers have been looked for, so that judging many groups of one drop folder costs no search
 /// of the folder for each.
@@ -18,9 +22,16 @@ const NAMED: usize = 3;
 pub(super) enum Check {
     Marker {
         pattern: Pattern,
-        found: bool,
+        /// The first file of the run that is one.
+        found: Option<Told>,
         /// What the pattern must capture, where it captures these names.
         of: Captures,
+    },
+    /// What papers of this pattern say, once there is one.
+    Papers {
+        pattern: Pattern,
+        of: Captures,
+        decided: Decided,
     },
     Quiet(Duration),
     Settled,
@@ -28,17 +39,36 @@ pub(super) enum Check {
     All(Vec<Check>),
 }
 
+/// Where a condition looks.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// The files among which markers and papers are looked for.
+    pub files: &'a [&'a FileView],
+    /// The folder below the run for which the condition speaks, and what its pattern captured.
+    pub folder: &'a Path,
+    pub bound: &'a Captures,
+    pub whole: Whole<'a>,
+}
+
 impl Check {
-    /// Looks for the condition's markers among these files of a run. A marker that captures a name of `bound` must
-    /// capture the same text.
-    pub(super) fn new(condition: &Condition, files: &[&FileView], bound: &Captures) -> Self {
-        let each = |conditions: &[Condition]| conditions.iter().map(|c| Check::new(c, files, bound)).collect();
+    /// Looks for the condition's markers and papers. One that captures a name which is bound must capture the same text.
+    pub(super) fn new(condition: &Condition, place: Place<'_>) -> Self {
+        let each = |conditions: &[Condition]| conditions.iter().map(|c| Check::new(c, place)).collect();
+        let of = || place.bound.clone();
         match condition {
-            Condition::Marker(pattern) => Check::Marker {
-                pattern: pattern.clone(),
-                found: files.iter().any(|file| marks(pattern, &file.below_run, bound)),
-                of: bound.clone(),
-            },
+            Condition::Marker(pattern) => {
+                let found = place.files.iter().find(|file| marks(pattern, &file.below_run, place.bound));
+                Check::Marker { pattern: pattern.clone(), found: found.map(|file| Told::marker(file)), of: of() }
+            }
+            Condition::Outcome(paper) => {
+                let decided = place.decided(paper, "outcome", |papers| papers::outcome(papers, &place.whole));
+                Check::Papers { pattern: paper.pattern.clone(), of: of(), decided }
+            }
+            Condition::Listed(paper) => {
+                let decided =
+                    place.decided(paper, "marker", |papers| papers::listed(papers, place.folder, &place.whole));
+                Check::Papers { pattern: paper.pattern.clone(), of: of(), decided }
+            }
             Condition::Quiet(time) => Check::Quiet(*time),
             Condition::Settled => Check::Settled,
             Condition::Any(conditions) => Check::Any(each(conditions)),
@@ -49,7 +79,7 @@ impl Check {
     /// Whether a file of the run is one of its markers.
     pub(super) fn is_marker(&self, below_run: &Path) -> bool {
         match self {
-            Check::Marker { pattern, of, .. } => marks(pattern, below_run, of),
+            Check::Marker { pattern, of, .. } | Check::Papers { pattern, of, .. } => marks(pattern, below_run, of),
             Check::Quiet(_) | Check::Settled => false,
             Check::Any(checks) | Check::All(checks) => checks.iter().any(|check| check.is_marker(below_run)),
         }
@@ -63,10 +93,11 @@ impl Check {
             return waits("no file has appeared yet".into(), None);
         }
         match self {
-            Check::Marker { found: true, .. } => Verdict::Complete,
-            Check::Marker { pattern, found: false, of } => {
+            Check::Marker { found: Some(_), .. } => Verdict::Complete,
+            Check::Marker { pattern, found: None, of } => {
                 waits(format!("waiting for the marker {}", named(pattern, of)), None)
             }
+            Check::Papers { decided, .. } => decided.verdict.clone(),
             Check::Quiet(time) => {
                 let so_far =
                     quiet_for.unwrap_or_else(|| group.iter().map(|file| file.unchanged_for).min().unwrap_or_default());
@@ -87,18 +118,79 @@ impl Check {
                 if verdicts.contains(&Verdict::Complete) {
                     return Verdict::Complete;
                 }
+                // One way is open as long as not all have failed.
+                if verdicts.iter().all(|verdict| matches!(verdict, Verdict::Failed { .. })) {
+                    return joined(verdicts);
+                }
                 let (reasons, times) = reasons(verdicts);
                 waits(reasons.join(", or "), times.into_iter().flatten().min())
             }
             Check::All(checks) => joined(checks.iter().map(|c| c.judge(group, quiet_for)).collect()),
         }
     }
+
+    /// The conditions one by one. Of several of which one is enough, those that hold are told, and what is waited for
+    /// instead where none does.
+    pub(super) fn stated(&self, group: &[&FileView], quiet_for: Option<Duration>, clock: Option<Clock>) -> Vec<Stated> {
+        let each = |checks: &[Check]| checks.iter().flat_map(|c| c.stated(group, quiet_for, clock)).collect();
+        match (self, self.judge(group, quiet_for)) {
+            (Check::All(checks), _) => each(checks),
+            (Check::Any(checks), Verdict::Complete) => {
+                let hold = checks.iter().filter(|c| c.judge(group, quiet_for) == Verdict::Complete);
+                hold.flat_map(|c| c.stated(group, quiet_for, clock)).collect()
+            }
+            (Check::Any(checks), Verdict::Waits { reason, .. } | Verdict::Failed { reason }) => {
+                let all: Vec<Stated> = each(checks);
+                [Stated::waits(reason)].into_iter().chain(all.into_iter().filter(|stated| stated.holds)).collect()
+            }
+            (Check::Papers { decided, .. }, verdict) => {
+                let not = match verdict {
+                    Verdict::Complete => None,
+                    Verdict::Waits { reason, .. } | Verdict::Failed { reason } => Some(Stated::waits(reason)),
+                };
+                not.into_iter().chain(decided.told.iter().map(|told| stated(told, clock))).collect()
+            }
+            (_, Verdict::Waits { reason, .. } | Verdict::Failed { reason }) => vec![Stated::waits(reason)],
+            (Check::Marker { found, .. }, Verdict::Complete) => {
+                found.iter().map(|found| stated(found, clock)).collect()
+            }
+            (Check::Quiet(time), Verdict::Complete) => vec![Stated::quietly(format!("quiet for {}", spoken(*time)))],
+            (Check::Settled, Verdict::Complete) => vec![Stated::quietly("every file has settled".to_owned())],
+        }
+    }
+}
+
+impl Place<'_> {
+    /// Decides over the papers of a pattern, where there are any.
+    fn decided(&self, paper: &Paper, what: &str, decide: impl FnOnce(&[&FileView]) -> Decided) -> Decided {
+        let found: Vec<&FileView> =
+            self.files.iter().filter(|file| marks(&paper.pattern, &file.below_run, self.bound)).copied().collect();
+        if !found.is_empty() {
+            return decide(&found);
+        }
+        let verdict = match paper.is_optional {
+            true => Verdict::Complete,
+            false => {
+                let reason = format!("waiting for the {what} {}", named(&paper.pattern, self.bound));
+                Verdict::Waits { reason, in_time: None }
+            }
+        };
+        Decided { verdict, told: Vec::new() }
+    }
+}
+
+fn stated(told: &Told, clock: Option<Clock>) -> Stated {
+    if told.is_aside {
+        return Stated::quietly(told.what.clone());
+    }
+    Stated::holds(told.what.clone(), clock.zip(told.since).and_then(|(clock, since)| clock.time(since)))
 }
 
 fn marks(pattern: &Pattern, below_run: &Path, bound: &Captures) -> bool {
     let path = below_run.to_string_lossy();
-    if bound.is_empty() {
-        return pattern.is_match(&path);
+    let is_match = pattern.is_match(&path);
+    if !is_match || bound.is_empty() {
+        return is_match;
     }
     let agrees =
         |captures: Captures| captures.iter().all(|(name, text)| bound.get(name).is_none_or(|must| must == text));
@@ -110,8 +202,11 @@ fn named(pattern: &Pattern, of: &Captures) -> String {
     of.iter().fold(pattern.to_string(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
 }
 
-/// One verdict of several that must all hold.
+/// One verdict of several that must all hold. What has failed is not waited for.
 pub(super) fn joined(verdicts: Vec<Verdict>) -> Verdict {
+    if let Some(failed) = verdicts.iter().find(|verdict| matches!(verdict, Verdict::Failed { .. })) {
+        return failed.clone();
+    }
     let (reasons, times) = reasons(verdicts);
     if reasons.is_empty() {
         return Verdict::Complete;
@@ -125,16 +220,14 @@ fn reasons(verdicts: Vec<Verdict>) -> (Vec<String>, Vec<Option<Duration>>) {
     verdicts
         .into_iter()
         .filter_map(|verdict| match verdict {
-            Verdict::Complete => None,
+            Verdict::Complete | Verdict::Failed { .. } => None,
             Verdict::Waits { reason, in_time } => Some((reason, in_time)),
         })
         .unzip()
 }
 
 fn still_changing(files: &[&FileView]) -> String {
-    let name = |file: &&FileView| {
-        crate::sample::path_to_text(file.below_run.file_name().map_or(file.below_run.as_path(), Path::new))
-    };
+    let name = |file: &&FileView| path_to_text(file.below_run.file_name().map_or(file.below_run.as_path(), Path::new));
     let mut names: Vec<String> = files.iter().take(NAMED).map(name).collect();
     if files.len() > NAMED {
         names.push("…".into());
@@ -254,6 +347,29 @@ mod tests {
         assert_eq!(whole(files(), 20, &timed), waits("quiet for 20s of 1m, and 1 file is still changing: a", Some(40)));
         let nested = Condition::All(vec![Condition::Any(conditions()), Condition::Settled]);
         assert_eq!(whole(vec![file("a", 30)], 0, &nested), Verdict::Complete);
+    }
+
+    #[test]
+    fn conditions_are_told_one_by_one_those_that_do_not_hold_first() {
+        let told = |condition: Condition, files: Vec<FileView>, quiet_for| {
+            let stated = run("run", files, quiet_for, &condition).conditions([]);
+            stated.into_iter().map(|one| (one.holds, one.what)).collect::<Vec<_>>()
+        };
+        let holds = |what: &str| (true, what.to_owned());
+        let waits = |what: &str| (false, what.to_owned());
+        let pair = || Condition::All(vec![marker("one/*.txt"), marker("two")]);
+        let either = || Condition::Any(vec![pair(), Condition::Quiet(seconds(60))]);
+        assert_eq!(
+            told(either(), vec![file("one/M.txt", 0)], 20),
+            [waits("waiting for the marker two, or quiet for 20s of 1m"), holds("marker one/M.txt present")]
+        );
+        // One of several is enough: what else would have been is nobody's business then.
+        assert_eq!(told(either(), vec![file("a", 0)], 60), [holds("quiet for 1m")]);
+        assert_eq!(
+            told(either(), vec![file("one/M.txt", 0), file("two", 0)], 0),
+            [holds("marker one/M.txt present"), holds("marker two present")]
+        );
+        assert_eq!(told(Condition::Settled, vec![file("a", 30)], 0), [holds("every file has settled")]);
     }
 
     #[test]

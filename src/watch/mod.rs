@@ -3,15 +3,18 @@
 //!
 //! It owns the question what lies under a watched folder, since when each file is as it is, which files make a run,
 //! and whether the run is complete. The scan is the truth; events only make it sooner. It touches an instrument's
-//! folders with `stat` and `readdir` alone: it opens no file and writes nothing. It refuses to know of manifests, of
-//! the journal and of uploads.
+//! folders with `stat` and `readdir`, reads of their files no more than what says how a run ended and what it has, and
+//! writes nothing. It refuses to know of manifests, of the journal and of uploads.
 
 mod baseline;
 mod complete;
+mod drawer;
 mod events;
 mod glance;
 mod news;
+mod papers;
 mod picture;
+mod reading;
 mod root;
 mod scan;
 mod scope;
@@ -19,12 +22,14 @@ mod session;
 mod settings;
 mod settle;
 mod sieve;
+mod stated;
 mod task;
 mod view;
 
 pub use glance::Glance;
 pub use news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, Outage, PathText, Remembered};
-pub use settings::{Completion, Condition, Existing, FolderCompletion, Ignore, Mode, Settings};
+pub use settings::{Completion, Condition, Existing, FolderCompletion, Ignore, Mode, Paper, Settings};
 pub use sieve::{Sifted, sift};
+pub use stated::Stated;
 pub use task::{Error, look_once, run};
 pub use view::{FileView, RunView, Verdict};

@@ -9,15 +9,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::observation::{Moment, Observation};
+use crate::sample::Fingerprint;
 
 use super::baseline::FirstStart;
+use super::drawer::Drawer;
 use super::news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, Outage};
+use super::papers::{Papers, ReadPaper};
+use super::reading::Question;
 use super::root::{Root, why};
 use super::scan::Found;
 use super::settle::{Seen, Sight, reached};
 use super::sieve::{Reason, Sieve};
+use super::stated::Clock;
 use super::view::{FileView, RunView};
-use super::{Condition, Settings};
+use super::{Condition, Paper, Settings};
 
 #[derive(Debug)]
 pub(super) struct Picture {
@@ -41,6 +46,9 @@ pub(super) struct Picture {
     had_files: bool,
     scanned: bool,
     untold: Untold,
+    /// For times that are told.
+    clock: Clock,
+    papers: Drawer,
 }
 
 #[derive(Debug)]
@@ -105,6 +113,8 @@ impl Picture {
             first_start: FirstStart::new(settings.existing.clone(), baseline),
             scanned: false,
             untold: Untold::default(),
+            clock: Clock::now(),
+            papers: Drawer::default(),
         };
         if settings.run_folder.is_none() {
             picture.add_run(Path::new(""), now);
@@ -178,6 +188,9 @@ impl Picture {
         }
         self.had_files |= !self.files.is_empty();
         self.confirm_runs(found);
+        if full {
+            self.papers.in_trouble().iter().for_each(|path| self.touch_run_of(path, None));
+        }
         self.untold.state |= self.first_start.looked(found);
         if full && !self.scanned {
             self.scanned = true;
@@ -262,6 +275,7 @@ impl Picture {
                 .collect();
             for path in files {
                 let seen = self.files.remove(&path);
+                self.papers.forget(&path);
                 if let Some(at) = seen.as_ref().and_then(|seen| seen.due(&self.spans)) {
                     self.due.remove(&(at.at, path.clone()));
                 }
@@ -302,6 +316,40 @@ impl Picture {
                 }
             }
         }
+    }
+
+    /// The papers of runs with news that have not been read as they are now: those that have settled, or all of them
+    /// where nothing will settle. Paths are below the watch.
+    pub fn unread_papers(&self, even_unsettled: bool) -> Vec<(PathBuf, Fingerprint, Question)> {
+        let [outcomes, lists] = self.settings.complete_when.papers();
+        if outcomes.is_empty() && lists.is_empty() {
+            return Vec::new();
+        }
+        let mut unread = Vec::new();
+        for folder in &self.untold.runs {
+            for (path, seen) in below(&self.files, folder) {
+                let Some(below_run) = path.strip_prefix(folder).ok().map(Path::to_string_lossy) else { continue };
+                let asks = |papers: &[&Paper]| papers.iter().any(|paper| paper.pattern.is_match(&below_run));
+                let question = Question { outcome: asks(&outcomes), list: asks(&lists) };
+                let look = seen.observation.fingerprint;
+                let is_known = || self.papers.knows(path, look);
+                let is_settled = || even_unsettled || seen.due(&[self.settle]).is_none();
+                if (question.outcome || question.list) && is_settled() && !is_known() {
+                    unread.push((path.clone(), look, question));
+                }
+            }
+        }
+        unread
+    }
+
+    /// Takes in what was read of a paper that looked like this, or why it could not be read.
+    pub fn take_paper(&mut self, path: PathBuf, look: Fingerprint, paper: Result<ReadPaper, String>) {
+        self.papers.take(path, look, paper);
+    }
+
+    fn papers_of(&self, folder: &Path) -> Papers {
+        let look = |path: &Path| self.files.get(path).map(|seen| seen.observation.fingerprint);
+        self.papers.of_run(folder, look, below(&self.left_out, folder))
     }
 
     /// What must be looked at because its time has come.
@@ -353,6 +401,7 @@ impl Picture {
     /// Everything that has changed since the last call.
     pub fn take_news(&mut self, condition: Option<String>, outage: Option<Outage>, mode: &'static str) -> News {
         let now = Moment::now();
+        self.clock = self.clock.kept();
         // Before the first scan, all is hearsay from before the restart.
         let untold = if self.scanned { std::mem::take(&mut self.untold) } else { Untold::default() };
         self.untold.state = false;
@@ -405,9 +454,10 @@ impl Picture {
         let files = below(&self.files, folder).map(file).collect();
         let (captures, quiet_for) = (run.captures.clone(), run.quiet_for());
         let unreadable = below(&self.unread, folder).map(|(path, _)| path.clone()).collect();
+        let papers = self.papers_of(folder);
         let (folder, complete_when) = (folder.to_owned(), &self.settings.complete_when);
         let view = RunView::new(name, folder, captures, files, run.first_seen, quiet_for, complete_when);
-        Some(view.with_unreadable(unreadable))
+        Some(view.with_unreadable(unreadable).with_papers(papers, self.clock))
     }
 
     fn add_run(&mut self, folder: &Path, first_seen: Moment) {
@@ -429,7 +479,10 @@ impl Picture {
 }
 
 /// The entries at `path` and below it, which lie side by side, since paths are sorted by component.
-fn below<'a, V>(map: &'a BTreeMap<PathBuf, V>, path: &'a Path) -> impl Iterator<Item = (&'a PathBuf, &'a V)> {
+pub(super) fn below<'a, V>(
+    map: &'a BTreeMap<PathBuf, V>,
+    path: &'a Path,
+) -> impl Iterator<Item = (&'a PathBuf, &'a V)> {
     let from = (Bound::Included(path), Bound::Unbounded);
     map.range::<Path, _>(from).take_while(move |(at, _)| at.starts_with(path))
 }
@@ -438,6 +491,6 @@ fn collect_quiets(condition: &Condition, quiets: &mut Vec<Duration>) {
     match condition {
         Condition::Quiet(time) => quiets.push(*time),
         Condition::Any(all) | Condition::All(all) => all.iter().for_each(|one| collect_quiets(one, quiets)),
-        Condition::Marker(_) | Condition::Settled => {}
+        Condition::Marker(_) | Condition::Settled | Condition::Outcome(_) | Condition::Listed(_) => {}
     }
 }

@@ -98,6 +98,7 @@ impl Scan<'_> {
         let metadata = if path.as_os_str().is_empty() { here.metadata() } else { here.symlink_metadata() };
         let Some(metadata) = self.answer(&path, metadata) else { return };
         if let Some((at, reason)) = self.sieve.leaves_out_above(&path) {
+            let reason = reason.of(|| at != path || metadata.is_dir());
             self.found.left_out.insert(at, reason);
             return;
         }
@@ -115,6 +116,7 @@ impl Scan<'_> {
             let Some(entry) = self.answer(&folder, entry) else { continue };
             let path = folder.join(entry.file_name());
             if let Some(reason) = self.sieve.leaves_out(&path) {
+                let reason = reason.of(|| entry.file_type().is_ok_and(|kind| kind.is_dir()));
                 self.found.left_out.insert(path, reason);
             } else if let Some(kind) = self.answer(&path, entry.file_type()) {
                 self.take(path, kind, in_run, || entry.metadata());

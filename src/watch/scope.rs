@@ -3,10 +3,13 @@
 //! Pure. It knows which folder a file lies in and which condition speaks for it; what a condition says, `complete` does.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::complete::{Check, joined};
+use super::complete::{Check, Place, joined};
+use super::papers::Whole;
+use super::stated::{Clock, Stated};
 use super::view::{FileView, Verdict};
 use super::{Completion, FolderCompletion};
 use crate::pattern::Captures;
@@ -19,7 +22,6 @@ pub(super) struct Scopes {
     numbers: HashMap<PathBuf, usize>,
     /// The first speaks for all that lies in no folder.
     scopes: Vec<Scope>,
-    tell_an_end: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -27,31 +29,39 @@ struct Scope {
     check: Check,
     /// The verdict over all of its files.
     whole: Verdict,
+    /// Its conditions over all of its files, for people.
+    stated: Vec<Stated>,
     is_own_unit: bool,
 }
 
 impl Scopes {
     /// Sorts the files of a run into its parts. `quiet_for` is a run folder's.
-    pub(super) fn new(completion: &Completion, files: &[FileView], quiet_for: Option<Duration>) -> Self {
+    pub(super) fn new(
+        completion: &Completion,
+        whole: Whole<'_>,
+        quiet_for: Option<Duration>,
+        clock: Option<Clock>,
+    ) -> Self {
         let scope = |check: Check, files: &[&FileView], is_own_unit| {
             let whole = check.judge(files, quiet_for);
-            Scope { check, whole, is_own_unit }
+            let stated = check.stated(files, quiet_for, clock);
+            Scope { check, whole, stated, is_own_unit }
         };
-        let (places, numbers) = places(&completion.folders, files);
+        let (places, numbers) = places(&completion.folders, whole.files);
         let mut parts: Vec<Vec<&FileView>> = vec![Vec::new(); places.len() + 1];
-        for file in files {
+        for file in whole.files {
             parts[number(&numbers, file)].push(file);
         }
-        let check = Check::new(&completion.otherwise, &parts[0], &Captures::new());
-        let mut scopes = vec![scope(check, &parts[0], false)];
+        let outside = Place { files: &parts[0], folder: Path::new(""), bound: &Captures::new(), whole };
+        let mut scopes = vec![scope(Check::new(&completion.otherwise, outside), &parts[0], false)];
         // A folder's markers may lie outside of it.
-        let all: Vec<&FileView> = if places.is_empty() { Vec::new() } else { files.iter().collect() };
+        let all: Vec<&FileView> = if places.is_empty() { Vec::new() } else { whole.files.iter().collect() };
         for ((path, completion), files) in places.into_iter().zip(&parts[1..]) {
             let bound = completion.folder.captures(&path).unwrap_or_default();
-            let check = Check::new(&completion.complete_when, &all, &bound);
-            scopes.push(scope(check, files, completion.is_own_unit));
+            let place = Place { files: &all, folder: Path::new(&path), bound: &bound, whole };
+            scopes.push(scope(Check::new(&completion.complete_when, place), files, completion.is_own_unit));
         }
-        Self { numbers, scopes, tell_an_end: completion.tells_an_end() }
+        Self { numbers, scopes }
     }
 
     /// The scope of a file of the run.
@@ -64,22 +74,40 @@ impl Scopes {
         &self.scopes[scope].whole
     }
 
-    /// Each scope's verdict. What lies outside of the folders counts where there is nothing else.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Verdict> {
+    /// Each scope. What lies outside of the folders counts where there is nothing else.
+    pub(super) fn all(&self) -> Range<usize> {
         let outside = usize::from(self.scopes.len() > 1);
-        self.scopes[outside..].iter().map(|scope| &scope.whole)
+        outside..self.scopes.len()
     }
 
     /// The verdict over a group by itself.
     pub(super) fn judge(&self, group: &[&FileView]) -> Verdict {
+        joined(
+            self.parts(group).into_iter().map(|(scope, files)| self.scopes[scope].check.judge(&files, None)).collect(),
+        )
+    }
+
+    /// The conditions over all files of one scope.
+    pub(super) fn whole_stated(&self, scope: usize) -> &[Stated] {
+        &self.scopes[scope].stated
+    }
+
+    /// The conditions over a group by itself.
+    pub(super) fn stated(&self, group: &[&FileView], clock: Option<Clock>) -> Vec<Stated> {
+        let parts = self.parts(group).into_iter();
+        parts.flat_map(|(scope, files)| self.scopes[scope].check.stated(&files, None, clock)).collect()
+    }
+
+    /// A group by the scopes of its files; one without files lies outside.
+    fn parts<'f>(&self, group: &[&'f FileView]) -> BTreeMap<usize, Vec<&'f FileView>> {
         let mut parts: BTreeMap<usize, Vec<&FileView>> = BTreeMap::new();
         for file in group {
             parts.entry(self.of(file)).or_default().push(file);
         }
         if parts.is_empty() {
-            return self.scopes[0].check.judge(group, None);
+            parts.insert(0, Vec::new());
         }
-        joined(parts.into_iter().map(|(scope, files)| self.scopes[scope].check.judge(&files, None)).collect())
+        parts
     }
 
     /// Whether a file marks something as complete.
@@ -89,10 +117,6 @@ impl Scopes {
 
     pub(super) fn is_own_unit(&self, scope: usize) -> bool {
         self.scopes[scope].is_own_unit
-    }
-
-    pub(super) fn tell_an_end(&self) -> bool {
-        self.tell_an_end
     }
 }
 
@@ -137,6 +161,7 @@ mod tests {
     use crate::pattern::Pattern;
     use crate::sample::Fingerprint;
     use crate::watch::Condition;
+    use crate::watch::papers::Papers;
 
     fn files(paths: &[&str]) -> Vec<FileView> {
         let file = |path: &&str| FileView {
@@ -184,7 +209,9 @@ mod tests {
             "Job.xml",
             "d.gz",
         ]);
-        let scopes = Scopes::new(&completion(), &files, Some(Duration::ZERO));
+        let papers = Papers::default();
+        let whole = Whole { name: "run", files: &files, papers: &papers };
+        let scopes = Scopes::new(&completion(), whole, Some(Duration::ZERO), None);
         let verdict = |n: usize| scopes.whole(scopes.of(&files[n]));
         assert_eq!((verdict(0), verdict(2)), (&Verdict::Complete, &Verdict::Complete));
         let Verdict::Waits { reason, .. } = verdict(4) else { panic!("complete") };

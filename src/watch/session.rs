@@ -13,6 +13,7 @@ use crate::sample::path_to_text;
 use super::events::{Hints, Mailbox, Watches};
 use super::news::{News, Outage, Remembered};
 use super::picture::Picture;
+use super::reading;
 use super::root::{self, Root};
 use super::scan::{self, Found};
 use super::settings::{SETTLE, SETTLE_NETWORK};
@@ -163,7 +164,33 @@ impl Session {
             station.full_scan_at = std::cmp::min_by_key(station.full_scan_at, soon, |moment| moment.at);
         }
         self.picture.apply(&found, &station.root);
+        let root = station.root.canonical.clone();
+        self.read_papers(&root);
         Ok(())
+    }
+
+    /// Reads what instruments wrote, where it is new. Who looks once only reads it as it is.
+    fn read_papers(&mut self, root: &Path) {
+        let looks_once = self.mailbox.is_none();
+        for (path, look, question) in self.picture.unread_papers(looks_once) {
+            match reading::read(&root.join(&path), question) {
+                // One that looks different now, or is gone, is looked at again anyway.
+                Ok((Some(found), _)) if found != look => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Ok((_, paper)) => {
+                    if let Some(why) = paper.says_nothing() {
+                        tracing::warn!(
+                            watch = self.settings.name,
+                            path = path_to_text(&path),
+                            why,
+                            "a file says nothing of its run"
+                        );
+                    }
+                    self.picture.take_paper(path, look, Ok(paper));
+                }
+                Err(error) => self.picture.take_paper(path, look, Err(root::why(&error))),
+            }
+        }
     }
 
     fn mode(&self) -> &'static str {

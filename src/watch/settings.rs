@@ -121,8 +121,20 @@ pub enum Condition {
     Quiet(Duration),
     /// Every file of the run has settled; in a drop folder, every file of the sample.
     Settled,
+    /// A file of this pattern says how the run ended, and none says that it failed. What cannot be read is no failure.
+    Outcome(Paper),
+    /// A file of this pattern lists what must be there, and all of it is. An empty list is as good as a marker.
+    Listed(Paper),
     Any(Vec<Condition>),
     All(Vec<Condition>),
+}
+
+/// Files of a run in which the instrument says something.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Paper {
+    pub pattern: Pattern,
+    /// Whether the condition holds where there is no such file, rather than waiting for one.
+    pub is_optional: bool,
 }
 
 /// When a run is complete, or, where it has folders that are finished one after the other, each of them.
@@ -159,6 +171,13 @@ impl Completion {
         self.folders.iter().map(|folder| &folder.complete_when).chain([&self.otherwise])
     }
 
+    /// The files in which instruments say something, those of outcomes first.
+    pub(super) fn papers(&self) -> [Vec<&Paper>; 2] {
+        let mut papers = [Vec::new(), Vec::new()];
+        self.conditions().for_each(|condition| condition.collect_papers(&mut papers));
+        papers
+    }
+
     /// Whether nothing is taken before a marker came or all was quiet.
     pub fn tells_an_end(&self) -> bool {
         self.conditions().all(Condition::tells_an_end)
@@ -171,9 +190,21 @@ impl Condition {
     pub fn tells_an_end(&self) -> bool {
         match self {
             Condition::Marker(_) | Condition::Quiet(_) => true,
+            Condition::Outcome(paper) | Condition::Listed(paper) => !paper.is_optional,
             Condition::Settled => false,
             Condition::Any(conditions) => conditions.iter().all(Condition::tells_an_end),
             Condition::All(conditions) => conditions.iter().any(Condition::tells_an_end),
+        }
+    }
+
+    fn collect_papers<'c>(&'c self, papers: &mut [Vec<&'c Paper>; 2]) {
+        match self {
+            Condition::Outcome(paper) => papers[0].push(paper),
+            Condition::Listed(paper) => papers[1].push(paper),
+            Condition::Any(conditions) | Condition::All(conditions) => {
+                conditions.iter().for_each(|condition| condition.collect_papers(papers));
+            }
+            Condition::Marker(_) | Condition::Quiet(_) | Condition::Settled => {}
         }
     }
 }

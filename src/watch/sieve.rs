@@ -22,6 +22,7 @@ pub(super) enum Reason {
     DotName,
     Unfinished,
     Ignored,
+    IgnoredFolder,
     NoRunFolder,
     LinkOut,
     LinkToFolder,
@@ -47,6 +48,13 @@ pub fn sift(settings: &Settings, path: &Path) -> Sifted {
     });
     let own = sieve.captures(path).map(|_| path);
     Sifted { left_out, run: own.or_else(|| sieve.run_above(path)).map(Path::to_owned) }
+}
+
+impl Reason {
+    /// The reason for what turns out to be a folder, or not: into an ignored one nobody looks.
+    pub fn of(self, is_folder: impl FnOnce() -> bool) -> Self {
+        if self == Self::Ignored && is_folder() { Self::IgnoredFolder } else { self }
+    }
 }
 
 /// The watch's rules about names.
@@ -117,7 +125,7 @@ impl Sieve {
         match reason {
             Reason::DotName => "always left out: its name begins with a dot".into(),
             Reason::Unfinished => "always left out: its name is that of an unfinished file".into(),
-            Reason::Ignored => match self.ignore.find(path) {
+            Reason::Ignored | Reason::IgnoredFolder => match self.ignore.find(path) {
                 Some((glob, true)) => format!("ignored: the watch's layout leaves it out ({glob})"),
                 Some((glob, false)) => format!("ignored: the watch's `ignore` matches it ({glob})"),
                 None => "ignored: the watch's `ignore` matches it".into(),

@@ -5,13 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::observation::{Moment, Observation};
 
 use super::Completion;
 use super::complete::joined;
+use super::papers::{Papers, Whole};
 use super::scope::Scopes;
+use super::stated::{Clock, Stated};
 
 /// A file of a run, as last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,11 @@ pub enum Verdict {
         /// When the wait ends if nothing changes; `None` when more than the passing of time is missing.
         in_time: Option<Duration>,
     },
+    /// The instrument says that the run failed, or a part of it: only a person can take what is there.
+    Failed {
+        /// For a person: what says so, in its own words.
+        reason: String,
+    },
 }
 
 /// A run with all its files: a run folder, or a drop folder as a whole.
@@ -58,7 +66,12 @@ pub struct RunView {
     pub quiet_for: Duration,
     /// Folders and files of the run, below the watch, that cannot be read now.
     pub unreadable: Vec<PathBuf>,
-    scopes: Scopes,
+    complete_when: Arc<Completion>,
+    papers: Papers,
+    /// For times that are told; none in a view that was built by hand.
+    clock: Option<Clock>,
+    /// What the condition says, once somebody asks.
+    scopes: OnceLock<Scopes>,
 }
 
 impl RunView {
@@ -73,8 +86,19 @@ impl RunView {
         complete_when: &Completion,
     ) -> Self {
         files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        let scopes = Scopes::new(complete_when, &files, (!folder.as_os_str().is_empty()).then_some(quiet_for));
-        Self { name, folder, captures, files, first_seen, quiet_for, unreadable: Vec::new(), scopes }
+        Self {
+            name,
+            folder,
+            captures,
+            files,
+            first_seen,
+            quiet_for,
+            unreadable: Vec::new(),
+            complete_when: Arc::new(complete_when.clone()),
+            papers: Papers::default(),
+            clock: None,
+            scopes: OnceLock::new(),
+        }
     }
 
     /// Adds what of the run cannot be read. A run folder with a blind spot waits: what lies there may belong to it.
@@ -83,30 +107,51 @@ impl RunView {
         Self { unreadable, ..self }
     }
 
+    /// Adds what the run's papers say, and the clock by which times are told.
+    pub(super) fn with_papers(self, papers: Papers, clock: Clock) -> Self {
+        Self { papers, clock: Some(clock), scopes: OnceLock::new(), ..self }
+    }
+
+    /// The same run, as it will be if nothing changes: a single look cannot see that.
+    pub fn as_if_settled(mut self) -> Self {
+        for file in &mut self.files {
+            (file.settled, file.settles_in, file.unchanged_for) = (true, None, Duration::MAX);
+        }
+        Self { quiet_for: Duration::MAX, scopes: OnceLock::new(), ..self }
+    }
+
+    fn scopes(&self) -> &Scopes {
+        self.scopes.get_or_init(|| {
+            let quiet_for = (!self.is_drop_folder()).then_some(self.quiet_for);
+            let whole = Whole { name: &self.name, files: &self.files, papers: &self.papers };
+            Scopes::new(&self.complete_when, whole, quiet_for, self.clock)
+        })
+    }
+
     pub fn is_drop_folder(&self) -> bool {
         self.folder.as_os_str().is_empty()
     }
 
     /// Whether a file says that something is complete, rather than belonging to a sample.
     pub fn is_marker(&self, file: &FileView) -> bool {
-        self.scopes.are_marked_by(file)
+        self.scopes().are_marked_by(file)
     }
 
     /// Whether nothing ever says that no more files will come: a drop folder without a marker or a quiet time.
     pub fn is_endless(&self) -> bool {
-        self.is_drop_folder() && !self.scopes.tell_an_end()
+        self.is_drop_folder() && !self.complete_when.tells_an_end()
     }
 
     /// Whether something tells when the run is over, so that what comes later is new. Not so of `group` where it lies in
     /// a folder of the run that is a unit of its own.
     pub fn tells_its_end<'a>(&self, group: impl IntoIterator<Item = &'a FileView>) -> bool {
-        let is_own_unit = |file: &FileView| self.scopes.is_own_unit(self.scope(file));
-        !self.is_drop_folder() && self.scopes.tell_an_end() && !group.into_iter().any(is_own_unit)
+        let is_own_unit = |file: &FileView| self.scopes().is_own_unit(self.scope(file));
+        !self.is_drop_folder() && self.complete_when.tells_an_end() && !group.into_iter().any(is_own_unit)
     }
 
     /// Which part of the run a file belongs to: those of one part are complete together.
     pub fn scope(&self, file: &FileView) -> usize {
-        self.scopes.of(file)
+        self.scopes().of(file)
     }
 
     /// Whether a sample made of `group`, files of this view, may be taken.
@@ -117,16 +162,45 @@ impl RunView {
     pub fn verdict<'a>(&self, group: impl IntoIterator<Item = &'a FileView>) -> Verdict {
         let group: Vec<&FileView> = group.into_iter().collect();
         if self.is_drop_folder() {
-            return self.scopes.judge(&group);
+            return self.scopes().judge(&group);
         }
-        if let Some(path) = self.unreadable.first() {
-            let reason = format!("cannot read {}; make it readable to the agent, or ignore it", path.display());
+        if let Some(reason) = self.blind_spot() {
             return Verdict::Waits { reason, in_time: None };
         }
-        let scopes: BTreeSet<usize> = group.iter().map(|file| self.scope(file)).collect();
-        match scopes.is_empty() {
-            true => joined(self.scopes.all().cloned().collect()),
-            false => joined(scopes.into_iter().map(|scope| self.scopes.whole(scope).clone()).collect()),
+        joined(self.scopes_of(&group).into_iter().map(|scope| self.scopes().whole(scope).clone()).collect())
+    }
+
+    /// The conditions of which [`Self::verdict`] is made, for the same `group`: those that do not hold first.
+    pub fn conditions<'a>(&self, group: impl IntoIterator<Item = &'a FileView>) -> Vec<Stated> {
+        let group: Vec<&FileView> = group.into_iter().collect();
+        let mut stated = match self.is_drop_folder() {
+            true => self.scopes().stated(&group, self.clock),
+            false => {
+                self.scopes_of(&group).into_iter().flat_map(|at| self.scopes().whole_stated(at)).cloned().collect()
+            }
+        };
+        if let Some(reason) = self.blind_spot() {
+            stated.push(Stated::waits(reason));
         }
+        // Two parts of a run may share a marker.
+        let mut told = BTreeSet::new();
+        stated.retain(|stated| told.insert(stated.what.clone()));
+        stated.sort_by_key(|stated| stated.holds);
+        stated
+    }
+
+    /// The scopes of a run folder in which a group lies; of none, all that count.
+    fn scopes_of(&self, group: &[&FileView]) -> BTreeSet<usize> {
+        if group.is_empty() {
+            self.scopes().all().collect()
+        } else {
+            group.iter().map(|file| self.scope(file)).collect()
+        }
+    }
+
+    /// What keeps a run folder waiting that cannot be read whole.
+    fn blind_spot(&self) -> Option<String> {
+        let path = self.unreadable.first().filter(|_| !self.is_drop_folder())?;
+        Some(format!("cannot read {}; make it readable to the agent, or ignore it", path.display()))
     }
 }

@@ -54,6 +54,8 @@ pub struct Explanation {
     /// The run folder that it is, or lies in; of a folder above run folders, each of them.
     pub runs: Vec<RunExplained>,
     pub waits_for: Vec<String>,
+    /// What of the run's conditions holds already.
+    pub holds: Vec<String>,
     /// When something will happen by itself, the soonest first.
     pub next: Vec<Next>,
     /// Of a folder: each file in it.
@@ -86,6 +88,8 @@ pub struct RunExplained {
     pub captured: BTreeMap<String, String>,
     pub complete: bool,
     pub waits_for: Vec<String>,
+    /// What holds already.
+    pub holds: Vec<String>,
     /// How many files it has.
     pub files: usize,
 }

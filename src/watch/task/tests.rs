@@ -133,6 +133,42 @@ impl Watched {
     }
 }
 
+/// Which files of a folder were opened, by whomever.
+struct Opened {
+    folder: PathBuf,
+    events: std::sync::mpsc::Receiver<notify::Result<notify::Event>>,
+    _watcher: notify::INotifyWatcher,
+}
+
+impl Opened {
+    fn of(folder: &Path) -> Self {
+        use notify::Watcher as _;
+        let folder = folder.canonicalize().unwrap();
+        let (sender, events) = std::sync::mpsc::channel();
+        let mut watcher = notify::INotifyWatcher::new(sender, notify::Config::default()).unwrap();
+        watcher.watch(&folder, notify::RecursiveMode::NonRecursive).unwrap();
+        Self { folder, events, _watcher: watcher }
+    }
+
+    /// In their order.
+    fn names(self) -> Vec<String> {
+        use notify::event::{AccessKind, EventKind};
+        fs::write(self.folder.join("end"), "").unwrap();
+        let mut names = Vec::new();
+        for event in self.events {
+            let event = event.unwrap();
+            if event.paths.contains(&self.folder.join("end")) {
+                break;
+            }
+            if matches!(event.kind, EventKind::Access(AccessKind::Open(_))) {
+                let files = event.paths.iter().filter(|path| **path != self.folder);
+                names.extend(files.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()));
+            }
+        }
+        names
+    }
+}
+
 fn observation(watched: &Watched, path: &str) -> Observation {
     watched.remembered.observations[Path::new(path)]
 }
@@ -178,6 +214,34 @@ async fn a_marker_completes_its_run_within_a_second() {
     watched.until("marker", |w| w.is_complete("2024_run")).await;
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     watched.stop().await;
+}
+
+/// The kernel is asked which files were opened.
+#[tokio::test]
+async fn a_paper_is_read_once_it_has_settled_and_again_only_when_it_changed() {
+    let place = tempfile::tempdir().unwrap();
+    let run = place.path().join("run1");
+    fs::create_dir(&run).unwrap();
+    fs::write(run.join("a.fq"), "").unwrap();
+    fs::write(run.join("list.tsv"), "a.fq\t00000000\nb.fq\t00000000\n").unwrap();
+    let opened = Opened::of(&run);
+    let mut settings = settings(place.path(), Some("{name}"));
+    let paper = crate::watch::Paper { pattern: Pattern::parse("list.tsv").unwrap(), is_optional: false };
+    settings.complete_when = Condition::Listed(paper).into();
+    let mut watched = Watched::scanned(settings).await;
+    let waits = |watched: &Watched| match watched.verdict("run1") {
+        Some(Verdict::Waits { reason, .. }) => reason,
+        other => format!("{other:?}"),
+    };
+    assert_eq!(waits(&watched), "list.tsv has not settled yet");
+    watched.until("comparison", |w| waits(w) == "1 of 2 files of list.tsv is not there: b.fq").await;
+    fs::write(run.join("b.fq"), "").unwrap();
+    watched.until("complete run", |w| w.is_complete("run1")).await;
+    fs::write(run.join("list.tsv"), "a.fq\t00000000\nb.fq\t00000000\nc.fq\t00000000\n").unwrap();
+    watched.until("longer list", |w| waits(w) == "1 of 3 files of list.tsv is not there: c.fq").await;
+    watched.stop().await;
+    // The second and the third are ours, who wrote.
+    assert_eq!(opened.names(), ["list.tsv", "b.fq", "list.tsv", "list.tsv"]);
 }
 
 #[tokio::test]

@@ -1,0 +1,238 @@
+//! A run is complete when its instrument says that it ended well and all that it lists is there, and whoever waits is
+//! told what holds and what does not.
+
+#[path = "support/host.rs"]
+mod host;
+
+use host::{Host, Told, reason};
+use serde_json::Value;
+
+const RUN: &str = "20240531_LH00130_0061_A22CC55LT4";
+
+/// A read of a sample in an analysis of a NovaSeq X.
+fn read(analysis: u8, sample: &str, lane: u8, read: u8) -> String {
+    format!("{RUN}/Analysis/{analysis}/Data/BCLConvert/fastq/{sample}_S1_L00{lane}_R{read}_001.fastq.gz")
+}
+
+fn markers(host: &Host, analysis: u8) {
+    let analysis = format!("{RUN}/Analysis/{analysis}");
+    host.write(&format!("{analysis}/CopyComplete.txt"), " ");
+    host.write(&format!("{analysis}/Data/Secondary_Analysis_Complete.txt"), "");
+}
+
+async fn novaseq_x() -> Host {
+    Host::new("illumina", "{sample}_{analysis}", "paired: required").await
+}
+
+fn states(host: &Host, document: &Value) -> Vec<(String, String)> {
+    host.told(document).into_iter().map(|(name, (state, _)): (String, Told)| (name, state)).collect()
+}
+
+fn told(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, state)| ((*name).to_owned(), (*state).to_owned())).collect()
+}
+
+/// A list, as an analysis has it, of these reads and of some other files.
+fn manifest(analysis: u8, reads: &[String]) -> String {
+    let folder = format!("{RUN}/Analysis/{analysis}/");
+    let line = |path: &str| format!("{path}\t0a1b2c3d\n");
+    let reads = reads.iter().map(|read| line(read.strip_prefix(&folder).unwrap()));
+    reads.chain([line("Data/Demux/Demultiplex_Stats.csv"), line("Data/InterOp/not/looked/into.bin")]).collect()
+}
+
+fn completion(status: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<RunCompletionStatus>\n  <RunEndTime>2026-11-20T00:00:01Z</RunEndTime>\n  \
+         <RunStatus>{status}</RunStatus>\n</RunCompletionStatus>\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn markers_that_come_before_the_files_of_the_list_do_no_harm() {
+    let host = novaseq_x().await;
+    let reads = [read(1, "a", 1, 1), read(1, "a", 1, 2), read(1, "a", 2, 1), read(1, "a", 2, 2)];
+    host.add(&[&reads[0], &reads[1]]);
+    host.write(&format!("{RUN}/Analysis/1/Data/Demux/Demultiplex_Stats.csv"), "Lane\n");
+    host.write(&format!("{RUN}/Analysis/1/Data/InterOp/x"), "");
+    host.write(&format!("{RUN}/Analysis/1/Manifest.tsv"), manifest(1, &reads));
+    markers(&host, 1);
+    // What one lane is short of is no sample: the list says so, before and while it runs.
+    let named = |lane: u8, read: u8| format!("Data/BCLConvert/fastq/a_S1_L00{lane}_R{read}_001.fastq.gz");
+    let lacks = format!(
+        "2 of 6 files of Analysis/1/Manifest.tsv are not there: {}, {}; marker Analysis/1/CopyComplete.txt present since ",
+        named(2, 1),
+        named(2, 2)
+    );
+    let plan = host.plan().await;
+    assert_eq!(states(&host, &plan), told(&[("a_1", "waiting")]));
+    assert!(reason(&plan, "a_1").starts_with(&lacks), "{}", reason(&plan, "a_1"));
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("a_1", "waiting")]));
+    let said = reason(&once, "a_1");
+    assert!(said.starts_with(&lacks), "{said}");
+    let (_, since) = said[lacks.len()..].split_at(5);
+    let clock = &said[lacks.len()..lacks.len() + 5];
+    assert!(clock.as_bytes()[2] == b':' && since.starts_with("; marker Analysis/1/Data/Secondary_"), "{said}");
+
+    host.add(&[&reads[2]]);
+    let once = host.once().await;
+    assert!(reason(&once, "a_1").starts_with("1 of 6 files of Analysis/1/Manifest.tsv is not there: "), "{once:#}");
+    host.add(&[&reads[3]]);
+    assert_eq!(states(&host, &host.plan().await), told(&[("a_1", "queued")]));
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("a_1", "done")]));
+    host.check_arrived(&host.told(&once));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_come_after_the_marker_of_a_run_without_a_list_are_simply_taken() {
+    let host = Host::with("layout: bcl-convert", "{sample}", "paired: required").await;
+    let file = |lane: u8, read: u8| format!("{RUN}/b_S1_L00{lane}_R{read}_001.fastq.gz");
+    host.write(&format!("{RUN}/Logs/FastqComplete.txt"), "");
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[]));
+    host.add(&[&file(1, 1), &file(2, 1), &file(2, 2)]);
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("b", "blocked")]), "a lane without its mate is no sample: {once:#}");
+    host.add(&[&file(1, 2)]);
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("b", "done")]));
+    host.check_arrived(&host.told(&once));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_analysis_blocks_itself_alone_and_a_person_can_take_what_is_there() {
+    let host = novaseq_x().await;
+    for analysis in [1, 2] {
+        host.add(&[&read(analysis, "a", 1, 1), &read(analysis, "a", 1, 2)]);
+        markers(&host, analysis);
+    }
+    host.write(&format!("{RUN}/RunCompletionStatus.xml"), completion("RunCompleted"));
+    let errors = "{\"errors\": [{\"sample\": \"a\", \"message\": \"lane 3 could not be read\"}]}";
+    host.write(&format!("{RUN}/Analysis/2/Data/Error_Summary.json"), errors);
+    assert_eq!(states(&host, &host.plan().await), told(&[("a_1", "queued"), ("a_2", "blocked")]));
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("a_1", "done"), ("a_2", "blocked")]));
+    let why =
+        "it failed: Analysis/2/Data/Error_Summary.json says errors: lane 3 could not be read; see to it, or close";
+    assert!(reason(&once, "a_2").starts_with(why), "{}", reason(&once, "a_2"));
+
+    let id = once["samples"].as_array().unwrap().iter().find(|sample| sample["name"] == "a_2").unwrap()["id"].clone();
+    let (exit, said) = host.flow_ingest(&["close", id.as_str().unwrap(), "--reason", "only lane 1 matters"]).await;
+    assert_eq!(exit, 0, "{said:#}");
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("a_1", "done"), ("a_2", "done")]), "{once:#}");
+    host.check_arrived(&host.told(&once));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_run_blocks_all_of_it_and_xml_that_cannot_be_read_blocks_nothing() {
+    let host = novaseq_x().await;
+    host.add(&[&read(1, "a", 1, 1), &read(1, "a", 1, 2), &format!("{RUN}/c_S1_R1_001.fastq.gz")]);
+    host.add(&[&format!("{RUN}/c_S1_R2_001.fastq.gz"), &format!("{RUN}/Logs/FastqComplete.txt")]);
+    markers(&host, 1);
+    let status = format!("{RUN}/RunCompletionStatus.xml");
+    host.write(&status, completion("RunErrored"));
+    let plan = host.plan().await;
+    assert_eq!(states(&host, &plan), told(&[("a_1", "blocked"), ("c_", "blocked")]));
+    let why = "it failed: RunCompletionStatus.xml says RunStatus RunErrored; ";
+    assert!(reason(&plan, "c_").starts_with(why), "{}", reason(&plan, "c_"));
+
+    for broken in ["<RunCompletionStatus><RunStatus>RunErr", "", "\u{0}\u{1}", "<RunCompletionStatus/>"] {
+        host.write(&status, broken);
+        assert_eq!(states(&host, &host.plan().await), told(&[("a_1", "queued"), ("c_", "queued")]), "{broken:?}");
+    }
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("a_1", "done"), ("c_", "done")]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn minknow_counts_passed_failed_unclassified_and_ignored_files() {
+    let host = Host::with("layout: nanopore, ignore: ['**/*_fail_*']", "{barcode}", "paired: never").await;
+    let run = "exp/lib/20250603_1201_3E_PAA12345_e05460c6";
+    let part = |folder: &str, barcode: &str, n: u8| {
+        format!("{run}/fastq_{folder}/{barcode}/PAA12345_{folder}_{barcode}_e05460c6_0f1d7e9e_{n}.fastq.gz")
+    };
+    host.add(&[&part("pass", "barcode01", 0), &part("pass", "unclassified", 0), &part("fail", "barcode01", 0)]);
+    let summary = format!("{run}/final_summary_PAA12345_e05460c6_0f1d7e9e.txt");
+    host.write(
+        &summary,
+        "position=3E\nfastq_files_in_final_dest=5\nfastq_files_in_fallback=0\npod5_files_in_final_dest=9\n",
+    );
+    let plan = host.plan().await;
+    let lacks = "2 of 5 FASTQ of final_summary_PAA12345_e05460c6_0f1d7e9e.txt are not there";
+    assert_eq!(reason(&plan, "barcode01"), lacks);
+    // One that nobody takes and one that the watch ignores count as well.
+    host.add(&[&part("fail", "barcode02", 0)]);
+    assert_eq!(states(&host, &host.once().await), told(&[("barcode01", "waiting")]));
+    host.add(&[&part("pass", "unclassified", 1)]);
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("barcode01", "done")]));
+
+    // What is not looked into cannot be counted, and keeps nobody waiting.
+    let host = Host::with("layout: nanopore, ignore: ['**/fastq_fail']", "{barcode}", "paired: never").await;
+    host.add(&[&part("pass", "barcode01", 0), &part("fail", "barcode01", 0)]);
+    host.write(&summary, "fastq_files_in_final_dest=7\n");
+    assert_eq!(states(&host, &host.plan().await), told(&[("barcode01", "queued")]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cell_has_all_that_was_sent_of_it_under_whatever_path() {
+    let host = Host::new("pacbio", "{cell}_{barcode}", "paired: never").await;
+    let run = "r84001_20220722_134701";
+    let bam = |cell: &str, barcode: &str| format!("{run}/{cell}/hifi_reads/m84001_{cell}.hifi_reads.{barcode}.bam");
+    let sent = |cell: &str, barcodes: &[&str]| {
+        let files = barcodes.iter().map(|barcode| {
+            let path = bam(cell, barcode);
+            format!("/data/icc/m84001_{cell}/hifi_reads/{}\n", path.rsplit('/').next().unwrap())
+        });
+        format!("Transfer Manifest nfiles: {}\n{}", barcodes.len(), files.collect::<String>())
+    };
+    let list = |cell: &str| format!("{run}/{cell}/metadata/m84001_{cell}.transferdone");
+    host.add(&[&bam("1_A01", "bc1"), &bam("1_B01", "bc1")]);
+    host.write(&list("1_A01"), sent("1_A01", &["bc1", "bc2"]));
+    host.write(&list("1_B01"), "");
+    let once = host.once().await;
+    assert_eq!(
+        states(&host, &once),
+        told(&[("1_A01_bc1", "waiting"), ("1_B01_bc1", "done")]),
+        "an empty list is a marker"
+    );
+    let lacks =
+        "1 of 2 files of 1_A01/metadata/m84001_1_A01.transferdone is not there: m84001_1_A01.hifi_reads.bc2.bam";
+    assert_eq!(reason(&once, "1_A01_bc1"), lacks);
+    host.add(&[&bam("1_A01", "bc2")]);
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("1_A01_bc1", "done"), ("1_A01_bc2", "done"), ("1_B01_bc1", "done")]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_aviti_says_whether_its_run_ended_well() {
+    let host = Host::new("element", "{sample}", "paired: required").await;
+    let run = "20240506_AV1_Example";
+    let file = |read: u8| format!("{run}/Samples/P1/a/a_R{read}.fastq.gz");
+    host.add(&[&file(1), &file(2), &format!("{run}/RunStats.json")]);
+    let uploaded = format!("{run}/RunUploaded.json");
+    host.write(&uploaded, "{\"instrument\": \"AV1\", \"outcome\": \"OutcomeFailed\"}");
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("a", "blocked")]));
+    assert!(reason(&once, "a").starts_with("it failed: RunUploaded.json says outcome OutcomeFailed; "), "{once:#}");
+    // The instrument has the last word.
+    host.write(&uploaded, "{\"instrument\": \"AV1\", \"outcome\": \"OutcomeCompleted\"}");
+    assert_eq!(states(&host, &host.once().await), told(&[("a", "done")]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_can_ask_for_lists_and_outcomes_of_its_own() {
+    let watch = "run_folder: \"{name}\", complete_when: { all: [ { listed: expected.tsv }, { outcome: done.json } ] }";
+    let host = Host::with(watch, "{sample}", "match: \"**/{sample}_R{read}.fastq.gz\"\n    paired: never").await;
+    host.add(&["run1/a_R1.fastq.gz"]);
+    let wait = "waiting for the marker expected.tsv, and waiting for the outcome done.json";
+    assert_eq!(reason(&host.plan().await, "a"), wait);
+    host.write("run1/expected.tsv", "run1/a_R1.fastq.gz\t0a1b2c3d\nb_R1.fastq.gz\t0a1b2c3d\n");
+    host.write("run1/done.json", "{\"outcome\": \"OutcomeCompleted\"}");
+    let wait = "1 of 2 files of expected.tsv is not there: b_R1.fastq.gz; done.json says outcome OutcomeCompleted";
+    assert_eq!(reason(&host.plan().await, "a"), wait);
+    host.add(&["run1/b_R1.fastq.gz"]);
+    assert_eq!(states(&host, &host.plan().await), told(&[("a", "queued"), ("b", "queued")]));
+}
