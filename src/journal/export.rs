@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::claims::{Claims, baselines, existing, first_start, put};
 use super::form::{self, StateValue};
 use super::lock::Lock;
+use super::mark::Mark;
 use super::opening;
 use super::receipts::{self, ExistingFile, Head, RECEIPTS, Receipt};
 use super::record::{Record, State};
@@ -76,10 +77,14 @@ impl Export {
         if draft.exists() {
             fs::remove_dir_all(&draft).map_err(error)?;
         }
+        Mark::remove(&draft).map_err(error)?;
         let store = Store::open(&draft)?;
         self.write(&store)?;
         drop(store);
-        fs::rename(&draft, &dir).and_then(|()| sync_folder(state_dir)).map_err(error)?;
+        fs::rename(&draft, &dir)
+            .and_then(|()| fs::rename(Mark::path(&draft), Mark::path(&dir)))
+            .and_then(|()| sync_folder(state_dir))
+            .map_err(error)?;
         // Writes the receipts, as for a state folder that never had any.
         opening::open(state_dir)?;
         Ok(samples)

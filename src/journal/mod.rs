@@ -15,6 +15,7 @@ pub(crate) mod fuzzing;
 mod index;
 mod inspection;
 mod lock;
+mod mark;
 mod opening;
 mod people;
 mod queue;

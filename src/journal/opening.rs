@@ -18,6 +18,7 @@ use super::form::{
     StateValue, decode, encode, head_key, join, part_hashes_key, records, run_key, sample_key, state_key,
 };
 use super::index::Index;
+use super::mark::Mark;
 use super::receipts::{self, Event, Head, Line, RECEIPTS, Receipts, Survey};
 use super::record::State;
 use super::store::{Store, Writes, sync_folder};
@@ -260,10 +261,11 @@ fn rebuild(store: &Store, receipts: &Receipts, state_dir: &Path) -> Result<(), J
 
 /// Moves a journal out of the way, under a name that says when; `None` when there is none.
 fn set_aside(state_dir: &Path, dir: &Path) -> Result<Option<String>, JournalError> {
+    let error = |source| JournalError::Open { dir: dir.to_owned(), source };
     if !dir.exists() {
+        Mark::remove(dir).map_err(error)?;
         return Ok(None);
     }
-    let error = |source| JournalError::Open { dir: dir.to_owned(), source };
     let time = Timestamp::now().strftime("%Y-%m-%dT%H%M%SZ").to_string();
     let names = (1..).map(|n| match n {
         1 => format!("journal.damaged-{time}"),
@@ -272,6 +274,7 @@ fn set_aside(state_dir: &Path, dir: &Path) -> Result<Option<String>, JournalErro
     let free = names.into_iter().find(|name| !state_dir.join(name).exists());
     let name = free.unwrap_or_else(|| unreachable!("there are more numbers than files"));
     fs::rename(dir, state_dir.join(&name)).and_then(|()| sync_folder(state_dir)).map_err(error)?;
+    Mark::remove(dir).map_err(error)?;
     Ok(Some(name))
 }
 

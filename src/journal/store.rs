@@ -4,6 +4,10 @@
 //! file behind the flush closes the gap. A kill while sled opens can leave a half-written snapshot that bricks the
 //! next open (#1527, #1533); such leftovers are removed first. Values over 4 KB would spill into files that sled
 //! does not sync, so longer ones are cut into pieces.
+//!
+//! A damaged sled can open without an error and with less than was written. So every commit has a number, which the
+//! store and its [`Mark`] must agree about: a store that lost its end (a file that was cut or spoiled, an older copy) is
+//! not believed, whatever the lost commits were about. An upload that went on from an older place would spoil its file.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,18 +15,24 @@ use std::io::ErrorKind;
 use std::ops::Bound;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use super::JournalError;
+use super::mark::Mark;
 
 /// Longest value given to sled.
 const PIECE: usize = 3 * 1024;
+/// The number of the last commit, big-endian.
+const COMMIT: &[u8] = b"n";
 
 pub(super) struct Store {
     dir: PathBuf,
     /// Held for writing while a batch goes in, so that who reads several pieces or keys never gets half of a batch.
     /// `None` when it could not be opened again.
     open: RwLock<Option<Open>>,
+    /// The number of the last commit.
+    commits: AtomicU64,
     /// The system's error with which every commit of a test fails; 0: none.
     #[cfg(test)]
     pub failing: std::sync::atomic::AtomicI32,
@@ -35,6 +45,7 @@ struct Open {
     tree: sled::Db,
     /// sled's own data file, for the sync that its flush leaves out.
     file: File,
+    mark: Mark,
 }
 
 /// A look at the store, during which nothing changes. It must be short, since it holds the writer up.
@@ -80,16 +91,34 @@ impl Open {
         for folder in [Some(dir), dir.parent()].into_iter().flatten() {
             sync_folder(folder).map_err(error)?;
         }
-        Ok(Self { tree, file })
+        let mark = Mark::open(dir).map_err(error)?;
+        let open = Self { tree, file, mark };
+        let (kept, written) = (open.commits().map_err(of_sled)?, open.mark.read());
+        if kept < written {
+            let reason = format!("it ends with write {kept}, and there were {written}");
+            return Err(JournalError::Damaged { reason });
+        }
+        Ok(open)
+    }
+
+    /// The number of the last commit; 0 before the first.
+    fn commits(&self) -> Result<u64, sled::Error> {
+        let kept = self.tree.get(piece_key(COMMIT, 0))?;
+        Ok(kept.and_then(|kept| kept.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes))
     }
 }
 
 impl Store {
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
-        let open = RwLock::new(Some(Open::at(dir)?));
+        let open = Open::at(dir)?;
+        let commits = open.commits().map_err(|error| match refusal(error) {
+            Refusal::Disk(source) => JournalError::Open { dir: dir.to_owned(), source },
+            Refusal::Damage(reason) => JournalError::Damaged { reason },
+        })?;
         Ok(Self {
             dir: dir.to_owned(),
-            open,
+            open: RwLock::new(Some(open)),
+            commits: commits.into(),
             #[cfg(test)]
             failing: Default::default(),
             #[cfg(test)]
@@ -132,7 +161,9 @@ impl Store {
     pub fn commit(&self, writes: &Writes) -> Result<(), JournalError> {
         #[cfg(test)]
         self.fail_if_told()?;
-        let batch = self.batch(writes)?;
+        let mut batch = self.batch(writes)?;
+        let number = self.commits.load(Ordering::Relaxed) + 1;
+        batch.insert(piece_key(COMMIT, 0), &number.to_be_bytes());
         {
             let unseen = self.open.write().unwrap_or_else(PoisonError::into_inner);
             self.opened(&unseen)?.tree.apply_batch(batch).map_err(|e| self.write_error(e))?;
@@ -140,7 +171,11 @@ impl Store {
         let look = self.look();
         let open = self.opened(&look.open)?;
         open.tree.flush().map_err(|e| self.write_error(e))?;
-        open.file.sync_all().map_err(|source| JournalError::Write { dir: self.dir.clone(), source })
+        open.file.sync_all().map_err(|source| JournalError::Write { dir: self.dir.clone(), source })?;
+        self.commits.store(number, Ordering::Relaxed);
+        // A mark that stays behind claims less than it could, and nothing that is wrong.
+        let _ = open.mark.write(number);
+        Ok(())
     }
 
     fn batch(&self, writes: &Writes) -> Result<sled::Batch, JournalError> {

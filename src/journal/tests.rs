@@ -542,7 +542,7 @@ async fn the_hashes_of_thousands_of_parts_are_not_written_with_every_chunk() {
 #[test]
 fn values_of_any_length_around_a_cut_come_back() {
     let dir = state_dir();
-    let store = Store::open(dir.path()).unwrap();
+    let store = Store::open(&dir.path().join("journal")).unwrap();
     let lengths = [1, 3071, 3072, 3073, 6144, 6145, 3072, 3071, 0, 9216, 1];
     for length in lengths {
         let value: Vec<u8> = (0..length).map(|n| n as u8).collect();

@@ -202,6 +202,8 @@ async fn a_commit_that_was_cut_off_is_finished() {
         step(&open(&dir), sample.clone()).await;
         fs::remove_dir_all(dir.path().join("journal")).unwrap();
         fs::rename(dir.path().join("copy"), dir.path().join("journal")).unwrap();
+        // The copy lacks the commits before the last one, too.
+        Mark::remove(&dir.path().join("journal")).unwrap();
         assert_eq!((inspected(&dir).findings.len(), inspected(&dir).remarks.len()), (0, 1), "{expected}");
         let journal = open(&dir);
         assert_eq!((journal.notices(), state(&journal, &sample).name()), (&[][..], expected));
@@ -436,4 +438,27 @@ async fn a_journal_is_closed_in_the_midst_of_trouble_and_finishes_its_commit_at_
     let journal = open(&dir);
     assert_eq!(state(&journal, &sample("a")), State::Queued { upload: Some(upload(asking())) });
     assert_eq!(journal.notices(), &[] as &[String]);
+}
+
+#[tokio::test]
+async fn a_store_that_lost_its_end_is_set_aside_even_if_no_receipt_tells_of_it() {
+    let dir = state_dir();
+    facility(&dir).await;
+    let (journal_dir, older) = (dir.path().join("journal"), dir.path().join("older"));
+    // Opening writes what was interrupted; from here on it is chunks alone, of which no receipt speaks.
+    drop(open(&dir));
+    copy(&journal_dir, &older);
+    let journal = open(&dir);
+    journal.change(&sample("begun").id(), Record::taken).await.unwrap();
+    advance(&journal, &sample("begun"), upload(sending())).await;
+    drop(journal);
+    fs::remove_dir_all(&journal_dir).unwrap();
+    copy(&older, &journal_dir);
+    assert_eq!(inspected(&dir).findings.len(), 1);
+
+    let journal = open(&dir);
+    is_made_anew(&journal);
+    assert_eq!((journal.notices().len(), set_aside_in(&dir)), (1, 1), "{:?}", journal.notices());
+    drop(journal);
+    assert_eq!(open(&dir).notices(), &[] as &[String], "it is whole from then on");
 }
