@@ -196,12 +196,14 @@ fn right_configs() -> Vec<Value> {
             {
                 "name": "a", "path": "a", "manifest": "manifest.yaml", "existing": {"since": "2026-11-01"},
                 "run_folder": ["{date}_{flow_cell}", "x/{flow_cell}"], "complete_when": {"any": [
-                    {"marker": "Done.txt"}, {"all": ["settled", {"quiet": "1h"}]}
+                    {"marker": "Done.txt"}, {"all": ["settled", {"quiet": "1h"}, {"listed": "Manifest.tsv", "optional": true}]}
                 ]},
-                "settle": "30s", "mode": "auto", "poll": "30s", "rescan": "15m", "ignore": ["**/*.bak"], "check_gzip": false
+                "settle": "30s", "mode": "auto", "poll": "30s", "rescan": "15m", "ignore": ["**/*.bak"], "check_gzip": false,
+                "no_reads": "block", "expect": {"within": "24h"}
             },
             {
                 "path": "b", "manifest": "manifest.yaml", "existing": "skip", "layout": "ultima", "complete_when": {
+                    "always": {"outcome": "Outcome.xml", "optional": true},
                     "each": [{"folder": "A/{n}", "complete_when": {"marker": "A/{n}/Done.txt"}, "own_unit": true}],
                     "else": "settled"
                 }
@@ -232,12 +234,18 @@ fn right_manifests() -> Vec<Value> {
                 "reads": {"reads1": "R1", "reads2": "R3"},
                 "sheet": {"path": "{run}.csv", "key": "auto", "equals": "{sample}", "missing": "block"},
                 "lookup": {"file": "a.csv", "key": "{sheet.Project}", "column": "name", "missing": "skip"},
+                "no_reads": "skip", "release": "manual",
                 "sample": {
-                    "name": "{run}_{sample}", "type": "RNA-Seq", "organism": "Hs", "project": "788995297969977723",
+                    "name": "{run}_{sample}", "type": "RNA-Seq", "organism": "Hs",
+                    "project": {"id": "788995297969977723", "name": "{lookup.project}"},
                     "metadata": {"strandedness": "reverse", "comments": "{lookup.comment}"}
                 }
             },
-            {"name": "b", "match": "Reports/{report}.html", "data": {"filename": "{run}_{report}.html", "data_type": "report"}}
+            {"name": "b", "match": "Reports/{report}.html", "data": {"filename": "{run}_{report}.html", "data_type": "report"}},
+            {
+                "name": "c", "match": "{pool}_R{read}.fastq.gz",
+                "multiplexed": {"annotation": "{pool}.xlsx", "name": "{pool}", "ignore_warnings": false}
+            }
         ]
     });
     let least = json!({"version": "1", "rules": [{"name": "a", "sample": {"name": "{sample}", "type": "RNA-Seq"}}]});
@@ -288,6 +296,7 @@ fn maps(name: &str) -> Vec<(&'static str, &'static str)> {
             ("/status", "/$defs/status"),
             ("/watch/0", "/$defs/watch"),
             ("/watch/0/existing", "/$defs/watch/properties/existing/anyOf/1"),
+            ("/watch/0/expect", "/$defs/watch/properties/expect"),
             ("/watch/0/complete_when", "/$defs/condition/anyOf/1"),
             ("/watch/1/complete_when", "/$defs/each_folder"),
             ("/watch/1/complete_when/each/0", "/$defs/each_folder/properties/each/items"),
@@ -299,7 +308,9 @@ fn maps(name: &str) -> Vec<(&'static str, &'static str)> {
             ("/rules/0/sheet", "/$defs/rule/properties/sheet"),
             ("/rules/0/lookup", "/$defs/rule/properties/lookup"),
             ("/rules/0/sample", "/$defs/rule/properties/sample"),
+            ("/rules/0/sample/project", "/$defs/rule/properties/sample/properties/project/anyOf/1"),
             ("/rules/1/data", "/$defs/rule/properties/data"),
+            ("/rules/2/multiplexed", "/$defs/rule/properties/multiplexed"),
         ],
     }
 }
@@ -428,6 +439,17 @@ fn each_key_of_a_config_is_taken_and_refused_by_both() {
         (true, "/flow/credentials", json!({})),
         (true, "/flow/credentials", json!(null)),
         (false, "/watch/0/complete_when", json!({"marker": "a", "quiet": "1h"})),
+        (true, "/watch/0/complete_when", json!({"listed": "M.tsv"})),
+        (true, "/watch/0/complete_when", json!({"outcome": "O.xml", "optional": true})),
+        (false, "/watch/0/complete_when", json!({"listed": "M.tsv", "outcome": "O.xml"})),
+        (false, "/watch/0/complete_when", json!({"marker": "a", "optional": true})),
+        (false, "/watch/0/complete_when", json!({"optional": true})),
+        (false, "/watch/0/complete_when", json!({"always": "settled"})),
+        (true, "/watch/0/complete_when", json!({"always": {"outcome": "O.xml"}, "else": {"quiet": "1h"}})),
+        (false, "/watch/0/no_reads", json!("never")),
+        (false, "/watch/0/expect", json!({})),
+        (false, "/watch/0/expect", json!("24h")),
+        (false, "/watch/0/expect", json!({"within": 24})),
         (false, "/watch/0/complete_when", json!({"each": [], "else": "settled"})),
         (false, "/watch/0/complete_when", json!({"each": null, "else": "settled"})),
         (false, "/watch/1/complete_when/else", gone()),
@@ -585,6 +607,26 @@ fn each_key_of_a_manifest_is_taken_and_refused_by_both() {
         (false, "/rules/0/paired", json!("yes")),
         (false, "/rules/0/paired", json!(true)),
         (true, "/rules/0/paired", json!("never")),
+        (true, "/rules/0/no_reads", json!("block")),
+        (false, "/rules/0/no_reads", json!(true)),
+        (false, "/rules/1/no_reads", json!("skip")),
+        (false, "/rules/2/no_reads", json!("skip")),
+        (true, "/rules/2/release", json!("auto")),
+        (false, "/rules/0/release", json!("never")),
+        (true, "/rules/0/sample/project", json!("7")),
+        (true, "/rules/0/sample/project", json!({"name": "Core"})),
+        (false, "/rules/0/sample/project", json!({})),
+        (false, "/rules/0/sample/project", json!({"id": "7", "title": "Core"})),
+        (false, "/rules/0/sample/project", json!(["7"])),
+        (true, "/rules/2/multiplexed", json!({"annotation": "pooled/{pool}.csv"})),
+        (false, "/rules/2/multiplexed", json!({"name": "{pool}"})),
+        (false, "/rules/2/multiplexed", json!({"annotation": "/data/{pool}.csv"})),
+        (false, "/rules/2/multiplexed", json!({"annotation": "../{pool}.csv"})),
+        (false, "/rules/2/multiplexed", json!({"annotation": "a//b.csv"})),
+        (false, "/rules/2/multiplexed", json!(null)),
+        (false, "/rules/2/sample", json!({"name": "{pool}", "type": "a"})),
+        (false, "/rules/2/data", json!({})),
+        (true, "/rules/2/paired", json!("required")),
         (false, "/rules/0/reads", json!(null)),
         (false, "/rules/0/reads", json!({})),
         (false, "/rules/0/reads", json!({"reads1": "1"})),

@@ -131,6 +131,7 @@ fn rule(
     let lookup = map.get("lookup").map_or(Some(None), |value| lookup(&value, &names, folder).map(Some));
     let conditions = map.get("where").map_or(Some(Vec::new()), |value| conditions(&value, &names));
     let is_data = map.peek("data");
+    let makes_no_samples = is_data || map.peek("multiplexed");
     let paired = map.get("paired").map_or(Some(None), |value| paired(&value, &names, is_data).map(Some));
     if let Some(value) = map.get("reads") {
         if is_data {
@@ -140,8 +141,8 @@ fn rule(
     }
     let output = output(&mut map, &names);
     let no_reads = map.get("no_reads").map_or(Some(no_reads), |value| {
-        if is_data {
-            value.problem("a generic file is no reads; remove the key");
+        if makes_no_samples {
+            value.problem("this is said of samples, and the rule makes none; remove the key");
         }
         NoReads::read(&value)
     });
