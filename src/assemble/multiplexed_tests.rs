@@ -82,7 +82,8 @@ fn a_set_waits_for_its_sheet_by_name_and_is_blocked_without_it_in_the_end() {
 #[test]
 fn a_sheet_must_have_settled_and_have_something_in_it() {
     let view = complete_run(with(&[changing(SHEET, 10)]));
-    assert_eq!(standing(&view), Standing::Waiting("pooled/P1.xlsx has not settled yet".to_owned()));
+    let reason = "pooled/P1.xlsx has not settled yet; marker done present".to_owned();
+    assert_eq!(standing(&view), Standing::Waiting(reason));
     let mut empty = file(SHEET);
     empty.observation.fingerprint.size = 0;
     let reason = "pooled/P1.xlsx is empty, and Flow cannot take an empty file".to_owned();

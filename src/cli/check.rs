@@ -38,7 +38,25 @@ struct Report {
 struct Check {
     what: String,
     ok: bool,
+    /// Whether it is no mistake, and a person must see to it all the same.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    to_do: bool,
     detail: String,
+}
+
+impl Check {
+    fn new(what: String, found: Result<String, String>) -> Self {
+        let ok = found.is_ok();
+        Self { what, ok, to_do: false, detail: found.unwrap_or_else(|error| error) }
+    }
+
+    fn word(&self) -> &'static str {
+        match (self.ok, self.to_do) {
+            (false, _) => "FAIL",
+            (true, true) => "TODO",
+            (true, false) => "ok  ",
+        }
+    }
 }
 
 pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<Exit, CommandError> {
@@ -63,7 +81,7 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
     } else {
         output::line(&format!("{}: well formed", report.config));
         for check in &report.checks {
-            output::line(&format!("{} {}: {}", if check.ok { "ok  " } else { "FAIL" }, check.what, check.detail));
+            output::line(&format!("{} {}: {}", check.word(), check.what, check.detail));
         }
     }
     Ok(exit)
@@ -73,32 +91,28 @@ fn offline(config: &Config) -> Vec<Check> {
     let mut checks = Vec::new();
     for watched in &config.watches {
         let (name, rules) = (&watched.watch.name, watched.manifest.rules.len());
+        let manifest = format!("{} ({rules} rules)", watched.manifest_file.display());
+        checks.push(Check::new(format!("manifest of {name}"), Ok(manifest)));
         let unchosen = watched.manifest.unchosen();
-        let manifest = match unchosen.is_empty() {
-            true => Ok(format!("{} ({rules} rules)", watched.manifest_file.display())),
-            false => Err(unchosen.to_string()),
-        };
-        checks.push(check(format!("manifest of {name}"), manifest));
+        if !unchosen.is_empty() {
+            let what = format!("before `run`, in the manifest of {name}");
+            checks.push(Check { to_do: true, ..Check::new(what, Ok(unchosen.to_string())) });
+        }
         checks.extend(
             watched
                 .manifest
                 .rules
                 .iter()
-                .filter_map(|rule| Some(check(format!("lookup of rule {}", rule.name), lookup(rule)?))),
+                .filter_map(|rule| Some(Check::new(format!("lookup of rule {}", rule.name), lookup(rule)?))),
         );
-        checks.push(check(format!("watch {name}"), readable(&watched.watch.path)));
+        checks.push(Check::new(format!("watch {name}"), readable(&watched.watch.path)));
     }
-    checks.push(check("state folder".to_owned(), writable(&config.state_dir)));
+    checks.push(Check::new("state folder".to_owned(), writable(&config.state_dir)));
     if let Some(limit) = number("/proc/sys/fs/inotify/max_user_watches") {
         let detail = format!("{limit} folders can be watched (fs.inotify.max_user_watches)");
-        checks.push(Check { what: "limits".to_owned(), ok: true, detail });
+        checks.push(Check::new("limits".to_owned(), Ok(detail)));
     }
     checks
-}
-
-fn check(what: String, found: Result<String, String>) -> Check {
-    let ok = found.is_ok();
-    Check { what, ok, detail: found.unwrap_or_else(|error| error) }
 }
 
 /// Whether the table that a rule looks values up in has the columns that it asks for; `None` where it has none.
@@ -136,7 +150,7 @@ fn credentials(source: &CredentialSource) -> Option<Check> {
         Err(error @ CredentialsError::Unreadable { .. }) => Err(format!("{error}; flow-ingest login writes it")),
         Err(error) => Err(error.to_string()),
     };
-    Some(check("credentials".to_owned(), found))
+    Some(Check::new("credentials".to_owned(), found))
 }
 
 /// Whether the state folder, or the one in which it will be made, can be written: by writing, since permissions tell

@@ -66,7 +66,7 @@ fn what_a_sample_waits_for_and_when_it_ends_is_told() {
     let mut facts = facts(&watched, &views, &path, Found::File);
     let explanation = Explanation::of(&facts).unwrap();
     assert_eq!(explanation.state.as_deref(), Some("waiting"));
-    let reason = "waiting for reads2; S1_R1.fq has not settled yet";
+    let reason = "waiting for reads2; S1_R1.fq has not settled yet; marker done present";
     assert_eq!(explanation.waits_for, [reason]);
     assert_eq!(explanation.captured["sample"], "S1");
     let within: Vec<u64> = explanation.next.iter().map(|next| next.in_seconds).collect();

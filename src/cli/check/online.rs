@@ -41,13 +41,13 @@ pub(super) async fn check(config: &Config) -> Result<Online, CommandError> {
     let me = match log_in(config, &client).await {
         Ok(me) => me,
         Err(error) => {
-            online.checks.push(Check { what, ok: false, detail: error.to_string() });
+            online.checks.push(Check::new(what, Err(error.to_string())));
             online.exit = CommandError::LogIn(error).exit();
             return Ok(online);
         }
     };
     let name = me.username.or(me.id).unwrap_or_else(|| "an account without a name".to_owned());
-    online.checks.push(Check { what, ok: true, detail: name });
+    online.checks.push(Check::new(what, Ok(name)));
 
     let catalogue = Catalogue::new(client);
     for (manifest, rule, watches) in rules(config) {
@@ -56,7 +56,7 @@ pub(super) async fn check(config: &Config) -> Result<Online, CommandError> {
             Ok(checked) => checked,
             Err(error) => {
                 let detail = format!("cannot ask Flow for its lists: {error}");
-                online.checks.push(Check { what, ok: false, detail });
+                online.checks.push(Check::new(what, Err(detail)));
                 online.exit = CommandError::Flow(error).exit();
                 return Ok(online);
             }
@@ -72,7 +72,7 @@ pub(super) async fn check(config: &Config) -> Result<Online, CommandError> {
             rule: rule.name.clone(),
             miss: Miss { message: format!("{what}: {}", miss.message), ..miss },
         }));
-        online.checks.push(Check { what, ok, detail });
+        online.checks.push(Check { ok, ..Check::new(what, Ok(detail)) });
     }
     if !online.misses.is_empty() {
         online.exit = Exit::Usage;
