@@ -314,7 +314,7 @@ async fn the_smallest_files_are_uploaded_in_two_chunks_or_found_or_told_by_name(
     assert_eq!(state("two").0, "done");
     assert_eq!(state("one").0, "done");
     assert_eq!(state("last").0, "done", "found by the file before it: {:?}", state("last"));
-    assert!(state("empty").1.contains("empty_R1.fastq.gz is empty"), "{:?}", state("empty"));
+    assert!(state("empty").1.contains("empty_R1.fastq.gz has none"), "{:?}", state("empty"));
     facility.check_samples(&["empty"]).await;
     facility.check_wire(&[]);
 }
