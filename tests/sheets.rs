@@ -66,7 +66,8 @@ async fn run_once(facility: &Facility) -> (Option<i32>, Value) {
 
 /// The samples that have files; what a sheet declares beside has none.
 fn with_files(document: &Value) -> Vec<&Value> {
-    let samples = document["samples"].as_array().unwrap().iter();
+    // Nobody may be there to answer yet.
+    let samples = document["samples"].as_array().into_iter().flatten();
     samples.filter(|sample| !sample["files"].as_array().unwrap().is_empty()).collect()
 }
 
@@ -173,7 +174,7 @@ fn sheet_of_names(names: [&str; 2]) -> String {
 
 /// State, and name on Flow, of each sample by the name that it is known by.
 fn states(document: &Value) -> Vec<(&str, &str, Option<&str>)> {
-    let samples = document["samples"].as_array().unwrap().iter();
+    let samples = with_files(document).into_iter();
     samples.map(|s| (s["name"].as_str().unwrap(), s["state"].as_str().unwrap(), s["sent_as"].as_str())).collect()
 }
 
