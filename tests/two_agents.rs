@@ -29,6 +29,18 @@ async fn a_second_agent_on_the_same_state_folder_is_refused_and_the_first_goes_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_the_state_folder_keeps_no_agent_from_starting() {
+    let facility = Facility::with_a_pair().await;
+    let looking = flow_ingest::journal::Journal::open(&facility.path("state")).unwrap();
+    let is_over = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        drop(looking);
+    });
+    facility.check_all_done(&facility.once().await).await;
+    is_over.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn agents_with_state_folders_of_their_own_do_not_meet() {
     let (one, other) = (Facility::with_a_pair().await, Facility::with_a_pair().await);
     let (a, b) = tokio::join!(one.once(), other.once());

@@ -13,8 +13,9 @@ mod tasks;
 mod unread;
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, watch as signal};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,9 @@ use tasks::Tasks;
 
 /// Questions that may wait for the agent.
 const QUESTIONS_WAITING: usize = 16;
+/// For how long a command that only looks may hold the state folder.
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// A little longer than the pool takes to drain.
 const LONGEST_END: Duration = Duration::from_secs(12);
 
@@ -96,11 +100,22 @@ impl Agent {
     /// # Errors
     /// When another agent holds the state folder, the journal cannot be opened, or no client can be built.
     pub fn open(config: Config) -> Result<Self, AgentError> {
-        let journal = Journal::open(&config.state_dir)?;
+        let journal = Self::journal_when_free(&config.state_dir)?;
         let client = Self::client(&config)?;
         let (board, gate) = (Board::default(), Gate::default());
         let reload = Arc::default();
         Ok(Self { config, journal, board, gate, client, accepts_another_account: false, reload })
+    }
+
+    /// A command that only looks holds the state folder for a moment, and is no other agent.
+    fn journal_when_free(state_dir: &Path) -> Result<Journal, JournalError> {
+        let asked = Instant::now();
+        loop {
+            match Journal::open(state_dir) {
+                Err(JournalError::InUse { .. }) if asked.elapsed() < LONGEST_LOOK => std::thread::sleep(LOOK_AGAIN),
+                opened => return opened,
+            }
+        }
     }
 
     /// Lets the account of the first log-in go on with the state folder, whoever's it was.

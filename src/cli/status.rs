@@ -45,6 +45,10 @@ pub(super) async fn current(state_dir: &Path) -> Result<Snapshot, CommandError> 
     if !state_dir.exists() {
         return Ok(Snapshot::new("offline", None, Vec::new(), Vec::new(), Vec::new()));
     }
+    // The state folder is taken only where nobody answers: a service may be about to start.
+    if let Ok(snapshot) = ask(state_dir).await {
+        return Ok(snapshot);
+    }
     match Journal::open(state_dir) {
         Ok(journal) => Ok(Snapshot::take(&journal, &Board::default(), "offline")?),
         Err(JournalError::InUse { .. }) => Ok(ask(state_dir).await?),
