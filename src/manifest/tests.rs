@@ -439,5 +439,5 @@ fn the_watch_says_what_becomes_of_samples_without_reads_where_a_rule_does_not() 
     let wrong = no_reads(&format!("no_reads: hold, {sample}"), NoReads::Skip).unwrap_err();
     assert!(wrong.contains("skip") && wrong.contains("block"), "{wrong}");
     let data = no_reads("no_reads: skip, data: {}", NoReads::Skip).unwrap_err();
-    assert!(data.contains("a generic file is no reads; remove the key"), "{data}");
+    assert!(data.contains("this is said of samples, and the rule makes none; remove the key"), "{data}");
 }
