@@ -17,12 +17,15 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
 
 use super::JournalError;
 use super::mark::Mark;
 
 /// Longest value given to sled.
 const PIECE: usize = 3 * 1024;
+/// How long sled may go on with what it was closed over.
+const LONGEST_CLOSE: Duration = Duration::from_secs(2);
 /// The number of the last commit, big-endian.
 const COMMIT: &[u8] = b"n";
 
@@ -77,13 +80,7 @@ impl Open {
         };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(error)?;
         remove_half_written_snapshots(dir).map_err(error)?;
-        let tree = sled::Config::new()
-            .path(dir)
-            .cache_capacity(64 * 1024 * 1024)
-            // Every commit flushes; a second flusher would only get in its way.
-            .flush_every_ms(None)
-            .open()
-            .map_err(of_sled)?;
+        let tree = open_when_free(dir).map_err(of_sled)?;
         tree.flush().map_err(of_sled)?;
         let file = File::open(dir.join("db")).map_err(error)?;
         file.sync_all().map_err(error)?;
@@ -326,6 +323,30 @@ fn piece_key(key: &[u8], n: u16) -> Vec<u8> {
     piece
 }
 
+/// Opens sled. Nobody else has it, says the lock on the state folder; but a task of sled's own can outlive the one who
+/// closed it here, by a moment.
+fn open_when_free(dir: &Path) -> Result<sled::Db, sled::Error> {
+    let asked = Instant::now();
+    loop {
+        let config = sled::Config::new()
+            .path(dir)
+            .cache_capacity(64 * 1024 * 1024)
+            // Every commit flushes; a second flusher would only get in its way.
+            .flush_every_ms(None);
+        match config.open() {
+            Err(sled::Error::Io(error)) if is_lock(&error) && asked.elapsed() < LONGEST_CLOSE => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Whether sled's file is still open somewhere.
+fn is_lock(error: &std::io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
+}
+
 fn remove_half_written_snapshots(dir: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
@@ -358,7 +379,7 @@ fn refusal(error: sled::Error) -> Refusal {
         // What cannot be understood, or leads beyond the end, comes as an error of reading.
         ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof | ErrorKind::NotFound => true,
         // sled's own words; a lock that another holds is among them.
-        ErrorKind::Other => error.raw_os_error().is_none() && !error.to_string().contains("could not acquire lock"),
+        ErrorKind::Other => error.raw_os_error().is_none() && !is_lock(&error),
         _ => false,
     };
     if is_damage { Refusal::Damage(error.to_string()) } else { Refusal::Disk(error) }
