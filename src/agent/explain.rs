@@ -19,9 +19,9 @@ use crate::config::{Config, WatchConfig};
 use crate::journal::{Journal, JournalError, Record};
 use crate::manifest::Outcome;
 use crate::observation::Moment;
-use crate::sample::path_to_text;
+use crate::sample::{ANNOTATION, path_to_text};
 use crate::sheet::{Library, Shelf};
-use crate::status::{Refusal, SampleStatus};
+use crate::status::{Refusal, RuleTried, SampleStatus};
 use crate::watch::{Existing, FileView, Remembered, RunView, Stated, Verdict, look_once, sift};
 
 pub use document::{Explanation, Next, Place, RowUsed, RunExplained, Short, in_future, rules_tried};
@@ -306,8 +306,14 @@ impl Explanation {
         let Foreseen { samples, left_out } = foresee(facts.journal, &facts.watched.watch.name, manifest, view, shelf)?;
         let has_it =
             |(_, assembled): &&(Record, Assembled)| assembled.finding.sample.parts().any(|part| part.path == file.path);
-        match samples.iter().find(has_it) {
-            Some((record, assembled)) => self.tell_sample(facts, view, file, record, assembled),
+        let mut having = samples.iter().filter(has_it);
+        match having.next() {
+            Some((record, assembled)) => {
+                self.tell_sample(facts, view, file, record, assembled);
+                if self.slot.as_deref() == Some(ANNOTATION) {
+                    self.tell_annotation(record, having.map(|(record, _)| record).collect());
+                }
+            }
             None => {
                 let reason = left_out.into_iter().find(|(path, _)| *path == file.path);
                 self.left_out = true;
@@ -315,6 +321,25 @@ impl Explanation {
             }
         }
         Ok(())
+    }
+
+    /// An annotation sheet, which its rules know by its name, and no other rule takes. One can be that of several sets.
+    fn tell_annotation(&mut self, of: &Record, others: Vec<&Record>) {
+        self.rule = Some(of.sample.rule.clone());
+        self.captured.clear();
+        for tried in &mut self.rules {
+            let is_its = std::iter::once(&of).chain(&others).any(|record| record.sample.rule == tried.rule);
+            if is_its {
+                let reason = "it is the annotation of its sets".to_owned();
+                *tried = RuleTried { rule: tried.rule.clone(), takes: true, condition: None, reason };
+            } else if tried.takes {
+                let reason = format!("it is an annotation of rule {}", of.sample.rule);
+                *tried = RuleTried { rule: tried.rule.clone(), takes: false, condition: Some("match".into()), reason };
+            }
+        }
+        for Record { sample, .. } in others {
+            self.notes.push(format!("it is the annotation of {} ({}), too", sample.key.name, sample.id()));
+        }
     }
 
     fn tell_sample(

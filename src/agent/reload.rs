@@ -220,18 +220,18 @@ impl Reload {
                 continue;
             }
             let is_regrouped = before.sample.parts().any(|part| present.contains(&part.path));
-            match before.clone().unmade(is_regrouped) {
-                Some(after) => self.compare(&before, &after),
-                None => {
-                    // The same files under another name.
-                    let first = before.sample.parts().next().map(|part| part.path.clone());
-                    let has_first =
-                        |record: &Record| record.sample.parts().any(|part| Some(&part.path) == first.as_ref());
-                    match appeared.iter().position(has_first) {
-                        Some(at) => self.note("renamed", Some(&before), Some(&appeared.swap_remove(at))),
-                        None => self.note("gone", Some(&before), None),
-                    }
-                }
+            // The same files under another name.
+            let first = before.sample.parts().next().map(|part| part.path.clone());
+            let has_first = |record: &Record| record.sample.parts().any(|part| Some(&part.path) == first.as_ref());
+            let heir = appeared.iter().position(has_first);
+            // One that takes a new name keeps its past, with what a person decided.
+            let moves = heir.filter(|at| appeared[*at].first_seen == before.first_seen);
+            match (before.clone().unmade(is_regrouped), moves) {
+                (Some(after), None) => self.compare(&before, &after),
+                _ => match heir {
+                    Some(at) => self.note("renamed", Some(&before), Some(&appeared.swap_remove(at))),
+                    None => self.note("gone", Some(&before), None),
+                },
             }
         }
         appeared.iter().for_each(|record| self.note("new", None, Some(record)));

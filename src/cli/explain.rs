@@ -9,7 +9,6 @@ use super::exit::{CommandError, Exit};
 use super::{Globals, open_journal, output};
 use crate::agent::{Explanation, Short, explain_offline};
 use crate::journal::{Journal, JournalError};
-use crate::sample::path_to_text;
 use crate::status::{Ask, Refusal, RuleTried, Socket, columns};
 
 /// So many files of a folder are listed; the JSON has them all.
@@ -150,7 +149,7 @@ fn files(files: &[Short]) -> String {
             file.state.clone().unwrap_or_else(|| "left out".to_owned()),
             file.sample.clone().unwrap_or_default(),
             file.slot.clone().unwrap_or_default(),
-            path_to_text(Path::new(&file.path)),
+            file.path.clone(),
             file.reason.clone().unwrap_or_default(),
         ]
     };

@@ -377,7 +377,9 @@ impl Record {
     #[must_use]
     pub fn unmade(self, is_regrouped: bool) -> Option<Self> {
         let is_nothing = self.is_only_declared() || is_regrouped;
-        if self.is_untouched() && is_nothing { None } else { Some(self.vanished()) }
+        let is_refused = matches!(&self.state, State::Blocked { by, .. } if *by != Blocker::Doubt);
+        let is_over = is_refused && is_regrouped && self.history.earlier.is_empty();
+        if self.is_untouched() && is_nothing || is_over { None } else { Some(self.vanished()) }
     }
 
     /// Whether nothing was ever sent of it and no person decided anything about it.

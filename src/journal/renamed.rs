@@ -3,7 +3,10 @@
 //!
 //! A sample keeps the id that it was sent under. What the sheet calls it now is compared with the name that it has on
 //! Flow, and with the one that a person has answered for; a third one is a person's affair. Only a sheet that says
-//! something else does this: what a changed manifest names anew is left to [`super::writer`], which skips it.
+//! something else does this: what a changed manifest names anew is left to [`super::writer`], which skips it. What a
+//! person keeps back before anything of it was sent stays kept back under any name.
+
+use std::collections::HashSet;
 
 use super::change::{Change, changes, name_on_flow, told};
 use super::decision::History;
@@ -20,7 +23,7 @@ pub(super) enum Renaming {
     Waits,
     /// It is that sample, of which nothing can be on Flow: it takes the new name.
     Moves,
-    /// No sheet gave it the name.
+    /// It is another: no sheet gave it the name, and no person decided about its files.
     No,
 }
 
@@ -35,14 +38,16 @@ impl Record {
     /// How a finding whose files belong to this sample stands to it.
     pub(super) fn renaming(&self, finding: &Finding) -> Renaming {
         let found = &finding.sample;
-        let place =
-            |sample: &Sample| (sample.key.kind, sample.key.watch.clone(), sample.key.run.clone(), sample.rule.clone());
+        let place = |sample: &Sample| (sample.key.kind, sample.key.watch.clone(), sample.key.run.clone());
         if place(&self.sample) != place(found) {
             return Renaming::No;
         }
-        let is_by_sheet = self.is_told_by_another_sheet(finding);
+        let is_of_rule = self.sample.rule == found.rule;
+        let is_by_sheet = is_of_rule && self.is_told_by_another_sheet(finding);
         match &self.state {
-            _ if self.answers_to(found) => Renaming::Itself,
+            _ if is_of_rule && self.answers_to(found) => Renaming::Itself,
+            // What a person decided is about the files, whatever a changed manifest calls them.
+            _ if !is_by_sheet && self.is_just_kept_back() && self.has_the_files_of(found) => Renaming::Moves,
             _ if !is_by_sheet => Renaming::No,
             state if state.sent().is_some() => Renaming::Itself,
             State::Uploading { .. } | State::Blocked { by: Blocker::Doubt, .. } => Renaming::Waits,
@@ -50,6 +55,16 @@ impl Record {
             _ if !finding.standing.is_whole() || !self.history.earlier.is_empty() => Renaming::Waits,
             _ => Renaming::Moves,
         }
+    }
+
+    /// Whether a person keeps it back, and nothing of it was ever sent.
+    pub(super) fn is_just_kept_back(&self) -> bool {
+        self.state.is_kept_back() && !self.state.is_begun() && self.history.earlier.is_empty()
+    }
+
+    fn has_the_files_of(&self, found: &Sample) -> bool {
+        let paths = |sample: &Sample| sample.own_parts().map(|part| part.path.clone()).collect::<HashSet<_>>();
+        paths(&self.sample) == paths(found)
     }
 
     /// Whether the name that a finding gives it is the one that it has on Flow, or that a person has answered for.

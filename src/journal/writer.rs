@@ -344,15 +344,15 @@ impl<'a> Transaction<'a> {
             (index.orders(&run), index.delivered(&run))
         };
         let owner = if is_own { None } else { self.owner(&finding.sample)? };
-        let owner = owner.filter(|owner| owner.state.is_begun() || !owner.history.earlier.is_empty());
-        // A rule that was renamed, or names its samples anew, does not send again what is on Flow.
+        // A rule that was renamed, or names its samples anew, does not send again what is on Flow, and does not send what
+        // a person keeps back.
         let owner = owner.map(|owner| {
-            format!(
-                "its files are sample {} ({}, {}) already, and files are not sent twice",
-                owner.sample.key.name,
-                owner.sample.id(),
-                owner.state.name()
-            )
+            let why = match owner.is_just_kept_back() {
+                true => "which a person keeps back: release or skip that one",
+                false => "and files are not sent twice",
+            };
+            let (name, id, state) = (&owner.sample.key.name, owner.sample.id(), owner.state.name());
+            format!("its files are sample {name} ({id}, {state}) already, {why}")
         });
         let delivered = (is_late && delivered > 0 && !orders.is_made_anew).then(|| {
             let files: Vec<_> = finding.sample.parts().take(NAMED).map(|part| path_to_text(&part.path)).collect();

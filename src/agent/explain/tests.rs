@@ -10,8 +10,12 @@ rules:
 
 /// A watch with run folders `<date>_<cell>`, each complete with a file `done`.
 fn watched(dir: &Path) -> WatchConfig {
+    watched_by(dir, MANIFEST)
+}
+
+fn watched_by(dir: &Path, rules: &str) -> WatchConfig {
     let manifest = dir.join("m.yaml");
-    std::fs::write(&manifest, MANIFEST).unwrap();
+    std::fs::write(&manifest, rules).unwrap();
     let tree = Tree {
         dir,
         manifest: &manifest,
@@ -80,6 +84,27 @@ fn what_a_sample_waits_for_and_when_it_ends_is_told() {
     let explanation = Explanation::of(&facts).unwrap();
     let within: Vec<u64> = explanation.next.iter().map(|next| next.in_seconds).collect();
     assert!(matches!(within[..], [5..=6, 5..=6, 55..=56]), "{:?}", explanation.next);
+}
+
+/// An annotation sheet fits no `match` of its rule, and belongs to it all the same.
+#[test]
+fn an_annotation_sheet_is_its_sets_and_no_other_rules() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = r#"version: 1
+rules:
+  - { name: pooled, match: "{pool}_R{read}.fq", multiplexed: { annotation: "all.csv" } }
+  - { name: tables, match: "{table}.csv", data: {} }
+"#;
+    let watched = watched_by(dir.path(), rules);
+    let views = [run(&watched, &["P1_R1.fq", "P2_R1.fq", "all.csv", "done"])];
+    let path = watched.watch.path.join("1_a/all.csv");
+    let explanation = Explanation::of(&facts(&watched, &views, &path, Found::File)).unwrap();
+    assert_eq!((explanation.rule.as_deref(), explanation.slot.as_deref()), (Some("pooled"), Some("annotation")));
+    assert!(explanation.captured.is_empty(), "{:?}", explanation.captured);
+    let takes: Vec<_> = explanation.rules.iter().map(|tried| (tried.rule.as_str(), tried.takes)).collect();
+    assert_eq!(takes, [("pooled", true), ("tables", false)]);
+    let [note] = &explanation.notes[..] else { panic!("{:?}", explanation.notes) };
+    assert!(note.contains("it is the annotation of P2 ("), "{note}");
 }
 
 #[test]

@@ -242,6 +242,51 @@ async fn a_changed_manifest_holds_nothing() {
     assert_eq!(state(&journal, &a).name(), "done");
 }
 
+/// A person said that the files are not to be sent, of whatever name.
+#[tokio::test]
+async fn what_a_person_keeps_back_stays_so_under_the_name_of_a_changed_manifest() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    let of_rule = |name: &str, rule: &str| Sample { rule: rule.into(), sheets: Vec::new(), ..named(name, "a", "") };
+    let (a, b, c) = (of_rule("a", "reads"), of_rule("b", "reads"), of_rule("c", "other"));
+    find(&journal, &[&a]).await;
+    decide(&journal, Verb::Hold, a.id(), None).await.unwrap();
+    find(&journal, &[&b]).await;
+    assert_eq!(states(&journal), [is("b", "held", "b")]);
+    decide(&journal, Verb::Skip, b.id(), None).await.unwrap();
+    find(&journal, &[&c]).await;
+    assert_eq!(states(&journal), [is("c", "skipped", "c")], "by another rule");
+    drop(journal);
+    let journal = open(&dir);
+    find(&journal, &[&c]).await;
+    assert_eq!(record_of(&journal, &c).history.decisions.len(), 2);
+
+    // Grouped with other files it is another sample, and goes as little.
+    let mut both = of_rule("both", "reads");
+    let mut part = both.slots[0].parts[0].clone();
+    part.path.set_file_name("another");
+    both.slots[0].parts.push(part);
+    find(&journal, &[&both]).await;
+    assert_eq!(states(&journal), [is("both", "skipped", "both"), is("c", "skipped", "c")]);
+    let State::Skipped { reason, .. } = record_of(&journal, &both).state else { panic!() };
+    assert!(reason.contains("c (") && reason.contains("a person keeps back"), "{reason}");
+    decide(&journal, Verb::Release, c.id(), None).await.unwrap();
+    find(&journal, &[&both]).await;
+    assert_eq!(state(&journal, &both).name(), "queued");
+}
+
+#[tokio::test]
+async fn what_flow_refused_is_forgotten_when_its_files_have_another_name() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    let (a, b) = (sample("a"), Sample { sheets: Vec::new(), ..named("b", "a", "") });
+    find(&journal, &[&a]).await;
+    journal.change(&a.id(), Record::taken).await.unwrap();
+    journal.change(&a.id(), |record| record.blocked("no such type".into(), Blocker::Refusal)).await.unwrap();
+    find(&journal, &[&b]).await;
+    assert_eq!(states(&journal), [is("b", "queued", "b")]);
+}
+
 #[tokio::test]
 async fn content_and_name_may_change_together() {
     let dir = state_dir();
