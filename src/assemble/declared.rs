@@ -255,7 +255,13 @@ impl<'a> Known<'a> {
         is_named_so: bool,
     ) -> Option<Self> {
         let capture = rule.sheet.as_ref().and_then(|sheet| sheet.captured()).filter(|_| is_named_so);
-        let captured = capture.map(|capture| (capture.to_owned(), sample.key.to_owned())).into_iter().collect();
+        let mut captured: Captures =
+            capture.map(|capture| (capture.to_owned(), sample.key.to_owned())).into_iter().collect();
+        let cells = sample.selection.cells();
+        if let (Some(cell), 1) = (cells.first().filter(|cell| cell.contains('_')), cells.len()) {
+            // With the plate's number it is what the folder is called, and its files capture.
+            captured.entry("cell".to_owned()).or_insert_with(|| cell.clone());
+        }
         let captures = rule.known_with_run(captured, &desk.view.captures);
         let ask = |scope| {
             let mut told = Told { sheet: Some(read), rows: Some(sample.selection.clone()), ..Told::default() };
