@@ -123,7 +123,7 @@ pub fn sheet(bytes: &[u8]) {
     };
     let keyed = sheet.keyed(None, ["S1", "RNA-01"].map(str::to_owned).into_iter()).expect("no column was named");
     for name in ["S1", "RNA-01", ""] {
-        let Ok(Some(sample)) = keyed.find(name, &Filter { lanes: [1].into(), flow_cell: None }) else { continue };
+        let Ok(Some(sample)) = keyed.find(name, &Filter { lanes: [1].into(), ..Filter::default() }) else { continue };
         for column in sheet.names().take(64) {
             assert!(sheet.check_name(column).is_ok(), "{column:?}");
             if let Err(trouble) = sample.value(column) {

@@ -421,14 +421,14 @@ fn every_real_sheet_is_read_or_told_where_it_is_wrong() {
     let sheet = Sheet::parse(&fs::read(data.join(path)).unwrap()).unwrap();
     let name = "PRJ200438_LPRJ200438";
     let keyed = sheet.keyed(None, std::iter::once(name.to_owned())).unwrap();
-    let sample = keyed.find(name, &Filter { lanes: [4].into(), flow_cell: None }).unwrap().unwrap();
+    let sample = keyed.find(name, &Filter { lanes: [4].into(), ..Filter::default() }).unwrap().unwrap();
     assert_eq!((sample.value("Sample_Project"), sample.value("Assay")), (Ok("ProjectA"), Ok("TruSeq Nano DNA")));
     assert_eq!(
         sample.value("index").unwrap_err().to_string(),
         "\"index\" is \"CATGCGAT\" at line 20, column 3 and \"TGATATTC\" at line 21, column 3; correct one, or remove \
          a row"
     );
-    assert_eq!(keyed.find(name, &Filter { lanes: [3].into(), flow_cell: None }).unwrap(), None);
+    assert_eq!(keyed.find(name, &Filter { lanes: [3].into(), ..Filter::default() }).unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use super::{Assembled, Context, Group, run_key};
 use crate::manifest::{NoReads, Output, Rule};
 use crate::pattern::Captures;
 use crate::sample::{Finding, Kind, Sample, SampleKey, Standing, acceptable_name};
-use crate::sheet::{DeclaredSample, Read, folded_name};
+use crate::sheet::{DeclaredSample, Read, folded_name, is_cell};
 use crate::watch::{FileView, Verdict};
 
 /// What the sheets of a run declare.
@@ -91,8 +91,8 @@ struct Comparison<'d, 'a> {
     has_own_units: bool,
     /// Of all that comes out of the run.
     names: HashSet<String>,
-    /// By sheet and key, what belongs to a rule, or may.
-    claimed: HashSet<(&'a Path, &'a str)>,
+    /// By sheet and line, what belongs to a rule, or may.
+    claimed: HashSet<(&'a Path, usize)>,
     expected: Expected<'a>,
 }
 
@@ -100,11 +100,12 @@ impl<'a> Comparison<'_, 'a> {
     /// Compares one declared sample, unless it is another rule's.
     fn compare(&mut self, rule: &'a Rule, read: &'a Read, sample: &DeclaredSample<'a>, is_named_so: bool) {
         let desk = self.desk;
-        if self.claimed.contains(&(read.path.as_path(), sample.key)) {
+        let line = sample.selection.line();
+        if self.claimed.contains(&(read.path.as_path(), line)) {
             return;
         }
         let Some(known) = Known::of(desk, rule, read, sample, is_named_so) else { return };
-        self.claimed.insert((&read.path, sample.key));
+        self.claimed.insert((&read.path, line));
         let cells = if self.has_own_units { sample.selection.cells() } else { BTreeSet::new() };
         let is_told = known.belongs && !(self.has_own_units && cells.is_empty());
         if !is_told || is_claimed_before(desk, rule, &known.captures) {
@@ -120,7 +121,7 @@ impl<'a> Comparison<'_, 'a> {
             return;
         }
         count.without_reads += 1;
-        let place = format!("{}, line {}", count.sheet, sample.selection.line());
+        let place = format!("{}, line {line}", count.sheet);
         let name = known.name(desk, rule, sample.key);
         // What comes out under the name of another is that one, as far as anybody can tell.
         if self.names.insert(name.clone()) {
@@ -156,9 +157,13 @@ impl<'a> There<'a> {
     }
 
     fn has(&self, rule: &Rule, sample: &DeclaredSample<'_>) -> bool {
+        let has_rows = sample.selection.ids().any(|row| self.rows.contains(&row));
+        if sample.shares_key {
+            return has_rows;
+        }
         let name = folded_name(sample.key);
         let capture = rule.sheet.as_ref().and_then(|sheet| sheet.captured());
-        sample.selection.ids().any(|row| self.rows.contains(&row))
+        has_rows
             || self.names.contains(&(rule.name.as_str(), name.clone()))
             || capture.is_some_and(|capture| self.captures.contains(&(capture.to_owned(), name)))
     }
@@ -250,7 +255,13 @@ impl<'a> Known<'a> {
         is_named_so: bool,
     ) -> Option<Self> {
         let capture = rule.sheet.as_ref().and_then(|sheet| sheet.captured()).filter(|_| is_named_so);
-        let captured = capture.map(|capture| (capture.to_owned(), sample.key.to_owned())).into_iter().collect();
+        let mut captured: Captures =
+            capture.map(|capture| (capture.to_owned(), sample.key.to_owned())).into_iter().collect();
+        let cells = sample.selection.cells();
+        if let (Some(cell), 1) = (cells.first().filter(|cell| cell.contains('_')), cells.len()) {
+            // With the plate's number it is what the folder is called, and its files capture.
+            captured.entry("cell".to_owned()).or_insert_with(|| cell.clone());
+        }
         let captures = rule.known_with_run(captured, &desk.view.captures);
         let ask = |scope| {
             let mut told = Told { sheet: Some(read), rows: Some(sample.selection.clone()), ..Told::default() };
@@ -342,10 +353,10 @@ impl Context<'_> {
     }
 }
 
-/// Whether a file lies in the folder of a cell, as PacBio's sheets name it: with the plate's number or, once, without.
+/// Whether a file lies in the folder of a cell, as PacBio's sheets name it.
 fn lies_in(file: &FileView, cell: &str) -> bool {
     let mut components = file.below_run.parent().into_iter().flat_map(Path::iter).filter_map(|name| name.to_str());
-    components.any(|name| name == cell || name.split_once('_').is_some_and(|(_, well)| well == cell))
+    components.any(|name| is_cell(name, cell))
 }
 
 /// What becomes of a sample without reads.

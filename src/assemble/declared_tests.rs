@@ -255,6 +255,30 @@ fn a_cell_that_has_not_begun_is_waited_for() {
 }
 
 #[test]
+fn a_barcode_that_each_cell_has_is_a_sample_in_each() {
+    let rule = RULE
+        .replace(
+            "**/{sample}_S{sample_number:int}_L{lane:int}_R{read}_001.fastq.gz",
+            "{cell}/hifi_reads/{movie}.{barcode}.bam",
+        )
+        .replace("sheet: {}", "sheet: { path: design.csv, equals: \"{barcode}\" }")
+        .replace("name: \"{sample}\"", "name: \"{sheet.Bio Sample Name}_{cell}\"");
+    let lab = Lab::new(&rule);
+    let design =
+        "Bio Sample Name,Plate Well,Adapter\nliver,1_A01,bc1\nlung,1_A01,bc2\nheart,1_B01,bc1\nskin,1_B01,bc2\n";
+    lab.write("run1/design.csv", design);
+    assert_eq!(
+        complete(&lab, &["1_A01/hifi_reads/m1.bc1.bam", "1_A01/hifi_reads/m1.bc2.bam", "1_B01/hifi_reads/m2.bc2.bam"]),
+        [
+            "lanes liver_1_A01 (files) ready",
+            "lanes lung_1_A01 (files) ready",
+            "lanes skin_1_B01 (files) ready",
+            "lanes heart_1_B01 (no files) skipped: no reads (design.csv, line 4), and the run is complete",
+        ]
+    );
+}
+
+#[test]
 fn quiet_alone_does_not_say_that_nothing_will_come() {
     let lab = lab(RULE);
     let quiet = |reads: &[&str]| {

@@ -324,12 +324,13 @@ impl<'a> Desk<'a> {
         self.rules.get(rule.name.as_str()).into_iter().flat_map(|of_rule| of_rule.names.iter().map(String::as_str))
     }
 
-    /// The lanes and the flow cell of a sample's files.
+    /// The lanes, the flow cell and the cells of a sample's files.
     pub(super) fn filter(&self, members: &[&Captures]) -> Filter {
         let lane = |captures: &&Captures| captures.get("lane")?.trim_start_matches(['L', 'l']).parse().ok();
         Filter {
             lanes: members.iter().filter_map(lane).collect(),
             flow_cell: self.view.captures.get("flow_cell").cloned(),
+            cells: members.iter().filter_map(|captures| captures.get("cell").cloned()).collect(),
         }
     }
 

@@ -222,6 +222,13 @@ pub(super) fn trouble(slots: &[Filled<'_>], sample: &str) -> Option<String> {
             if zipped != 0 && zipped != slot.members.len() {
                 return Some(format!("{} mixes plain and gzipped files, which cannot be joined", slot.key));
             }
+            // Demultiplexed twice into one folder, with lanes apart and together.
+            let has_no_lane = |member: &&&Member<'_>| member.order().0.0.is_empty();
+            let apart = slot.members.iter().find(|member| !has_no_lane(member));
+            if let (Some(all), Some(one)) = (slot.members.iter().find(has_no_lane), apart) {
+                let [all, one] = [all, one].map(|member| path_to_text(&member.view.below_run));
+                return Some(format!("{all} is of no lane and {one} of one: their reads may be the same; remove one"));
+            }
         }
         let error = slot.filename(sample).err()?;
         Some(format!("cannot name {}: {error}", names().next().unwrap_or_default()))

@@ -374,6 +374,18 @@ fn mates_with_different_lanes_or_parts_block() {
 }
 
 #[test]
+fn a_file_of_all_lanes_is_not_joined_with_those_of_single_ones() {
+    let manifest = manifest(&LANES.replace(
+        "rules:",
+        "rules:\n  - { name: both, match: [\"{sample}_S1_L{lane:int}_R{read}.fq\", \"{sample}_S1_R{read}.fq\"], \
+         sample: { name: \"{sample}\", type: x } }",
+    ));
+    let blocked = "a_S1_R1.fq is of no lane and a_S1_L001_R1.fq of one: their reads may be the same; remove one";
+    is_blocked(&manifest, &complete_run(files(&["a_S1_L001_R1.fq", "a_S1_R1.fq"])), blocked);
+    ready(&manifest, &complete_run(files(&["a_S1_L001_R1.fq", "a_S1_L002_R1.fq"])));
+}
+
+#[test]
 fn plain_and_gzipped_parts_of_one_slot_block() {
     let run = complete_run(files(&["a_S1_L1_R1_1.fastq", "a_S1_L2_R1_1.fastq.gz"]));
     is_blocked(&manifest(LANES), &run, "reads1 mixes plain and gzipped files, which cannot be joined");

@@ -15,6 +15,8 @@ const CELLS: [&str; 4] = ["platewell", "samplewell", "wellname", "cell"];
 pub struct DeclaredSample<'s> {
     /// What stands in the column of the samples.
     pub key: &'s str,
+    /// Whether the key is that of another sample, too, in another cell of the instrument.
+    pub shares_key: bool,
     pub selection: Selection<'s>,
 }
 
@@ -48,7 +50,8 @@ impl<'s> Keyed<'s> {
         first.is_some() && self.columns.iter().all(|column| rows(column) == first) && is_written_as_it_is(key)
     }
 
-    /// Its samples, in the order of the rows; those of other flow cells are left out.
+    /// Its samples, in the order of the rows; those of other flow cells are left out, and a name that
+    /// stands for another sample in each cell of the instrument is one sample in each.
     pub fn samples(&self, filter: &Filter) -> Vec<DeclaredSample<'s>> {
         let Some(column) = self.columns.first() else { return Vec::new() };
         let table = &self.sheet.tables[column.table];
@@ -56,10 +59,18 @@ impl<'s> Keyed<'s> {
         for (key, rows) in &column.exact {
             let mut rows = rows.clone();
             self.keep_flow_cell(table, &mut rows, filter);
-            let Some(first) = rows.first() else { continue };
-            let selected = rows.iter().map(|row| &table.rows[*row]).collect();
-            let selection = Selection { sheet: self.sheet, table: column.table, rows: selected };
-            in_order.insert(*first, DeclaredSample { key, selection });
+            // A well without the plate's number may be that of the lab's own plate.
+            let cell = |row: usize| table.cell(row).filter(|cell| cell.contains('_'));
+            let mut by_cell: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
+            for row in rows {
+                by_cell.entry(cell(row)).or_default().push(row);
+            }
+            let shares_key = by_cell.len() > 1;
+            for rows in by_cell.into_values() {
+                let selected = rows.iter().map(|row| &table.rows[*row]).collect();
+                let selection = Selection { sheet: self.sheet, table: column.table, rows: selected };
+                in_order.insert(rows[0], DeclaredSample { key, shares_key, selection });
+            }
         }
         in_order.into_values().collect()
     }

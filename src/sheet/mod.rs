@@ -23,7 +23,7 @@ use std::fmt;
 pub use declared::{DeclaredSample, folded_name};
 pub use grid::text_of;
 pub use library::{Library, Read, Shelf, Shelved, Wanted, path_glob};
-pub use select::{Filter, Keyed, Selection, Trouble};
+pub use select::{Filter, Keyed, Selection, Trouble, is_cell};
 
 use csv::LARGEST_SHEET;
 use grid::Row;

@@ -61,6 +61,9 @@ pub struct Filter {
     pub lanes: BTreeSet<u64>,
     /// The flow cell of the run, where it is known.
     pub flow_cell: Option<String>,
+    /// The cells of the instrument that the files come from, as PacBio names their folders (`1_A01`); none where they do
+    /// not tell.
+    pub cells: BTreeSet<String>,
 }
 
 /// A sheet whose rows can be found by name.
@@ -216,6 +219,13 @@ impl Table {
         let is_flow_cell = |name: &String| matches!(folded(name).as_str(), "flowcellid" | "flowcell" | "fcid");
         self.columns.iter().position(is_flow_cell)
     }
+
+    /// The cell of the instrument that a row names: in PacBio's run designs, old and new.
+    pub(super) fn cell(&self, row: usize) -> Option<&str> {
+        let is_cell = |name: &String| matches!(folded(name).as_str(), "platewell" | "samplewell");
+        let column = self.columns.iter().position(is_cell)?;
+        self.rows[row].cells.get(column).map(String::as_str).filter(|cell| !cell.is_empty())
+    }
 }
 
 impl KeyColumn<'_> {
@@ -267,6 +277,7 @@ impl<'s> Keyed<'s> {
         let mut rows = rows.cloned().unwrap_or_default();
         let table = &self.sheet.tables[column.table];
         self.keep_flow_cell(table, &mut rows, filter);
+        keep_cells(table, &mut rows, &filter.cells);
         let all = rows.clone();
         let lacking = keep_lanes(table, &mut rows, &filter.lanes);
         if let (Some(lane), [first, ..]) = (lacking, rows.as_slice()) {
@@ -309,6 +320,19 @@ impl<'s> Keyed<'s> {
         }
         Ok((!rows.is_empty()).then_some(Selection { sheet: self.sheet, table: column.table, rows }))
     }
+}
+
+/// Leaves out the rows of other cells: the same barcodes are used again in each cell of a run. A row without a cell is
+/// one of all.
+fn keep_cells(table: &Table, rows: &mut Vec<usize>, cells: &BTreeSet<String>) {
+    if !cells.is_empty() {
+        rows.retain(|row| table.cell(*row).is_none_or(|named| cells.iter().any(|cell| is_cell(cell, named))));
+    }
+}
+
+/// Whether a cell's folder is what a sheet calls so: with the plate's number or, once, without.
+pub fn is_cell(folder: &str, named: &str) -> bool {
+    folder == named || folder.split_once('_').is_some_and(|(_, well)| well == named)
 }
 
 /// Leaves out the rows of other lanes, and tells a lane that then has none. A row without a lane is one of all.

@@ -16,7 +16,7 @@ fn keyed<'s>(sheet: &'s Sheet, names: &[&str]) -> Keyed<'s> {
 }
 
 fn lanes(lanes: &[u64]) -> Filter {
-    Filter { lanes: lanes.iter().copied().collect(), flow_cell: None }
+    Filter { lanes: lanes.iter().copied().collect(), ..Filter::default() }
 }
 
 /// A value of a sample, or what is wrong.
@@ -202,6 +202,27 @@ fn the_sheets_of_other_instruments_are_read() {
     }
     let older = "Run Name,Sample Well,Sample Name,Bio Sample Name\nr1,A01,pool,liver\n";
     assert_eq!(value(&self::sheet(older), "A01", "Bio Sample Name"), "liver");
+}
+
+#[test]
+fn rows_of_other_cells_do_not_count() {
+    let newer =
+        "[Samples]\nBio Sample Name,Plate Well,Adapter\nliver,1_A01,bc2001\nheart,1_B01,bc2001\nlung,1_A01,bc2002\n";
+    let older = "Sample Well,Is Collection,Bio Sample Name,Barcode Name\nA01,FALSE,liver,bc2001\nB01,FALSE,heart,bc2001\n\
+                 A01,FALSE,lung,bc2002\n";
+    for text in [newer, older] {
+        let sheet = sheet(text);
+        let keyed = keyed(&sheet, &["bc2001", "bc2002"]);
+        let find = |name: &str, cells: &[&str]| {
+            let cells = cells.iter().map(|cell| (*cell).to_owned()).collect();
+            let found = keyed.find(name, &Filter { cells, ..Filter::default() }).unwrap()?;
+            Some(found.value("Bio Sample Name").map_err(|trouble| trouble.to_string()))
+        };
+        assert_eq!(find("bc2001", &["1_A01"]), Some(Ok("liver")));
+        assert_eq!(find("bc2001", &["1_B01"]), Some(Ok("heart")));
+        assert_eq!(find("bc2002", &["1_B01"]), None, "never another cell's row");
+        assert!(find("bc2001", &[]).unwrap().unwrap_err().contains("\"heart\" at line"), "no cell tells");
+    }
 }
 
 #[test]
