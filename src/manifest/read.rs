@@ -213,6 +213,11 @@ impl Names<'_> {
         self.captured.as_ref().is_some_and(|captured| !captured.contains(&name))
     }
 
+    /// Whether a file's own name or folders say it, rather than the run folder.
+    fn is_of_files(&self, name: &str) -> bool {
+        !self.lack(name) && !self.from_run.contains(&name)
+    }
+
     /// What to write instead of a name that is lacking.
     fn suggestion(&self, name: &str) -> String {
         let captured = self.captured.as_deref().unwrap_or_default();
@@ -308,11 +313,14 @@ fn sheet(value: &Value, names: &Names) -> Option<SheetRule> {
     let key = map.get("key").map(|value| value.text("a column of the sheet, or auto").map(str::to_owned));
     let equals = match map.get("equals") {
         Some(value) => names.template_without(&value, &[Table::Sheet, Table::Lookup]),
-        None if names.lack("sample") => {
-            value.problem("match does not capture {sample}; say what stands in the sheet with equals");
-            None
-        }
-        None => Template::parse("{sample}").ok(),
+        None => match ["sample", "barcode"].into_iter().find(|name| names.is_of_files(name)) {
+            Some(name) => Template::parse(&format!("{{{name}}}")).ok(),
+            None if names.lack("sample") => {
+                value.problem("match does not capture {sample} or {barcode}; say what stands in the sheet with equals");
+                None
+            }
+            None => Template::parse("{sample}").ok(),
+        },
     };
     let missing = missing(&mut map);
     map.finish();
