@@ -143,7 +143,8 @@ fn examine(
     let standing = standing(&kept.clone().unwrap_or_default(), receipts.head())?;
     if let (Standing::Unfinished, Some((commit, at))) = (standing, said.last) {
         tracing::info!(commit, "finishing a commit that was cut off");
-        replay(store, receipts.head(), state_dir, at)?;
+        replay(store, state_dir, at)?;
+        settle(store, receipts.head())?;
     }
     let mut index = Index::default();
     let mut interrupted = Writes::default();
@@ -222,8 +223,8 @@ fn missing(claims: &Claims, said: &Said, store: &Store, standing: Standing) -> R
     Ok(missing)
 }
 
-/// Puts the lines from `at` on into the store.
-fn replay(store: &Store, head: &Head, state_dir: &Path, at: u64) -> Result<(), JournalError> {
+/// Puts the lines from `at` on into the store, which does not count as having them before it is [settled](settle).
+fn replay(store: &Store, state_dir: &Path, at: u64) -> Result<(), JournalError> {
     let mut writes = Writes::default();
     let mut failed = Ok(());
     receipts::look(state_dir, |line| {
@@ -237,13 +238,18 @@ fn replay(store: &Store, head: &Head, state_dir: &Path, at: u64) -> Result<(), J
         }
     })?;
     failed?;
-    // Last: without it, all of this is done once more.
+    store.commit(&writes)
+}
+
+/// Says that the store has all that the receipts have. It comes last: without it, all before it is done once more.
+fn settle(store: &Store, head: &Head) -> Result<(), JournalError> {
+    let mut writes = Writes::default();
     put_head(head, &mut writes);
     store.commit(&writes)
 }
 
 fn rebuild(store: &Store, receipts: &Receipts, state_dir: &Path) -> Result<(), JournalError> {
-    replay(store, receipts.head(), state_dir, 0)?;
+    replay(store, state_dir, 0)?;
     // What had been seen of a run and not sent is in no receipt: it must not be taken for new in a delivered run.
     let mut runs = HashSet::new();
     for record in records(store) {
@@ -256,7 +262,8 @@ fn rebuild(store: &Store, receipts: &Receipts, state_dir: &Path) -> Result<(), J
         let orders = RunOrders { is_made_anew: true, ..orders.unwrap_or_default() };
         writes.put(run_key(&run), encode(&orders));
     }
-    store.commit(&writes)
+    store.commit(&writes)?;
+    settle(store, receipts.head())
 }
 
 /// Moves a journal out of the way, under a name that says when; `None` when there is none.

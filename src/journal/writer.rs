@@ -369,18 +369,23 @@ impl<'a> Transaction<'a> {
 
     /// Puts down what a person said of a run as a whole, for what is yet to come of it.
     pub fn put_orders(&mut self, run: RunName, orders: RunOrders) {
-        self.writes.put(run_key(&run), encode(&orders));
         self.events.push(Event::Orders { run: run.clone(), orders: orders.clone() });
+        self.keep_orders(run, orders);
+    }
+
+    fn keep_orders(&mut self, run: RunName, orders: RunOrders) {
+        self.writes.put(run_key(&run), encode(&orders));
         self.touched.push(Touched::Ordered(run, Box::new(orders)));
     }
 
-    /// Takes down that the run of these findings has been looked at since the journal was made anew.
+    /// Takes down that the run of these findings has been looked at since the journal was made anew. No receipt tells of
+    /// it: what was found is in none either, and a store that lacks the one must lack the other.
     pub fn looked_at(&mut self, finding: &Finding) {
         let key = &finding.sample.key;
         let run = RunName { watch: key.watch.clone(), run: key.run.clone() };
         let orders = self.orders(&run);
         if orders.is_made_anew {
-            self.put_orders(run, RunOrders { is_made_anew: false, ..orders });
+            self.keep_orders(run, RunOrders { is_made_anew: false, ..orders });
         }
     }
 

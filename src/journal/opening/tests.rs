@@ -6,7 +6,7 @@ use super::super::tests::{all, asking, begin, open, put, sample, sending, sent, 
 use super::super::{Blocker, Inspection, Journal, Record, Upload, inspect};
 use super::*;
 use crate::observation::{Moment, Observation};
-use crate::sample::{Fingerprint, Sample, Standing as Assembled};
+use crate::sample::{Finding, Fingerprint, Sample, Standing as Assembled};
 
 /// Takes a sample as far as its last chunk.
 async fn intend(journal: &Journal, sample: &Sample) {
@@ -461,4 +461,30 @@ async fn a_store_that_lost_its_end_is_set_aside_even_if_no_receipt_tells_of_it()
     assert_eq!((journal.notices().len(), set_aside_in(&dir)), (1, 1), "{:?}", journal.notices());
     drop(journal);
     assert_eq!(open(&dir).notices(), &[] as &[String], "it is whole from then on");
+}
+
+#[tokio::test]
+async fn a_first_look_after_a_loss_is_in_no_receipt_so_that_a_kill_in_its_midst_does_not_make_the_rest_late() {
+    let dir = state_dir();
+    facility(&dir).await;
+    let (journal_dir, before) = (dir.path().join("journal"), dir.path().join("before"));
+    fs::remove_dir_all(&journal_dir).unwrap();
+    drop(open(&dir));
+    copy(&journal_dir, &before);
+    let receipts = || fs::read(dir.path().join(RECEIPTS)).unwrap();
+    let said = receipts();
+    put(&open(&dir), &sample("queued"), Assembled::Ready).await;
+    assert!(receipts() == said);
+
+    // Killed before the look was in the store.
+    fs::remove_dir_all(&journal_dir).unwrap();
+    fs::rename(&before, &journal_dir).unwrap();
+    Mark::remove(&journal_dir).unwrap();
+    let journal = open(&dir);
+    let finding = Finding { sample: sample("queued"), standing: Assembled::Ready, is_existing: false };
+    journal.assembled(vec![finding.clone()], true).await.unwrap();
+    assert_eq!(state(&journal, &sample("queued")), State::Queued { upload: None });
+    let late = Finding { sample: sample("late"), ..finding };
+    journal.assembled(vec![late], true).await.unwrap();
+    assert_eq!(state(&journal, &sample("late")).name(), "held", "that one is new");
 }
