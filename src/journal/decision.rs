@@ -70,6 +70,13 @@ pub struct RunName {
     pub run: String,
 }
 
+impl RunName {
+    /// The run that a sample belongs to.
+    pub(super) fn of(sample: &Sample) -> Self {
+        Self { watch: sample.key.watch.clone(), run: sample.key.run.clone() }
+    }
+}
+
 /// What a person tells the journal to do, with samples and with whole runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {

@@ -112,7 +112,7 @@ impl Index {
         let id = key.id();
         self.remove(&id);
         self.put_owner(record, &id);
-        let run = self.runs.entry(run_of(&record.sample)).or_default();
+        let run = self.runs.entry(RunName::of(&record.sample)).or_default();
         run.first_seen = run.first_seen.min(record.first_seen);
         let run_seen = run.first_seen;
         if !matches!(record.state, State::Uploading { .. }) {
@@ -121,7 +121,7 @@ impl Index {
                 self.first_of.remove(&likeness);
             }
         }
-        let run = self.runs.entry(run_of(&record.sample)).or_default();
+        let run = self.runs.entry(RunName::of(&record.sample)).or_default();
         match record.state.sent() {
             Some(_) => run.delivered.insert(id.clone()),
             None => run.delivered.remove(&id),
@@ -367,10 +367,6 @@ fn likeness(sample: &Sample) -> u64 {
         }
     }
     hasher.finish()
-}
-
-fn run_of(sample: &Sample) -> RunName {
-    RunName { watch: sample.key.watch.clone(), run: sample.key.run.clone() }
 }
 
 fn is_meant(place: &Place, only: Option<&HashSet<SampleId>>) -> bool {

@@ -34,8 +34,6 @@ pub(super) struct Store {
     /// Held for writing while a batch goes in, so that who reads several pieces or keys never gets half of a batch.
     /// `None` when it could not be opened again.
     open: RwLock<Option<Open>>,
-    /// The number of the last commit.
-    commits: AtomicU64,
     /// The system's error with which every commit of a test fails; 0: none.
     #[cfg(test)]
     pub failing: std::sync::atomic::AtomicI32,
@@ -48,6 +46,8 @@ struct Open {
     tree: sled::Db,
     /// sled's own data file, for the sync that its flush leaves out.
     file: File,
+    /// The number of the last commit.
+    commits: AtomicU64,
     mark: Mark,
 }
 
@@ -89,33 +89,23 @@ impl Open {
             sync_folder(folder).map_err(error)?;
         }
         let mark = Mark::open(dir).map_err(error)?;
-        let open = Self { tree, file, mark };
-        let (kept, written) = (open.commits().map_err(of_sled)?, open.mark.read());
+        let kept = tree.get(piece_key(COMMIT, 0)).map_err(of_sled)?;
+        let kept = kept.and_then(|kept| kept.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes);
+        let written = mark.read();
         if kept < written {
             let reason = format!("it ends with write {kept}, and there were {written}");
             return Err(JournalError::Damaged { reason });
         }
-        Ok(open)
-    }
-
-    /// The number of the last commit; 0 before the first.
-    fn commits(&self) -> Result<u64, sled::Error> {
-        let kept = self.tree.get(piece_key(COMMIT, 0))?;
-        Ok(kept.and_then(|kept| kept.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes))
+        Ok(Self { tree, file, commits: kept.into(), mark })
     }
 }
 
 impl Store {
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
-        let open = Open::at(dir)?;
-        let commits = open.commits().map_err(|error| match refusal(error) {
-            Refusal::Disk(source) => JournalError::Open { dir: dir.to_owned(), source },
-            Refusal::Damage(reason) => JournalError::Damaged { reason },
-        })?;
+        let open = RwLock::new(Some(Open::at(dir)?));
         Ok(Self {
             dir: dir.to_owned(),
-            open: RwLock::new(Some(open)),
-            commits: commits.into(),
+            open,
             #[cfg(test)]
             failing: Default::default(),
             #[cfg(test)]
@@ -159,17 +149,19 @@ impl Store {
         #[cfg(test)]
         self.fail_if_told()?;
         let mut batch = self.batch(writes)?;
-        let number = self.commits.load(Ordering::Relaxed) + 1;
-        batch.insert(piece_key(COMMIT, 0), &number.to_be_bytes());
-        {
+        let number = {
             let unseen = self.open.write().unwrap_or_else(PoisonError::into_inner);
-            self.opened(&unseen)?.tree.apply_batch(batch).map_err(|e| self.write_error(e))?;
-        }
+            let open = self.opened(&unseen)?;
+            let number = open.commits.load(Ordering::Relaxed) + 1;
+            batch.insert(piece_key(COMMIT, 0), &number.to_be_bytes());
+            open.tree.apply_batch(batch).map_err(|e| self.write_error(e))?;
+            number
+        };
         let look = self.look();
         let open = self.opened(&look.open)?;
         open.tree.flush().map_err(|e| self.write_error(e))?;
         open.file.sync_all().map_err(|source| JournalError::Write { dir: self.dir.clone(), source })?;
-        self.commits.store(number, Ordering::Relaxed);
+        open.commits.store(number, Ordering::Relaxed);
         // A mark that stays behind claims less than it could, and nothing that is wrong.
         let _ = open.mark.write(number);
         Ok(())

@@ -329,16 +329,14 @@ impl<'a> Transaction<'a> {
     /// Whether a sample that was not known before is nothing but declared by a sheet, in a run of which something was sent.
     /// Then its files may have been sent under another name and cleared away, and nothing is said of it.
     fn is_afterthought(&self, finding: &Finding) -> bool {
-        let key = &finding.sample.key;
-        let run = RunName { watch: key.watch.clone(), run: key.run.clone() };
+        let run = RunName::of(&finding.sample);
         let delivered = || self.index.lock().expect(UNPOISONED).delivered(&run);
         finding.sample.slots.is_empty() && delivered() > 0
     }
 
     /// What stands around a sample that assembly found. `is_late` asks whether something of its run was sent before it.
     fn around(&self, finding: &Finding, is_late: bool, is_own: bool) -> Result<Circumstances, JournalError> {
-        let key = &finding.sample.key;
-        let run = RunName { watch: key.watch.clone(), run: key.run.clone() };
+        let run = RunName::of(&finding.sample);
         let (orders, delivered) = {
             let index = self.index.lock().expect(UNPOISONED);
             (index.orders(&run), index.delivered(&run))
@@ -381,8 +379,7 @@ impl<'a> Transaction<'a> {
     /// Takes down that the run of these findings has been looked at since the journal was made anew. No receipt tells of
     /// it: what was found is in none either, and a store that lacks the one must lack the other.
     pub fn looked_at(&mut self, finding: &Finding) {
-        let key = &finding.sample.key;
-        let run = RunName { watch: key.watch.clone(), run: key.run.clone() };
+        let run = RunName::of(&finding.sample);
         let orders = self.orders(&run);
         if orders.is_made_anew {
             self.keep_orders(run, RunOrders { is_made_anew: false, ..orders });
