@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use flow_ingest::sandbox::{Fault, On};
 use serde_json::Value;
-use support::{CHUNK, Facility, Process, Setup, bytes, until};
+use support::{CHUNK, Facility, Setup, bytes, until};
 
 /// A facility whose watch has run folders with a marker.
 async fn facility() -> Facility {
@@ -54,14 +54,8 @@ fn write_pair(run: &Path, sample: &str, sizes: [u64; 2]) {
     }
 }
 
-async fn ask(facility: &Facility, arguments: &[&str]) -> (Option<i32>, Value, String) {
-    let output = facility.output(&[arguments, &["--json"]].concat()).await;
-    let document = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-    (output.status.code(), document, String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
 async fn once(facility: &Facility) -> Value {
-    let (exit, document, words) = ask(facility, &["run", "--once"]).await;
+    let (exit, document, words) = facility.ask(&["run", "--once"]).await;
     assert_eq!(exit, Some(0), "{words}");
     document
 }
@@ -69,40 +63,6 @@ async fn once(facility: &Facility) -> Value {
 fn sample<'a>(document: &'a Value, name: &str) -> &'a Value {
     let samples = document["samples"].as_array().unwrap();
     samples.iter().find(|sample| sample["name"] == name).unwrap_or_else(|| panic!("no {name} in {document:#}"))
-}
-
-/// Waits until the service says so of a sample.
-async fn becomes(facility: &Facility, name: &str, state: &str) -> Value {
-    let begun = std::time::Instant::now();
-    loop {
-        let (_, document, words) = ask(facility, &["status"]).await;
-        let found = document["samples"].as_array().into_iter().flatten().find(|sample| sample["name"] == name);
-        match found {
-            Some(sample) if sample["state"] == state => return sample.clone(),
-            _ => assert!(begun.elapsed() < support::DEADLINE, "{name} is not {state}: {document:#} {words}"),
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-async fn serve(facility: &Facility) -> Process {
-    let socket = facility.path("state/agent.sock");
-    // One that a run before left behind says nothing of this one.
-    let _ = fs::remove_file(&socket);
-    let process = facility.start(&["run"]);
-    until("the service listens", || socket.exists()).await;
-    process
-}
-
-async fn stop(mut process: Process) {
-    process.terminate();
-    assert_eq!(process.ended().await.code(), Some(0));
-}
-
-fn names_on_flow(facility: &Facility) -> Vec<String> {
-    let mut names: Vec<_> = facility.sandbox.samples().into_iter().map(|sample| sample.name).collect();
-    names.sort();
-    names
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,7 +94,7 @@ async fn a_copied_run_a_renamed_run_and_a_moved_share_send_nothing_twice() {
     watch_runs_at(&facility, "moved");
     let document = once(&facility).await;
     assert_eq!(sample(&document, "run1_S1")["state"], "done", "{document:#}");
-    assert_eq!((facility.chunks().len(), names_on_flow(&facility)), (sent, vec!["run1_S1".to_owned()]));
+    assert_eq!((facility.chunks().len(), facility.names_on_flow()), (sent, vec!["run1_S1".to_owned()]));
 
     // The same names and sizes with other bytes are another sample.
     let run3 = facility.path("moved/run3");
@@ -143,7 +103,7 @@ async fn a_copied_run_a_renamed_run_and_a_moved_share_send_nothing_twice() {
     fs::write(run3.join("done"), "").unwrap();
     let document = once(&facility).await;
     assert_eq!(sample(&document, "run3_S1")["state"], "done", "{document:#}");
-    assert_eq!(names_on_flow(&facility), ["run1_S1", "run3_S1"]);
+    assert_eq!(facility.names_on_flow(), ["run1_S1", "run3_S1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,17 +114,17 @@ async fn of_a_run_and_its_copy_one_goes_up_whichever_comes_first() {
         let facility = facility().await;
         // The first has looked for its like, and nothing of it is on its way yet, when the second looks.
         facility.sandbox.faults().add(Fault::on(On::SampleSearch).nth(1).delay(Duration::from_secs(2)));
-        let service = serve(&facility).await;
+        let service = facility.serve().await;
         for run in [first, second] {
             let run = facility.path("runs").join(run);
             write_pair(&run, "S1", [25_000, 24_000]);
             fs::write(run.join("done"), "").unwrap();
             until("Flow is asked about the first", || facility.asked("/samples/search") > 0).await;
         }
-        becomes(&facility, &format!("{first}_S1"), "done").await;
-        becomes(&facility, &format!("{second}_S1"), "skipped").await;
-        assert_eq!(names_on_flow(&facility), [format!("{first}_S1")]);
-        stop(service).await;
+        facility.becomes(&format!("{first}_S1"), "done").await;
+        facility.becomes(&format!("{second}_S1"), "skipped").await;
+        assert_eq!(facility.names_on_flow(), [format!("{first}_S1")]);
+        service.stop().await;
     })
     .await;
 }
@@ -175,8 +135,8 @@ async fn what_changes_after_it_was_sent_is_held_side_by_side_and_sent_again_only
     let run = facility.path("runs/run1");
     write_pair(&run, "S1", [25_000, 24_000]);
     fs::write(run.join("done"), "").unwrap();
-    let service = serve(&facility).await;
-    let first = becomes(&facility, "run1_S1", "done").await;
+    let service = facility.serve().await;
+    let first = facility.becomes("run1_S1", "done").await;
     let sent = facility.chunks().len();
     let id = first["id"].as_str().unwrap();
 
@@ -185,35 +145,35 @@ async fn what_changes_after_it_was_sent_is_held_side_by_side_and_sent_again_only
     fs::write(run.join(".new"), bytes(24_000)).unwrap();
     fs::rename(run.join(".new"), &reads2).unwrap();
     until("the content is compared", || facility.log().contains("are what was sent")).await;
-    let touched = becomes(&facility, "run1_S1", "done").await;
+    let touched = facility.becomes("run1_S1", "done").await;
     assert_eq!(touched["changed"], Value::Null, "{touched:#}");
 
     fs::write(&reads2, bytes(30_000)).unwrap();
-    let held = becomes(&facility, "run1_S1", "held").await;
+    let held = facility.becomes("run1_S1", "held").await;
     assert_eq!((&held["changed"], &held["sample_id"]), (&true.into(), &first["sample_id"]), "{held:#}");
     let change = &held["changes"][0];
     assert_eq!(change["path"], reads2.to_str().unwrap());
     assert_eq!((&change["was"]["bytes"], &change["is"]["bytes"]), (&24_000.into(), &30_000.into()));
     assert_eq!(facility.chunks().len(), sent, "never by itself");
 
-    let (exit, _, words) = ask(&facility, &["release", id]).await;
+    let (exit, _, words) = facility.ask(&["release", id]).await;
     assert_eq!(exit, Some(2), "{words}");
-    let (exit, _, words) = ask(&facility, &["resend", id, "--as", "a b", "--reason", "x"]).await;
+    let (exit, _, words) = facility.ask(&["resend", id, "--as", "a b", "--reason", "x"]).await;
     assert!(exit == Some(2) && words.contains("a b"), "{words}");
-    let (exit, _, _) = ask(&facility, &["resend", id]).await;
+    let (exit, _, _) = facility.ask(&["resend", id]).await;
     assert_eq!(exit, Some(2), "no reason was given");
     let (exit, resent, words) =
-        ask(&facility, &["resend", id, "--as", "run1_S1_v2", "--reason", "demultiplexed again"]).await;
+        facility.ask(&["resend", id, "--as", "run1_S1_v2", "--reason", "demultiplexed again"]).await;
     assert_eq!(exit, Some(0), "{words}");
     assert_eq!(resent["samples"][0]["to_retract"][0]["sample_id"], first["sample_id"], "{resent:#}");
-    let again = becomes(&facility, "run1_S1", "done").await;
+    let again = facility.becomes("run1_S1", "done").await;
     assert_ne!(again["sample_id"], first["sample_id"]);
     assert_eq!(again["sent_as"], "run1_S1_v2");
     assert_eq!(again["decisions"][0]["reason"], "demultiplexed again");
-    assert_eq!(names_on_flow(&facility), ["run1_S1", "run1_S1_v2"]);
+    assert_eq!(facility.names_on_flow(), ["run1_S1", "run1_S1_v2"]);
     let stored = facility.sandbox.samples().into_iter().find(|sample| sample.name == "run1_S1_v2").unwrap();
     assert!(fs::read(&stored.files[1].path).unwrap() == bytes(30_000));
-    stop(service).await;
+    service.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,24 +182,24 @@ async fn new_output_in_a_delivered_run_is_held() {
     let run = facility.path("runs/run1");
     write_pair(&run, "S1", [25_000, 24_000]);
     fs::write(run.join("done"), "").unwrap();
-    let service = serve(&facility).await;
-    becomes(&facility, "run1_S1", "done").await;
+    let service = facility.serve().await;
+    facility.becomes("run1_S1", "done").await;
 
     write_pair(&run.join("second"), "S2", [5_000, 4_000]);
-    let held = becomes(&facility, "run1_S2", "held").await;
+    let held = facility.becomes("run1_S2", "held").await;
     assert!(held["reason"].as_str().unwrap().contains("new in a run"), "{held:#}");
     write_pair(&run.join("second"), "S3", [6_000, 7_000]);
-    let unwanted = becomes(&facility, "run1_S3", "held").await;
-    assert_eq!(names_on_flow(&facility), ["run1_S1"]);
+    let unwanted = facility.becomes("run1_S3", "held").await;
+    assert_eq!(facility.names_on_flow(), ["run1_S1"]);
 
-    let (exit, _, words) = ask(&facility, &["release", held["id"].as_str().unwrap(), "--reason", "expected"]).await;
+    let (exit, _, words) = facility.ask(&["release", held["id"].as_str().unwrap(), "--reason", "expected"]).await;
     assert_eq!(exit, Some(0), "{words}");
-    becomes(&facility, "run1_S2", "done").await;
-    let (exit, _, words) = ask(&facility, &["skip", unwanted["id"].as_str().unwrap()]).await;
+    facility.becomes("run1_S2", "done").await;
+    let (exit, _, words) = facility.ask(&["skip", unwanted["id"].as_str().unwrap()]).await;
     assert_eq!(exit, Some(0), "{words}");
-    becomes(&facility, "run1_S3", "skipped").await;
-    assert_eq!(names_on_flow(&facility), ["run1_S1", "run1_S2"]);
-    stop(service).await;
+    facility.becomes("run1_S3", "skipped").await;
+    assert_eq!(facility.names_on_flow(), ["run1_S1", "run1_S2"]);
+    service.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -253,13 +213,13 @@ async fn a_journal_that_is_lost_half_way_through_a_run_takes_the_rest_for_what_i
     }
     fs::write(run.join("done"), "").unwrap();
     facility.sandbox.faults().add(Fault::on(On::FinalChunk).nth(2).delay_after(Duration::from_secs(60)));
-    let service = serve(&facility).await;
+    let service = facility.serve().await;
     until("the second is on Flow", || facility.sandbox.samples().len() == 2).await;
     service.kill();
     fs::remove_dir_all(facility.path("state/journal")).unwrap();
     let document = once(&facility).await;
     assert_eq!(document["counts"]["done"], 3, "nothing of it is new: {document:#}");
-    assert_eq!(names_on_flow(&facility), ["run1_S1", "run1_S2", "run1_S3"]);
+    assert_eq!(facility.names_on_flow(), ["run1_S1", "run1_S2", "run1_S3"]);
 
     write_pair(&run, "S4", [5_000, 4_000]);
     assert_eq!(sample(&once(&facility).await, "run1_S4")["state"], "held");
@@ -274,36 +234,36 @@ async fn a_held_run_waits_with_all_that_is_yet_to_come_and_a_dead_one_is_closed(
     let facility = facility().await;
     let run = facility.path("runs/run1");
     write_pair(&run, "S1", [25_000, 24_000]);
-    let service = serve(&facility).await;
-    becomes(&facility, "run1_S1", "waiting").await;
-    let (exit, _, words) = ask(&facility, &["hold", "run1", "--reason", "wrong flow cell"]).await;
+    let service = facility.serve().await;
+    facility.becomes("run1_S1", "waiting").await;
+    let (exit, _, words) = facility.ask(&["hold", "run1", "--reason", "wrong flow cell"]).await;
     assert_eq!(exit, Some(0), "{words}");
     write_pair(&run, "S2", [5_000, 4_000]);
-    let held = becomes(&facility, "run1_S2", "held").await;
+    let held = facility.becomes("run1_S2", "held").await;
     assert!(held["reason"].as_str().unwrap().ends_with(": wrong flow cell"), "{held:#}");
-    let (exit, _, words) = ask(&facility, &["hold", "nosuchrun"]).await;
+    let (exit, _, words) = facility.ask(&["hold", "nosuchrun"]).await;
     assert_eq!(exit, Some(4), "{words}");
 
     // No marker ever comes.
     for command in ["release", "close"] {
-        let (exit, _, words) = ask(&facility, &[command, "run1"]).await;
+        let (exit, _, words) = facility.ask(&[command, "run1"]).await;
         assert_eq!(exit, Some(0), "{words}");
     }
-    becomes(&facility, "run1_S1", "done").await;
-    becomes(&facility, "run1_S2", "done").await;
-    stop(service).await;
+    facility.becomes("run1_S1", "done").await;
+    facility.becomes("run1_S2", "done").await;
+    service.stop().await;
 
     // Without a service, too.
     write_pair(&facility.path("runs/run2"), "S1", [3_000, 2_000]);
     fs::write(facility.path("runs/run2/S2_R1.fastq.gz"), bytes(2_500)).unwrap();
     once(&facility).await;
-    let (exit, _, words) = ask(&facility, &["close", "run2"]).await;
+    let (exit, _, words) = facility.ask(&["close", "run2"]).await;
     assert_eq!(exit, Some(0), "{words}");
-    let (exit, document, _) = ask(&facility, &["run", "--once"]).await;
+    let (exit, document, _) = facility.ask(&["run", "--once"]).await;
     assert_eq!((exit, &sample(&document, "run2_S1")["state"]), (Some(1), &"done".into()), "{document:#}");
     let single = sample(&document, "run2_S2");
     assert_eq!(single["state"], "blocked", "{single:#}");
-    let (exit, _, words) = ask(&facility, &["close", single["id"].as_str().unwrap(), "--reason", "single"]).await;
+    let (exit, _, words) = facility.ask(&["close", single["id"].as_str().unwrap(), "--reason", "single"]).await;
     assert_eq!(exit, Some(0), "{words}");
     assert_eq!(sample(&once(&facility).await, "run2_S2")["state"], "done");
 }
@@ -315,21 +275,21 @@ async fn an_upload_that_is_held_stops_between_two_chunks_and_goes_on_from_there(
     write_pair(&run, "S1", [5 * CHUNK, 2 * CHUNK]);
     fs::write(run.join("done"), "").unwrap();
     facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay_after(Duration::from_secs(6)));
-    let service = serve(&facility).await;
+    let service = facility.serve().await;
     until("a chunk is on its way", || facility.sandbox.faults().fired() == 1).await;
-    let (_, document, _) = ask(&facility, &["status"]).await;
+    let (_, document, _) = facility.ask(&["status"]).await;
     let id = sample(&document, "run1_S1")["id"].as_str().unwrap().to_owned();
-    let (exit, _, words) = ask(&facility, &["hold", &id]).await;
+    let (exit, _, words) = facility.ask(&["hold", &id]).await;
     assert_eq!(exit, Some(0), "{words}");
-    let held = becomes(&facility, "run1_S1", "held").await;
+    let held = facility.becomes("run1_S1", "held").await;
     assert!(held["sent"].as_u64().unwrap() > CHUNK, "{held:#}");
     let sent: u64 = facility.chunks().iter().filter_map(|chunk| chunk.blob_len).sum();
-    let (exit, _, words) = ask(&facility, &["release", &id]).await;
+    let (exit, _, words) = facility.ask(&["release", &id]).await;
     assert_eq!(exit, Some(0), "{words}");
-    becomes(&facility, "run1_S1", "done").await;
+    facility.becomes("run1_S1", "done").await;
     let all: u64 = facility.chunks().iter().filter_map(|chunk| chunk.blob_len).sum();
     assert!(sent < all && all == 7 * CHUNK, "nothing twice: {sent} of {all}");
-    stop(service).await;
+    service.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -342,7 +302,7 @@ async fn what_a_rule_makes_that_asks_for_a_release_waits_for_a_person() {
     write_pair(&run, "S2", [5_000, 4_000]);
     assert_eq!(sample(&once(&facility).await, "run1_S1")["state"], "waiting", "not complete yet");
     fs::write(run.join("done"), "").unwrap();
-    let (_, plan, _) = ask(&facility, &["plan"]).await;
+    let (_, plan, _) = facility.ask(&["plan"]).await;
     assert_eq!(sample(&plan, "run1_S1")["state"], "held", "{plan:#}");
     let document = once(&facility).await;
     let held = sample(&document, "run1_S1");
@@ -350,17 +310,17 @@ async fn what_a_rule_makes_that_asks_for_a_release_waits_for_a_person() {
     let reason = format!("rule reads asks for a person's release: flow-ingest release {id}");
     assert_eq!((&held["state"], &held["reason"]), (&"held".into(), &reason.into()), "{document:#}");
     assert_eq!(facility.chunks().len(), 0);
-    let (exit, _, words) = ask(&facility, &["retry", id]).await;
+    let (exit, _, words) = facility.ask(&["retry", id]).await;
     assert_eq!(exit, Some(2), "{words}");
 
-    let service = serve(&facility).await;
-    becomes(&facility, "run1_S1", "held").await;
-    let (exit, _, words) = ask(&facility, &["release", id]).await;
+    let service = facility.serve().await;
+    facility.becomes("run1_S1", "held").await;
+    let (exit, _, words) = facility.ask(&["release", id]).await;
     assert_eq!(exit, Some(0), "{words}");
-    becomes(&facility, "run1_S1", "done").await;
-    becomes(&facility, "run1_S2", "held").await;
-    stop(service).await;
-    let (exit, _, words) = ask(&facility, &["release", "run1"]).await;
+    facility.becomes("run1_S1", "done").await;
+    facility.becomes("run1_S2", "held").await;
+    service.stop().await;
+    let (exit, _, words) = facility.ask(&["release", "run1"]).await;
     assert_eq!(exit, Some(0), "{words}");
     assert_eq!(sample(&once(&facility).await, "run1_S2")["state"], "done");
 }

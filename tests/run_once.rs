@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use flow_ingest::sandbox::{Fault, On};
 use serde_json::Value;
-use support::{Facility, PAIR, Process, Setup, each_at_once, until};
+use support::{Facility, PAIR, Setup, each_at_once, until};
 
 /// Exit code, the document on stdout, and what was said on stderr.
 async fn run(facility: &Facility, arguments: &[&str]) -> (Option<i32>, Value, String) {
@@ -139,13 +139,6 @@ async fn what_is_wrong_with_the_config_exits_with_2() {
     assert!(words.contains("stat_dir"), "{words}");
 }
 
-async fn serve(facility: &Facility) -> Process {
-    let process = facility.start(&["run"]);
-    let socket = facility.path(&facility.setup.state_dir).join("agent.sock");
-    until("the service listens", || socket.exists()).await;
-    process
-}
-
 /// The kernel takes no socket path longer than 107 bytes.
 #[tokio::test(flavor = "multi_thread")]
 async fn status_asks_the_running_service_however_deep_its_state_lies() {
@@ -155,7 +148,7 @@ async fn status_asks_the_running_service_however_deep_its_state_lies() {
         let facility = Facility::with(Setup { state_dir, ..Setup::default() }, |_| {}).await;
         facility.add("S1", &PAIR);
         facility.sandbox.faults().add(Fault::on(On::FinalChunk).nth(1).delay(Duration::from_millis(900)));
-        let mut process = serve(&facility).await;
+        let mut process = facility.serve().await;
         until("the last chunk is on its way", || facility.sandbox.faults().fired() == 1).await;
         let (exit, document, words) = run(&facility, &["status", "--json"]).await;
         assert_eq!(exit, Some(0), "{words}");
@@ -176,7 +169,7 @@ async fn status_asks_the_running_service_however_deep_its_state_lies() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_socket_that_a_killed_service_left_behind_is_no_hindrance() {
     let facility = Facility::with_a_pair().await;
-    serve(&facility).await.kill();
+    facility.serve().await.kill();
     let (exit, document, words) = run(&facility, &["status", "--json"]).await;
     assert_eq!((exit, &document["agent"]["state"]), (Some(0), &"offline".into()), "{words}");
     let (exit, _, words) = run(&facility, &["run", "--once", "--json"]).await;

@@ -178,12 +178,6 @@ fn states(document: &Value) -> Vec<(&str, &str, Option<&str>)> {
     samples.map(|s| (s["name"].as_str().unwrap(), s["state"].as_str().unwrap(), s["sent_as"].as_str())).collect()
 }
 
-fn names_on_flow(facility: &Facility) -> Vec<String> {
-    let mut names: Vec<_> = facility.sandbox.samples().into_iter().map(|sample| sample.name).collect();
-    names.sort();
-    names
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn samples_that_a_corrected_sheet_calls_otherwise_are_held_until_a_person_says_what_stands() {
     let facility = lab_that_names().await;
@@ -218,7 +212,7 @@ async fn samples_that_a_corrected_sheet_calls_otherwise_are_held_until_a_person_
         let (exit, document) = run_once(&facility).await;
         assert_eq!((exit, states(&document)), (Some(0), vec![("liver", "done", Some("lung")), ("lung", "done", None)]));
         assert_eq!(document["samples"][0]["to_retract"][0]["sample_id"], on_flow);
-        assert_eq!(names_on_flow(&facility), ["liver", "lung", "lung"]);
+        assert_eq!(facility.names_on_flow(), ["liver", "lung", "lung"]);
     }
     let resent =
         facility.sandbox.samples().into_iter().find(|sample| sample.name == "lung" && sample.files[0].size == 1011);
@@ -243,11 +237,11 @@ async fn what_is_on_its_way_when_the_sheet_is_corrected_is_held_once_it_is_there
     until("it is held", || status()["counts"]["held"] == 1).await;
     let document = status();
     assert_eq!(states(&document), [("liver", "held", None)], "{document:#}");
-    assert_eq!(names_on_flow(&facility), ["liver"]);
+    assert_eq!(facility.names_on_flow(), ["liver"]);
     // Corrected back.
     write(&facility, "SampleSheet.csv", sheet_of_names(["liver", "lung"]));
     until("it is done", || status()["counts"]["done"] == 1).await;
-    assert_eq!(names_on_flow(&facility), ["liver"]);
+    assert_eq!(facility.names_on_flow(), ["liver"]);
     service.kill();
 }
 

@@ -320,6 +320,13 @@ rules:
         named(&document).unwrap()
     }
 
+    /// The names of all samples on the server, in alphabetical order; one that is there twice stands there twice.
+    pub fn names_on_flow(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.sandbox.samples().into_iter().map(|sample| sample.name).collect();
+        names.sort();
+        names
+    }
+
     /// The chunks that the server saw.
     pub fn chunks(&self) -> Vec<RequestLog> {
         let is_chunk = |request: &RequestLog| request.method == "POST" && request.path.starts_with("/upload");
