@@ -12,11 +12,9 @@ use regex::Regex;
 use serde::Serialize;
 
 use crate::flow::{DataType, MetadataAttribute, Options, Organism, Project, SampleType};
-use crate::sample::Target;
+use crate::sample::{ANNOTATION_SUFFIX, Target};
 use crate::yaml::nearest;
 
-/// The companion field that an attribute's annotation travels in.
-const ANNOTATION_SUFFIX: &str = "__annotation";
 /// So many right values are told where none was probably meant.
 const VALUES_TOLD: usize = 10;
 

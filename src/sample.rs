@@ -119,6 +119,9 @@ impl Slot {
     }
 }
 
+/// What a metadata field's name ends in that holds the free text beside an attribute.
+pub const ANNOTATION_SUFFIX: &str = "__annotation";
+
 /// The slot of a multiplexed set's annotation sheet.
 pub const ANNOTATION: &str = "annotation";
 

@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::connection::{Connection, ConnectionArguments};
 use super::exit::{CommandError, Exit};
-use super::upload::{ANNOTATION, quoted};
+use super::upload::quoted;
 use super::{Globals, bars, logging, output};
 use crate::flow::MetadataAttribute;
+use crate::sample::ANNOTATION_SUFFIX;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -106,7 +107,7 @@ fn columns(attributes: &[MetadataAttribute], sample_type: &str) -> Vec<Column> {
             description: attribute.description.clone(),
         });
         if attribute.allow_annotation {
-            let name = format!("{}{ANNOTATION}", attribute.identifier);
+            let name = format!("{}{ANNOTATION_SUFFIX}", attribute.identifier);
             let description = format!("Free text beside {}", attribute.identifier);
             columns.push(Column { kind: Kind::Annotation, ..own(&name, false, &description) });
         }

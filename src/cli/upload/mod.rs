@@ -23,7 +23,6 @@ use super::run::told_to_stop;
 use super::{Globals, bars, logging};
 use crate::agent::by_hand::{self, Given, Report, Settings};
 pub(super) use csv::quoted;
-pub(super) use sheet::ANNOTATION;
 
 /// What is logged unless RUST_LOG says otherwise: what becomes of an upload is told by the command itself.
 const LOG_FILTER: &str = "warn,flow_ingest::upload::transfer=off,flow_ingest::flow::upload=error";

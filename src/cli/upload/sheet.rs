@@ -16,9 +16,6 @@ use crate::sample::is_reserved_attribute;
 /// The columns that are no metadata.
 const COLUMNS: [&str; 5] = ["name", "reads1", "reads2", "project", "organism"];
 
-/// What a column's name ends in that holds the free text beside an attribute.
-pub(in super::super) const ANNOTATION: &str = "__annotation";
-
 /// A row that is not blank.
 #[derive(Debug)]
 pub(in super::super) struct Row {

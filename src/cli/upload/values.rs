@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::sheet::{ANNOTATION, Problem, Row};
+use super::sheet::{Problem, Row};
 use crate::flow::{self, Client, MetadataAttribute, Options};
+use crate::sample::ANNOTATION_SUFFIX;
 
 /// So many options are named to somebody who wrote another.
 const SHOWN: usize = 12;
@@ -83,7 +84,7 @@ impl<'a> Values<'a> {
     }
 
     fn check_companion(&self, row: &Row, name: &str) -> Option<String> {
-        let Some(attribute) = name.strip_suffix(ANNOTATION).and_then(|base| self.attribute(base)) else {
+        let Some(attribute) = name.strip_suffix(ANNOTATION_SUFFIX).and_then(|base| self.attribute(base)) else {
             return Some(format!("Flow knows no metadata {name:?}"));
         };
         let base = &attribute.identifier;
