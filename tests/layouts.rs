@@ -123,6 +123,23 @@ async fn fastq_off_board_wait_for_the_demultiplexer_and_its_projects_stay_apart(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_marker_of_one_demultiplexer_says_nothing_of_anothers_output() {
+    let host = Host::new("illumina", "{sample}", "paired: required").await;
+    let run = "230912_A00187_1009_AHK33MDRX3";
+    let file = |output: &str, read: &str| format!("{run}/{output}/P/{output}_S7_{read}_001.fastq.gz");
+    for output in ["early", "late"] {
+        host.add(&[&file(output, "R1"), &file(output, "R2")]);
+    }
+    host.add(&[&format!("{run}/CopyComplete.txt"), &format!("{run}/early/Logs/FastqComplete.txt")]);
+    let document = host.once().await;
+    let states =
+        |told: &BTreeMap<String, (String, _)>| told.values().map(|(state, _)| state.clone()).collect::<Vec<_>>();
+    assert_eq!(states(&host.told(&document)), ["done", "waiting"]);
+    let wait = reason(&document, "late");
+    assert!(wait.starts_with("waiting for the marker **/Logs/FastqComplete.txt, or "), "{wait}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_same_sample_in_two_projects_under_one_name_is_never_merged() {
     for layout in ["bcl-convert", "bcl2fastq"] {
         let host = Host::new(layout, "{run}_{sample}", "paired: never").await;

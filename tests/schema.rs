@@ -204,7 +204,7 @@ fn right_configs() -> Vec<Value> {
             {
                 "path": "b", "manifest": "manifest.yaml", "existing": "skip", "layout": "ultima", "complete_when": {
                     "always": {"outcome": "Outcome.xml", "optional": true},
-                    "each": [{"folder": "A/{n}", "complete_when": {"marker": "A/{n}/Done.txt"}, "own_unit": true}],
+                    "each": [{"folder": "A/{n}", "complete_when": {"marker": "A/{n}/Done.txt"}, "own_unit": true}, {"holds": "Logs/Done.txt"}],
                     "else": "settled"
                 }
             }
@@ -556,6 +556,11 @@ fn each_key_of_a_config_is_taken_and_refused_by_both() {
         (true, "/watch/1/complete_when/each/0/own_unit", gone()),
         (false, "/watch/1/complete_when/each/0/own_unit", json!("true")),
         (false, "/watch/1/complete_when/each/0", json!("A")),
+        (false, "/watch/1/complete_when/each/1/holds", gone()),
+        (false, "/watch/1/complete_when/each/1/holds", json!(["a"])),
+        (false, "/watch/1/complete_when/each/1/folder", json!("A")),
+        (true, "/watch/1/complete_when/each/1/complete_when", json!({"quiet": "1h"})),
+        (false, "/watch/1/complete_when/each/0/holds", json!("Done.txt")),
     ];
     for key in ["/flow/request_timeout", "/uploads/final_wait", "/watch/0/settle", "/watch/0/poll", "/watch/0/rescan"] {
         cases.push((true, key, json!("1h 30m")));

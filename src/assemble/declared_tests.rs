@@ -9,7 +9,7 @@ use super::sheet_tests::Lab;
 use super::tests::{changing, complete_run, endless, file, open_run};
 use super::*;
 use crate::pattern::Pattern;
-use crate::watch::{Completion, Condition, FolderCompletion};
+use crate::watch::{Completion, Condition, Folder, FolderCompletion};
 
 const RULE: &str = r#"
 version: 1
@@ -231,7 +231,7 @@ fn a_cell_that_has_not_begun_is_waited_for() {
     let lab = Lab::new(&rule.replace("\"{sample}\"", "\"{barcode}\""));
     lab.write("run1/design.csv", "Bio Sample Name,Plate Well\na,1_A01\nb,1_A01\nc,1_B01\nd,1_C01\ne,\n");
     let unit = FolderCompletion {
-        folder: Pattern::parse("{cell:[0-9]_[A-H][0-9]{2}}").unwrap(),
+        folder: Folder::Named(Pattern::parse("{cell:[0-9]_[A-H][0-9]{2}}").unwrap()),
         complete_when: Condition::Marker(Pattern::parse("{cell}/done").unwrap()),
         is_own_unit: true,
     };

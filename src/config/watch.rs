@@ -12,7 +12,7 @@ use super::{Reader, WatchConfig, cross};
 use crate::layout::{self, Layout};
 use crate::manifest::{Defaults, Manifest, NoReads};
 use crate::pattern::{Pattern, Patterns};
-use crate::watch::{Completion, Condition, Existing, FolderCompletion, Ignore, Mode, Paper, Settings};
+use crate::watch::{Completion, Condition, Existing, Folder, FolderCompletion, Ignore, Mode, Paper, Settings};
 use crate::yaml::{Document, Map, Value, nearest};
 
 const POLL: Duration = Duration::from_secs(30);
@@ -283,10 +283,22 @@ fn completion(value: &Value) -> Option<Completion> {
 }
 
 fn folder_completion(value: &Value) -> Option<FolderCompletion> {
-    let mut map = value.map("a map with folder and complete_when")?;
-    let folder = map.require("folder", "a pattern of folders below the run, such as \"Analysis/{analysis}\"");
-    let folder = folder.and_then(|value| value.parse("a pattern", Pattern::parse));
-    let condition = map.require("complete_when", COMPLETE_WHEN).and_then(|value| complete_when(&value));
+    let mut map = value.map("a map with folder and complete_when, or with holds")?;
+    let holds = map.get("holds");
+    let (folder, condition) = match &holds {
+        // What the folders hold is their marker.
+        Some(value) => (value.parse("a path", Folder::holding), map.get("complete_when")),
+        None => {
+            let folder = map.require("folder", "a pattern of folders below the run, such as \"Analysis/{analysis}\"");
+            let folder = folder.and_then(|value| value.parse("a pattern", Pattern::parse).map(Folder::Named));
+            (folder, map.require("complete_when", COMPLETE_WHEN))
+        }
+    };
+    let condition = match (condition, &folder) {
+        (Some(value), _) => complete_when(&value),
+        (None, Some(Folder::Holding { marker, .. })) => Some(Condition::Marker(marker.clone())),
+        (None, _) => None,
+    };
     let is_own_unit = map.get("own_unit").map_or(Some(false), |value| value.boolean());
     map.finish();
     Some(FolderCompletion { folder: folder?, complete_when: condition?, is_own_unit: is_own_unit? })

@@ -106,6 +106,9 @@ pub(super) const ILLUMINA: Layout = Layout {
           - marker: Data/Intensities/BaseCalls/Logs/FastqComplete.txt
           - marker: Data/Intensities/BaseCalls/Stats/Stats.json
           - quiet: 1h
+    # What a demultiplexer writes is covered by the marker in its own output folder, and by no other's.
+    - holds: Logs/FastqComplete.txt
+    - holds: Stats/Stats.json
   # RTAComplete.txt and the root's CopyComplete.txt speak of base calls; bcl2fastq goes on for hours after them
   # [irida-uploader, docs/parsers/nextseq.md].
   else:
@@ -126,6 +129,8 @@ pub(super) const BCL_CONVERT: Layout = Layout {
     captures: &["sample", "sample_number", "lane", "read", "project"],
     complete_when: r#"
   always: { outcome: RunCompletionStatus.xml, optional: true }
+  each:
+    - holds: Logs/FastqComplete.txt
   else:
     any:
       - marker: '**/Logs/FastqComplete.txt'
@@ -144,6 +149,8 @@ pub(super) const BCL2FASTQ: Layout = Layout {
     captures: &["sample", "sample_number", "lane", "read", "project", "sample_id"],
     complete_when: r#"
   always: { outcome: RunCompletionStatus.xml, optional: true }
+  each:
+    - holds: Stats/Stats.json
   else:
     any:
       - marker: '**/Stats/Stats.json'

@@ -300,7 +300,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::view::RunView;
-    use super::super::{Completion, Condition, FolderCompletion, Paper};
+    use super::super::{Completion, Condition, Folder, FolderCompletion, Paper};
     use super::*;
     use crate::observation::Observation;
     use crate::outcome;
@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn a_list_of_the_whole_run_is_held_against_the_part_that_waits() {
         let part = FolderCompletion {
-            folder: Pattern::parse("part/{n}").unwrap(),
+            folder: Folder::Named(Pattern::parse("part/{n}").unwrap()),
             complete_when: Condition::Listed(paper("list.tsv")),
             is_own_unit: false,
         };

@@ -2,7 +2,7 @@
 //!
 //! Pure. It knows which folder a file lies in and which condition speaks for it; what a condition says, `complete` does.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,8 +11,8 @@ use super::complete::{Check, Place, joined};
 use super::papers::Whole;
 use super::stated::{Clock, Stated};
 use super::view::{FileView, Verdict};
-use super::{Completion, FolderCompletion};
-use crate::pattern::Captures;
+use super::{Completion, Folder, FolderCompletion};
+use crate::pattern::{Captures, Pattern};
 
 /// The parts of a run, each with its condition, the markers looked for already.
 #[derive(Debug, Clone)]
@@ -54,11 +54,14 @@ impl Scopes {
         }
         let outside = Place { files: &parts[0], folder: Path::new(""), bound: &Captures::new(), whole };
         let mut scopes = vec![scope(Check::new(&completion.otherwise, outside), &parts[0], false)];
-        // A folder's markers may lie outside of it.
+        // The markers of a folder with a known name may lie outside of it.
         let all: Vec<&FileView> = if places.is_empty() { Vec::new() } else { whole.files.iter().collect() };
         for ((path, completion), files) in places.into_iter().zip(&parts[1..]) {
-            let bound = completion.folder.captures(&path).unwrap_or_default();
-            let place = Place { files: &all, folder: Path::new(&path), bound: &bound, whole };
+            let (looked_in, bound) = match &completion.folder {
+                Folder::Named(pattern) => (&all, pattern.captures(&path).unwrap_or_default()),
+                Folder::Holding { .. } => (files, Captures::new()),
+            };
+            let place = Place { files: looked_in, folder: Path::new(&path), bound: &bound, whole };
             scopes.push(scope(Check::new(&completion.complete_when, place), files, completion.is_own_unit));
         }
         Self { numbers, scopes }
@@ -120,24 +123,19 @@ impl Scopes {
     }
 }
 
-/// The folders of a run that have a condition of their own, and the numbers of their scopes, from 1. Of the first pattern
-/// that matches a folder above a file, the topmost such folder speaks for it.
+/// The folders of a run that have a condition of their own, and the numbers of their scopes, from 1. The first entry that
+/// knows a folder above a file speaks for it.
 fn places<'c>(
     folders: &'c [FolderCompletion],
     files: &[FileView],
 ) -> (Vec<(String, &'c FolderCompletion)>, HashMap<PathBuf, usize>) {
     let (mut places, mut numbers) = (Vec::new(), HashMap::new());
+    let kinds: Vec<_> = folders.iter().map(|completion| (Finder::new(&completion.folder, files), completion)).collect();
     let mut parents: Vec<&Path> = files.iter().filter_map(|file| file.below_run.parent()).collect();
     // Sorted by path, those of one folder mostly follow each other.
     parents.dedup();
     for parent in parents.into_iter().filter(|_| !folders.is_empty()) {
-        let text = parent.to_string_lossy();
-        let found = folders.iter().find_map(|completion| {
-            let mut ends = text.match_indices('/').map(|(end, _)| end).chain([text.len()]);
-            let folder =
-                ends.find_map(|end| completion.folder.is_match(&text[..end]).then(|| text[..end].to_owned()))?;
-            Some((folder, completion))
-        });
+        let found = kinds.iter().find_map(|(finder, completion)| Some((finder.above(parent)?, *completion)));
         if let Some((folder, completion)) = found {
             let known = places.iter().position(|(path, _)| *path == folder);
             let at = known.unwrap_or_else(|| {
@@ -150,6 +148,39 @@ fn places<'c>(
     (places, numbers)
 }
 
+/// Finds folders of one kind in a run.
+enum Finder<'a> {
+    Named(&'a Pattern),
+    Holding(HashSet<&'a Path>),
+}
+
+impl<'a> Finder<'a> {
+    fn new(folder: &'a Folder, files: &'a [FileView]) -> Self {
+        match folder {
+            Folder::Named(pattern) => Self::Named(pattern),
+            Folder::Holding { marker, depth } => {
+                let holds = files.iter().filter(|file| marker.is_match(&file.below_run.to_string_lossy()));
+                Self::Holding(holds.filter_map(|file| file.below_run.ancestors().nth(*depth)).collect())
+            }
+        }
+    }
+
+    /// The folder at or above this one that speaks for the files in it.
+    fn above(&self, folder: &Path) -> Option<String> {
+        let text = folder.to_string_lossy();
+        match self {
+            Self::Named(pattern) => {
+                let mut ends = text.match_indices('/').map(|(end, _)| end).chain([text.len()]);
+                ends.find_map(|end| pattern.is_match(&text[..end]).then(|| text[..end].to_owned()))
+            }
+            Self::Holding(folders) => {
+                let nearest = folder.ancestors().find(|above| folders.contains(above))?;
+                Some(nearest.to_string_lossy().into_owned())
+            }
+        }
+    }
+}
+
 fn number(numbers: &HashMap<PathBuf, usize>, file: &FileView) -> usize {
     file.below_run.parent().and_then(|parent| numbers.get(parent).copied()).unwrap_or_default()
 }
@@ -158,7 +189,6 @@ fn number(numbers: &HashMap<PathBuf, usize>, file: &FileView) -> usize {
 mod tests {
     use super::*;
     use crate::observation::{Moment, Observation};
-    use crate::pattern::Pattern;
     use crate::sample::Fingerprint;
     use crate::watch::Condition;
     use crate::watch::papers::Papers;
@@ -185,7 +215,7 @@ mod tests {
 
     fn completion() -> Completion {
         let folder = |folder: &str, complete_when| FolderCompletion {
-            folder: Pattern::parse(folder).unwrap(),
+            folder: Folder::Named(Pattern::parse(folder).unwrap()),
             complete_when,
             is_own_unit: false,
         };
@@ -220,5 +250,40 @@ mod tests {
         assert_eq!(reason, "waiting for the marker **/Done.txt");
         assert!(scopes.are_marked_by(&files[1]) && scopes.are_marked_by(&files[5]));
         assert!(!scopes.are_marked_by(&files[2]));
+    }
+
+    #[test]
+    fn the_output_of_a_demultiplexer_waits_for_the_marker_in_it_wherever_it_lies() {
+        let files =
+            files(&["a/Done.txt", "a/Project/a.gz", "b/Logs/x.txt", "b/b.gz", "deep/c/Done.txt", "deep/c/c.gz"]);
+        let holding = FolderCompletion {
+            folder: Folder::holding("Done.txt").unwrap(),
+            complete_when: marker("**/Done.txt"),
+            is_own_unit: false,
+        };
+        let completion = Completion { folders: vec![holding], otherwise: marker("**/Done.txt") };
+        let papers = Papers::default();
+        let whole = Whole { name: "run", files: &files, papers: &papers };
+        let scopes = Scopes::new(&completion, whole, Some(Duration::ZERO), None);
+        let is_complete = |n: usize| *scopes.whole(scopes.of(&files[n])) == Verdict::Complete;
+        assert!(is_complete(1) && is_complete(5), "an output has its marker");
+        assert!(!is_complete(3), "the marker of one output speaks for another");
+        assert_ne!(scopes.of(&files[1]), scopes.of(&files[5]));
+    }
+
+    #[test]
+    fn of_two_outputs_one_in_the_other_the_nearest_speaks() {
+        let files = files(&["Logs/Done.txt", "a.gz", "again/Logs/Done.txt", "again/b.gz"]);
+        let holding = FolderCompletion {
+            folder: Folder::holding("Logs/Done.txt").unwrap(),
+            complete_when: marker("**/Done.txt"),
+            is_own_unit: false,
+        };
+        let completion = Completion { folders: vec![holding], otherwise: marker("**/Done.txt") };
+        let (places, _) = places(&completion.folders, &files);
+        assert_eq!(places.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["", "again"]);
+        for path in ["", "/Done.txt", "../Done.txt", "**/Done.txt"] {
+            assert!(Folder::holding(path).is_err(), "{path}");
+        }
     }
 }

@@ -149,14 +149,43 @@ pub struct Completion {
 /// Folders of a run, each of which is complete by itself: an analysis, a cell.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FolderCompletion {
-    /// Matched against a folder's path below the run.
-    pub folder: Pattern,
+    pub folder: Folder,
     /// Its markers are paths below the run; one that captures a name which `folder` captures as well counts for the
-    /// folder with the same text there.
+    /// folder with the same text there. Those of a folder that is known by what it holds lie in it.
     pub complete_when: Condition,
     /// Whether such folders follow each other in one run as a matter of course, so that what is new in one of them is
     /// not late, whatever was sent of the others.
     pub is_own_unit: bool,
+}
+
+/// Which folders of a run are complete by themselves.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Folder {
+    /// Those whose path below the run the pattern fits; of several above a file, the topmost.
+    Named(Pattern),
+    /// Those that hold a file at a path; of several above a file, the nearest. A demultiplexer's output may lie anywhere
+    /// in a run, and beside another one.
+    Holding {
+        /// Fits the paths of such files below the run.
+        marker: Pattern,
+        /// How far above such a file the folder is.
+        depth: usize,
+    },
+}
+
+impl Folder {
+    /// Folders that hold a file at this path.
+    ///
+    /// # Errors
+    /// What is wrong with the path.
+    pub fn holding(path: &str) -> Result<Self, String> {
+        let is_plain = |component: &str| !matches!(component, "" | "." | ".." | "**");
+        if !path.split('/').all(is_plain) {
+            return Err("a path below such a folder was expected, such as Logs/FastqComplete.txt".to_owned());
+        }
+        let marker = Pattern::parse(&format!("**/{path}")).map_err(|error| error.to_string())?;
+        Ok(Self::Holding { marker, depth: path.split('/').count() })
+    }
 }
 
 impl From<Condition> for Completion {
