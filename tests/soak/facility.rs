@@ -18,6 +18,9 @@ use crate::sequencer::{MARKER, SETTLE};
 /// How long the agent may take to end when it is told to.
 const END: Duration = Duration::from_secs(30);
 
+/// How many lines of the log are shown with a failure.
+const LAST_WORDS: usize = 12;
+
 pub struct Facility {
     dir: TempDir,
     pub sandbox: Sandbox,
@@ -121,6 +124,14 @@ rules:
         Agent(command.spawn().expect("the program can be started"))
     }
 
+    /// The last that the agents said, for whoever looks into a failure.
+    pub fn last_words(&self) -> String {
+        let log = fs::read(self.root().join("log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n    ")
+    }
+
     /// Loses the journal, all of it or some bytes, while no agent runs. The receipts stay.
     pub fn lose_journal(&self, dice: &mut StdRng) {
         let journal = self.root().join("state/journal");
@@ -174,6 +185,9 @@ impl Agent {
 
     /// Tells it to stop, and waits.
     pub async fn stop(mut self) -> Result<(), String> {
+        if let Some(status) = self.ended() {
+            return Err(format!("the agent had ended before it was told to, with {status}"));
+        }
         let id = rustix::process::Pid::from_child(&self.0);
         rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("it is ours");
         let told = Instant::now();

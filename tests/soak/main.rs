@@ -110,7 +110,7 @@ async fn soak(plan: Plan) -> Report {
     let written = || ledger.len();
     let mut kills = Kills::default();
     if let Err(failure) = killer::storm(&facility, &network, &plan, deadline, written, &mut kills).await {
-        failures.push(failure);
+        failures.push(format!("{failure}; it said:\n    {}", facility.last_words()));
     }
     if Instant::now() > deadline {
         failures.push(format!("after {:?} there were not enough kills, faults, points and samples", plan.time));
