@@ -270,10 +270,12 @@ impl<'a> Group<'a> {
 
     /// Asks the sheets.
     fn ask(&mut self, desk: &Desk<'a>) {
+        let members: Vec<_> = self.files.iter().map(|member| &member.captures).collect();
         if self.rule.has_tables() {
-            let members: Vec<_> = self.files.iter().map(|member| &member.captures).collect();
             self.told = desk.of_sample(self.rule, self.first(), &self.captures, &members);
             self.captures.append(&mut self.told.values);
+        } else if let Some(sheet) = self.rule.declaring() {
+            self.told = desk.of_unasked(self.rule, sheet, self.first(), &self.captures, &members);
         }
     }
 

@@ -123,6 +123,26 @@ async fn fastq_off_board_wait_for_the_demultiplexer_and_its_projects_stay_apart(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_marker_that_overtakes_its_files_does_no_harm_where_a_sheet_tells_of_them() {
+    let host = Host::new("bcl-convert", "{sample}", "paired: auto").await;
+    let run = "230912_A00187_1009_AHK33MDRX3";
+    let file = |name: &str| format!("{run}/{name}_001.fastq.gz");
+    host.add(&[&format!("{run}/Logs/FastqComplete.txt")]);
+    host.write(&format!("{run}/SampleSheet.csv"), "[BCLConvert_Data]\nSample_ID,Index\nEarly,A\nLate,C\nNever,G\n");
+    host.add(&[&file("Early_S1_R1"), &file("Early_S1_R2")]);
+    let states = |document| host.told(document).into_iter().map(|(name, (state, _))| (name, state)).collect::<Vec<_>>();
+    let expected = |late: &str| {
+        let states = [("Early", "done"), ("Late", late), ("Never", "skipped")];
+        states.map(|(name, state)| (name.to_owned(), state.to_owned())).to_vec()
+    };
+    let document = host.once().await;
+    assert_eq!(states(&document), expected("skipped"));
+    assert!(reason(&document, "Never").starts_with("no reads (SampleSheet.csv, line 5)"));
+    host.add(&[&file("Late_S2_R1"), &file("Late_S2_R2")]);
+    assert_eq!(states(&host.once().await), expected("done"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_marker_of_one_demultiplexer_says_nothing_of_anothers_output() {
     let host = Host::new("illumina", "{sample}", "paired: required").await;
     let run = "230912_A00187_1009_AHK33MDRX3";

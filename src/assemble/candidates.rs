@@ -18,7 +18,7 @@ pub fn wanted(manifest: &Manifest, view: &RunView) -> Wanted {
     let run = Run { name: &view.name, captures: &view.captures };
     let mut wanted = Wanted::default();
     for rule in &manifest.rules {
-        if let Some(sheet) = &rule.sheet {
+        if let Some(sheet) = rule.declaring() {
             let path = sheet.path(&run);
             for candidate in candidates(path.as_deref(), view) {
                 if candidate.file.settled {

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
-use super::sheets::{Desk, Lack, Scope, Told, joined};
+use super::sheets::{Desk, Lack, Scope, Told, folder_of, joined};
 use super::{Assembled, Context, Group, run_key};
 use crate::manifest::{NoReads, Output, Rule};
 use crate::pattern::Captures;
@@ -162,7 +162,7 @@ impl<'a> There<'a> {
             return has_rows;
         }
         let name = folded_name(sample.key);
-        let capture = rule.sheet.as_ref().and_then(|sheet| sheet.captured());
+        let capture = rule.declaring().and_then(|sheet| sheet.captured());
         has_rows
             || self.names.contains(&(rule.name.as_str(), name.clone()))
             || capture.is_some_and(|capture| self.captures.contains(&(capture.to_owned(), name)))
@@ -171,14 +171,16 @@ impl<'a> There<'a> {
 
 /// The sheets that speak for the samples of a rule in this run, and of no other run.
 fn sheets<'a>(desk: &Desk<'a>, rule: &'a Rule, groups: &[Group<'a>]) -> Vec<&'a Read> {
-    let Some(sheet) = &rule.sheet else { return Vec::new() };
+    let Some(sheet) = rule.declaring() else { return Vec::new() };
+    if rule.sheet.is_none() && !is_known_to_speak(rule, groups) {
+        return Vec::new();
+    }
     let of = |is_it: &dyn Fn(&Rule) -> bool| {
         let groups = groups.iter().filter(|group| is_it(group.rule));
         groups.filter_map(|group| group.told.sheet).collect::<Vec<_>>()
     };
     let is_own = |other: &Rule| std::ptr::eq(other, rule);
-    let has_path =
-        |other: &Rule| other.sheet.as_ref().is_some_and(|other| other.path(&desk.run) == sheet.path(&desk.run));
+    let has_path = |other: &Rule| other.declaring().is_some_and(|other| other.path(&desk.run) == sheet.path(&desk.run));
     let mut sheets = of(&is_own);
     if !groups.iter().any(|group| is_own(group.rule)) {
         sheets = of(&has_path);
@@ -197,11 +199,21 @@ fn sheets<'a>(desk: &Desk<'a>, rule: &'a Rule, groups: &[Group<'a>]) -> Vec<&'a 
     sheets
 }
 
+/// Whether the sheet of the layout is that of these files: there are some, and it has all of them. It may be another
+/// demultiplexing's, or only lie there.
+fn is_known_to_speak(rule: &Rule, groups: &[Group<'_>]) -> bool {
+    let mut own = groups.iter().filter(|group| std::ptr::eq(group.rule, rule)).peekable();
+    own.peek().is_some() && own.all(|group| group.told.rows.is_some())
+}
+
 /// Whether a sheet of a rule has not settled.
 fn awaits_sheet<'a>(desk: &Desk<'a>, rule: &'a Rule, groups: &[Group<'a>]) -> bool {
     let waits = |lack: &Lack| matches!(lack, Lack::Waits { .. });
     let mut own = groups.iter().filter(|group| std::ptr::eq(group.rule, rule)).peekable();
     match own.peek() {
+        Some(_) if rule.sheet.is_none() && rule.declaring().is_some() => {
+            own.any(|group| desk.sheet(rule, &folder_of(group.first())).is_err_and(|lack| waits(&lack)))
+        }
         Some(_) => own.any(|group| group.told.lack.as_ref().is_some_and(waits)),
         None => rule.sheet.is_some() && desk.sheet(rule, Path::new("")).is_err_and(|lack| waits(&lack)),
     }
@@ -214,7 +226,7 @@ fn declared<'a>(
     read: &'a Read,
     groups: &[Group<'a>],
 ) -> Vec<(DeclaredSample<'a>, bool)> {
-    let (Some(sheet), Ok(table)) = (&rule.sheet, &read.sheet) else { return Vec::new() };
+    let (Some(sheet), Ok(table)) = (rule.declaring(), &read.sheet) else { return Vec::new() };
     let Ok(keyed) = desk.keyed(rule, sheet, read, &desk.shown(&read.path)) else { return Vec::new() };
     let Ok(keyed) = keyed.as_ref() else { return Vec::new() };
     let guessed;
@@ -254,7 +266,7 @@ impl<'a> Known<'a> {
         sample: &DeclaredSample<'a>,
         is_named_so: bool,
     ) -> Option<Self> {
-        let capture = rule.sheet.as_ref().and_then(|sheet| sheet.captured()).filter(|_| is_named_so);
+        let capture = rule.declaring().and_then(|sheet| sheet.captured()).filter(|_| is_named_so);
         let mut captured: Captures =
             capture.map(|capture| (capture.to_owned(), sample.key.to_owned())).into_iter().collect();
         let cells = sample.selection.cells();

@@ -343,3 +343,50 @@ fn files_without_reads_are_no_sample_and_half_of_the_mates_block() {
                    it: flow-ingest skip";
     assert_eq!(complete(&lab, &[]), [blocked]);
 }
+
+/// A rule of a watch with a layout that asks no sheet.
+fn with_layout(rule: &str) -> Manifest {
+    let text =
+        format!("version: 1\nrules:\n  - name: r\n    {rule}\n    sample: {{ name: \"{{sample}}\", type: RNA-Seq }}\n");
+    let layout = crate::layout::find("illumina");
+    let defaults = crate::manifest::Defaults { layout, ignores: true, ..Default::default() };
+    let document = crate::yaml::Document::parse("manifest.yaml", text).unwrap();
+    Manifest::read(document, defaults).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn the_sheet_of_a_layout_tells_who_has_no_reads_though_no_rule_asks_it() {
+    let mut lab = lab(RULE);
+    lab.manifest = with_layout("paired: auto");
+    assert_eq!(
+        told(&lab, &open_run(lab.files(&[A]))),
+        [
+            "r a (files) waiting: 2 of 3 samples of SampleSheet.csv have no reads; waiting for the marker done",
+            "r b (no files) waiting: no reads yet (SampleSheet.csv, line 6); waiting for the marker done",
+            "r c (no files) waiting: no reads yet (SampleSheet.csv, line 8); waiting for the marker done",
+        ]
+    );
+    assert_eq!(
+        complete(&lab, &[A, B]),
+        [
+            "r a (files) ready",
+            "r b (files) ready",
+            "r c (no files) skipped: no reads (SampleSheet.csv, line 8), and the run is complete",
+        ]
+    );
+}
+
+#[test]
+fn a_sheet_that_no_rule_asks_keeps_nobody_waiting_and_says_nothing_of_others() {
+    let ready = ["r a (files) ready", "r z (files) ready"];
+    let mut lab = lab(RULE);
+    lab.manifest = with_layout("paired: auto");
+    // The sheet does not have z: it is not the one by which these were made.
+    assert_eq!(complete(&lab, &[A, "z_S9_L001_R1_001.fastq.gz"]), ready);
+    // Nothing lies there: they may be made elsewhere.
+    assert_eq!(complete(&lab, &["Reports/x.html"]), [""; 0]);
+    for sheet in ["a,b,a\n\"", "[Data]\nLane,Sample_ID,x\n1,a\n", "\0\0"] {
+        lab.write("run1/SampleSheet.csv", sheet);
+        assert_eq!(complete(&lab, &[A, "z_S9_L001_R1_001.fastq.gz"]), ready, "{sheet}");
+    }
+}

@@ -95,7 +95,7 @@ pub(super) enum Scope {
 impl<'a> Desk<'a> {
     pub fn new(manifest: &'a Manifest, view: &'a RunView, run: Run<'a>, shelf: &'a Shelf) -> Self {
         let of_rule = |rule: &'a Rule| {
-            let sheet = rule.sheet.as_ref()?;
+            let sheet = rule.declaring()?;
             let path = sheet.path(&run);
             let candidates = candidates(path.as_deref(), view);
             let captured =
@@ -139,6 +139,25 @@ impl<'a> Desk<'a> {
             }),
         };
         Told { lack, ..told }
+    }
+
+    /// Where a sample stands in a sheet of which its rule asks nothing; arguments as of [`Self::of_sample`]. A sheet that
+    /// cannot be used keeps nobody waiting then.
+    pub fn of_unasked(
+        &self,
+        rule: &'a Rule,
+        sheet: &SheetRule,
+        first: &FileView,
+        captures: &Captures,
+        members: &[&Captures],
+    ) -> Told<'a> {
+        let Ok(read) = self.sheet(rule, &folder_of(first)) else { return Told::default() };
+        let keyed = self.keyed(rule, sheet, read, &self.shown(&read.path)).ok();
+        let rows = keyed.and_then(|keyed| {
+            let keyed = keyed.as_ref().as_ref().ok()?;
+            keyed.find(&sheet.equals(&self.run, captures), &self.filter(members)).ok()?
+        });
+        Told { sheet: Some(read), rows, ..Told::default() }
     }
 
     /// Tells the values of a scope, and where those are that are empty.

@@ -300,9 +300,6 @@ impl Record {
             State::Waiting { again: Some(_), .. } if is_same && standing == Standing::Ready => self,
             State::Blocked { by: Blocker::Doubt, .. } => self,
             _ => {
-                // It was known before its run was delivered, unless it had no files then.
-                let delivered = around.delivered.filter(|_| self.is_only_declared());
-                let around = Circumstances { delivered, ..around };
                 let state = State::found(standing, is_existing, around, &self.history);
                 Self { sample, state, ..self }
             }

@@ -308,7 +308,8 @@ impl<'a> Transaction<'a> {
         run_ends: bool,
         is_own: bool,
     ) -> Result<Intake, JournalError> {
-        let is_new = old.as_ref().is_none_or(Record::is_only_declared) && !finding.sample.slots.is_empty();
+        // What was declared before its run was sent is not new, however late its files are: a marker may overtake them.
+        let is_new = old.is_none() && !finding.sample.slots.is_empty();
         let around = self.around(&finding, run_ends && is_new, is_own)?;
         let is_to_compare = old.as_ref().is_some_and(|old| old.must_be_compared(&finding));
         let compare = is_to_compare.then(|| finding.sample.clone());

@@ -31,4 +31,5 @@ pub(super) const DROP_FOLDER: Layout = Layout {
         INDEXES_OF_FILES[1],
     ],
     never_listed: &[],
+    has_sample_sheet: false,
 };

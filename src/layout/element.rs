@@ -25,4 +25,5 @@ pub(super) const ELEMENT: Layout = Layout {
         Ignored { glob: "**/*_I2.fastq.gz", word: "_I2", what: "index reads" },
     ],
     never_listed: &["**/BaseCalls", "**/*_*_*/Alignment", "**/*_*_*/Filter", "**/*_*_*/Location"],
+    has_sample_sheet: false,
 };

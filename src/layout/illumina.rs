@@ -119,6 +119,7 @@ pub(super) const ILLUMINA: Layout = Layout {
 "#,
     ignored: IGNORED,
     never_listed: NEVER_LISTED,
+    has_sample_sheet: true,
 };
 
 pub(super) const BCL_CONVERT: Layout = Layout {
@@ -138,6 +139,7 @@ pub(super) const BCL_CONVERT: Layout = Layout {
 "#,
     ignored: IGNORED,
     never_listed: NEVER_LISTED,
+    has_sample_sheet: true,
 };
 
 pub(super) const BCL2FASTQ: Layout = Layout {
@@ -158,4 +160,5 @@ pub(super) const BCL2FASTQ: Layout = Layout {
 "#,
     ignored: IGNORED,
     never_listed: NEVER_LISTED,
+    has_sample_sheet: true,
 };

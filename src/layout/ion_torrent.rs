@@ -20,4 +20,5 @@ pub(super) const ION_TORRENT: Layout = Layout {
         INDEXES_OF_FILES[1],
     ],
     never_listed: &[],
+    has_sample_sheet: false,
 };

@@ -14,4 +14,5 @@ pub(super) const MGI: Layout = Layout {
 ",
     ignored: &[],
     never_listed: &[],
+    has_sample_sheet: false,
 };

@@ -36,6 +36,9 @@ pub struct Layout {
     pub ignored: &'static [Ignored],
     /// Globs of folders, below the watch, that are never listed.
     pub never_listed: &'static [&'static str],
+    /// Whether the demultiplexer's sample sheet lies in such a run, and files are named after its samples: it tells which
+    /// samples there should be, whether or not a rule asks it for values.
+    pub has_sample_sheet: bool,
 }
 
 /// Files that no rule takes unless it names them.

@@ -36,4 +36,5 @@ pub(super) const NANOPORE: Layout = Layout {
         INDEXES_OF_FILES[1],
     ],
     never_listed: &[],
+    has_sample_sheet: false,
 };

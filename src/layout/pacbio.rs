@@ -26,4 +26,5 @@ pub(super) const PACBIO: Layout = Layout {
         INDEXES_OF_FILES[1],
     ],
     never_listed: &[],
+    has_sample_sheet: false,
 };

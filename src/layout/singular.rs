@@ -23,4 +23,5 @@ pub(super) const SINGULAR: Layout = Layout {
         Ignored { glob: "**/*_I2.fastq.gz", word: "_I2", what: "index reads" },
     ],
     never_listed: &[],
+    has_sample_sheet: false,
 };

@@ -94,6 +94,8 @@ pub struct Rule {
     pub paired: Option<Paired>,
     /// Where what people wrote down about its samples is found.
     pub sheet: Option<SheetRule>,
+    /// The sheet of the watch's layout, of which it asks nothing, where it has no other.
+    tacit_sheet: Option<SheetRule>,
     pub lookup: Option<Lookup>,
     pub no_reads: NoReads,
     pub release: Release,

@@ -71,6 +71,7 @@ struct Default {
     reads: Reads,
     /// Names that the layout promises and takes from the run folder.
     from_run: Vec<&'static str>,
+    has_sample_sheet: bool,
 }
 
 impl Default {
@@ -81,7 +82,7 @@ impl Default {
         let reads = Reads::of(&pattern);
         let captured = pattern.names();
         let from_run = layout.captures.iter().copied().filter(|name| !captured.contains(name)).collect();
-        Self { reads, from_run, pattern }
+        Self { reads, from_run, pattern, has_sample_sheet: layout.has_sample_sheet }
     }
 }
 
@@ -128,6 +129,8 @@ fn rule(
         unchosen: RefCell::default(),
     };
     let sheet = map.get("sheet").map_or(Some(None), |value| sheet(&value, &names).map(Some));
+    let may_be_declared = !has_sheet && default.is_some_and(|default| default.has_sample_sheet);
+    let tacit_sheet = key_of_samples(&names).filter(|_| may_be_declared).map(SheetRule::tacit);
     let lookup = map.get("lookup").map_or(Some(None), |value| lookup(&value, &names, folder).map(Some));
     let conditions = map.get("where").map_or(Some(Vec::new()), |value| conditions(&value, &names));
     let is_data = map.peek("data");
@@ -156,6 +159,7 @@ fn rule(
         conditions: conditions?,
         paired: paired?,
         sheet: sheet?,
+        tacit_sheet,
         lookup: lookup?,
         no_reads: no_reads?,
         release: release?,
@@ -313,8 +317,8 @@ fn sheet(value: &Value, names: &Names) -> Option<SheetRule> {
     let key = map.get("key").map(|value| value.text("a column of the sheet, or auto").map(str::to_owned));
     let equals = match map.get("equals") {
         Some(value) => names.template_without(&value, &[Table::Sheet, Table::Lookup]),
-        None => match ["sample", "barcode"].into_iter().find(|name| names.is_of_files(name)) {
-            Some(name) => Template::parse(&format!("{{{name}}}")).ok(),
+        None => match key_of_samples(names) {
+            Some(key) => Some(key),
             None if names.lack("sample") => {
                 value.problem("match does not capture {sample} or {barcode}; say what stands in the sheet with equals");
                 None
@@ -327,6 +331,12 @@ fn sheet(value: &Value, names: &Names) -> Option<SheetRule> {
     let path = path.map_or(Some(None), |path| path.map(Some));
     let key = key.map_or(Some(None), |key| key.map(|key| Some(key).filter(|key| key != "auto")));
     Some(SheetRule { path: path?, key: key?, equals: equals?, missing: missing? })
+}
+
+/// What stands in a sheet for the samples of a rule that does not say so: what their files are named after.
+fn key_of_samples(names: &Names) -> Option<Template> {
+    let name = ["sample", "barcode"].into_iter().find(|name| names.is_of_files(name))?;
+    Template::parse(&format!("{{{name}}}")).ok()
 }
 
 fn lookup(value: &Value, names: &Names, folder: &Path) -> Option<Lookup> {

@@ -68,6 +68,11 @@ impl Table {
 }
 
 impl SheetRule {
+    /// One by the names that instruments give, of which nothing is asked.
+    pub(super) fn tacit(equals: Template) -> Self {
+        Self { path: None, key: None, equals, missing: Missing::Skip }
+    }
+
     /// The path to look for; `None`: by the names that instruments give.
     pub fn path(&self, run: &Run) -> Option<String> {
         self.path.as_ref().map(|path| path.render(run, &Captures::new()))
@@ -119,6 +124,11 @@ impl Template {
 }
 
 impl Rule {
+    /// The sheet that tells which samples there should be: its own, or that of the watch's layout.
+    pub fn declaring(&self) -> Option<&SheetRule> {
+        self.sheet.as_ref().or(self.tacit_sheet.as_ref())
+    }
+
     /// Whether it takes anything from a table.
     pub fn has_tables(&self) -> bool {
         self.sheet.is_some() || self.lookup.is_some()
