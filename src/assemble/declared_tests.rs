@@ -348,10 +348,7 @@ fn files_without_reads_are_no_sample_and_half_of_the_mates_block() {
 fn with_layout(rule: &str) -> Manifest {
     let text =
         format!("version: 1\nrules:\n  - name: r\n    {rule}\n    sample: {{ name: \"{{sample}}\", type: RNA-Seq }}\n");
-    let layout = crate::layout::find("illumina");
-    let defaults = crate::manifest::Defaults { layout, ignores: true, ..Default::default() };
-    let document = crate::yaml::Document::parse("manifest.yaml", text).unwrap();
-    Manifest::read(document, defaults).unwrap_or_else(|error| panic!("{error}"))
+    Manifest::parse_with_layout(&text, "illumina").unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]

@@ -242,6 +242,13 @@ impl Manifest {
         Self::read(Document::parse(file_name, text)?, Defaults::default())
     }
 
+    /// Reads a manifest from a text, for a watch of a layout.
+    #[cfg(test)]
+    pub fn parse_with_layout(text: &str, layout: &str) -> Result<Self, Problems> {
+        let defaults = Defaults { layout: crate::layout::find(layout), ignores: true, ..Defaults::default() };
+        Self::read(Document::parse("manifest.yaml", text)?, defaults)
+    }
+
     /// The file that it was read from.
     pub fn file(&self) -> &Path {
         self.document.file()

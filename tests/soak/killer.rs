@@ -118,7 +118,7 @@ pub async fn storm(
 }
 
 /// How long the agent lives. Mostly it is killed before it has come far; now and then it gets something done, which takes
-/// more than the five seconds for which it keeps back the last chunk of a file that an earlier one began.
+/// more than the five seconds for which it sends nothing more of a file that an earlier one had begun to send.
 fn life(dice: &mut StdRng, in_haste: bool) -> Duration {
     let millis = match in_haste && dice.random_bool(0.92) {
         true => 10f64.powf(dice.random_range(1.5..3.0)),

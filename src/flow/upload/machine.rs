@@ -23,14 +23,13 @@ const MOST_STRIKES: u32 = 5;
 const SMALLEST_CHUNK: u64 = 64 * 1024;
 /// In a multiplexed set, the place of the annotation sheet.
 const ANNOTATION: usize = 0;
-/// How long after a chunk whose answer was lost the file's last chunk is kept back. A second copy of the chunk may still
-/// be at work; what it spoils shows as long as the file is open, and no more once it is closed.
+/// How long after a chunk whose answer was lost nothing more is sent of its file. The chunk may be at work still; beside a
+/// second copy of it, both are stored. Not even the sums need show that before the file is closed: the size that the first
+/// copy records late can hide what the second one added.
 const QUARANTINE: Duration = Duration::from_secs(5);
-/// The pause before a chunk is sent for the second time; it doubles with each further time. The first copy may be at work
-/// still, and if both are stored, the file must be begun anew: that costs more than the wait.
-const FIRST_PAUSE: Duration = Duration::from_secs(3);
-/// Of a first chunk, whose second copy harms nothing.
-const FIRST_CHUNK_PAUSE: Duration = Duration::from_secs(1);
+/// The pause before a chunk is sent for the second time; it doubles with each further time. A first chunk's second copy
+/// makes another file and harms nothing, so that it waits for no more than this.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A submission under way on a server.
 pub(super) struct Upload<'a, R, H> {
@@ -94,6 +93,9 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
         if self.progress.files[file].boundaries.chunk(chunks).is_last {
             return self.send_last(file, data_id, chunks).await;
         }
+        if data_id.is_some() && !self.outlast_lost_chunk().await {
+            return Ok(Step::Return(Outcome::Stopped));
+        }
         let bytes = self.read(file, chunks).await?;
         if chunks == 0 {
             // The cuts are on record before anything leaves that was cut by them.
@@ -136,11 +138,8 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
         if !self.progress.files[file].abandoned.is_empty() && self.is_settled_elsewhere(file).await? {
             return Ok(Step::GoOn);
         }
-        if let Some(lost_at) = self.lost_at {
-            // Until no second copy of a chunk can be at work any more.
-            if !self.wait_until(lost_at + QUARANTINE).await {
-                return Ok(Step::Return(Outcome::Stopped));
-            }
+        if !self.outlast_lost_chunk().await {
+            return Ok(Step::Return(Outcome::Stopped));
         }
         if self.is_final(file) {
             self.look_at_earlier_files(file).await?;
@@ -237,6 +236,14 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
         Ok(Step::GoOn)
     }
 
+    /// Waits until no chunk whose answer was lost can be at work any more; false as soon as the host is stopping.
+    async fn outlast_lost_chunk(&self) -> bool {
+        match self.lost_at {
+            Some(lost_at) => self.wait_until(lost_at + QUARANTINE).await,
+            None => true,
+        }
+    }
+
     /// Waits until `then`; false as soon as the host is stopping.
     async fn wait_until(&self, then: Instant) -> bool {
         while !self.host.is_stopping() {
@@ -284,8 +291,10 @@ impl<'a, R: Remote, H: Host> Upload<'a, R, H> {
             let may_repeat =
                 |error: &Error| error.api().is_none_or(|api| api.status != 500 && api.retry_after.is_none());
             let is_passing = matches!(&answer, Err(ChunkFailure::Unknown(error)) if may_repeat(error));
-            let first_pause = if data_id.is_some() { FIRST_PAUSE } else { FIRST_CHUNK_PAUSE };
-            if !is_passing || tries == retries || !self.wait_until(Instant::now() + pause(first_pause, tries)).await {
+            if !is_passing || tries == retries || !self.wait_until(Instant::now() + pause(FIRST_PAUSE, tries)).await {
+                return answer;
+            }
+            if data_id.is_some() && !self.outlast_lost_chunk().await {
                 return answer;
             }
             tries += 1;
