@@ -26,7 +26,7 @@ pub enum JournalError {
     #[error("{reason}")]
     Commit { reason: String },
     /// What was written cannot be read back.
-    #[error("the journal is damaged: {reason}")]
+    #[error("the journal is damaged: {reason}; start again: it is set aside then, and made anew from receipts.jsonl")]
     Damaged { reason: String },
     #[error("cannot understand the journal's record of {key}: {reason}; was it written by a newer flow-ingest?")]
     Record { key: String, reason: String },

@@ -71,6 +71,7 @@ pub fn inspect(state_dir: &Path) -> Result<Inspection, JournalError> {
 
 fn compare(dir: &Path, said: &Said, survey: &Survey, inspection: &mut Inspection) -> Result<(), JournalError> {
     let store = Store::open(dir)?;
+    store.read_through()?;
     let kept = kept_head(&store)?;
     let standing = standing(&kept.clone().unwrap_or_default(), &survey.head)?;
     let mut samples = 0;

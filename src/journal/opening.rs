@@ -51,6 +51,7 @@ pub(super) fn open(state_dir: &Path) -> Result<Opened, JournalError> {
     } else {
         match guarded(|| {
             let store = Store::open(&dir)?;
+            store.read_through()?;
             let index = examine(&store, &mut receipts, &said, state_dir, &mut notices)?;
             Ok((store, index))
         }) {

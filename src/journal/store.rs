@@ -117,6 +117,18 @@ impl Store {
         &self.dir
     }
 
+    /// Reads all that it holds. sled opens with a spoiled page that it does not need yet, and whoever comes to that page
+    /// later would end there, at every start anew.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn read_through(&self) -> Result<(), JournalError> {
+        for entry in self.look().tree()?.iter() {
+            entry.map_err(|e| self.read_error(e))?;
+        }
+        Ok(())
+    }
+
     /// Closes it and opens it again: after a failed write, sled fails for good. What was flushed is there.
     pub fn reopen(&self) -> Result<(), JournalError> {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);

@@ -357,6 +357,46 @@ async fn a_store_with_flipped_bytes_or_without_its_end_is_read_whole_or_set_asid
     assert!(aside > 0, "no damage was noticed");
 }
 
+/// A page that nobody needs before the agent has been at work for a while must not end it then, at every start anew.
+#[tokio::test]
+async fn a_spoiled_page_is_found_when_the_store_is_opened_not_later() {
+    let (live, whole) = (state_dir(), state_dir());
+    facility(&live).await;
+    let journal = open(&live);
+    let files: Vec<_> = (0..5000).map(|n| (PathBuf::from(format!("a run/file {n}")), seen(false))).collect();
+    for files in files.chunks(500) {
+        journal.observe("novaseq", files, Some(&"baseline")).await.unwrap();
+    }
+    for n in 0..40 {
+        put(&journal, &sample(&format!("waiting {n}")), Assembled::Ready).await;
+    }
+    // As two kills leave it, one after the other: what is closed well is read whole at the next start anyway.
+    let killed = state_dir();
+    copy(live.path(), killed.path());
+    let again = open(&killed);
+    copy(killed.path(), whole.path());
+    drop(again);
+    let db = fs::read(whole.path().join("journal/db")).unwrap();
+    let used = db.iter().rposition(|byte| *byte != 0).unwrap();
+    let mut aside = 0;
+    for n in 0..24 {
+        let at = used * n / 24;
+        let dir = state_dir();
+        copy(whole.path(), dir.path());
+        let mut bytes = db.clone();
+        bytes[at..(at + 4096).min(db.len())].fill(0x5a);
+        fs::write(dir.path().join("journal/db"), bytes).unwrap();
+        let journal = open(&dir);
+        let seen = journal.observations("novaseq").unwrap_or_else(|error| panic!("at {at} of {used}: {error}"));
+        assert!(all(&journal).len() >= 3);
+        match set_aside_in(&dir) {
+            0 => assert_eq!(seen.len(), 5000, "at {at} of {used}"),
+            _ => aside += 1,
+        }
+    }
+    assert!(aside > 0, "no damage was noticed");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_cannot_be_written_is_waited_for_and_fails_nobody() {
     // ENOSPC, EROFS, EDQUOT, EIO.
