@@ -30,6 +30,7 @@ mod writer;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -85,6 +86,8 @@ struct Shared {
     changes: watch::Sender<u64>,
     /// Counts what people decided.
     orders: watch::Sender<u64>,
+    /// When a person last wanted something tried again.
+    retried: Mutex<Option<Instant>>,
     /// Who is logged in to Flow, for the receipts.
     account: Arc<Mutex<Option<String>>>,
     notices: Vec<String>,
@@ -104,7 +107,7 @@ impl Journal {
         people::read_orders(&store, &mut index)?;
         let (store, index) = (Arc::new(store), Arc::new(Mutex::new(index)));
         let ((changes, _), (orders, _)) = (watch::channel(0), watch::channel(0));
-        let (trouble, account) = (TroubleSign::default(), Arc::default());
+        let (trouble, account, retried) = (TroubleSign::default(), Arc::default(), Mutex::default());
         let desk = Desk {
             store: store.clone(),
             receipts,
@@ -113,7 +116,7 @@ impl Journal {
             account: Arc::clone(&account),
         };
         let writer = Writer::start(desk, trouble.clone());
-        let shared = Shared { store, index, writer, changes, orders, account, notices, trouble, _lock: lock };
+        let shared = Shared { store, index, writer, changes, orders, retried, account, notices, trouble, _lock: lock };
         Ok(Self { shared: Arc::new(shared) })
     }
 
