@@ -62,6 +62,23 @@ impl Record {
         self.state.is_kept_back() && !self.state.is_begun() && self.history.earlier.is_empty()
     }
 
+    /// Why nothing is sent of another sample that was found to have its files. What may change without a new look at that
+    /// one has no place here.
+    pub(super) fn is_why_its_files_are_not_sent(&self) -> String {
+        let (name, id) = (&self.sample.key.name, self.sample.id());
+        if self.is_just_kept_back() {
+            return format!(
+                "its files are those of {name} ({id}), which a person keeps back: release or skip that one"
+            );
+        }
+        let sent = self.state.sent().or(self.history.earlier.last());
+        let on_flow = sent.map(|sent| format!(", which is on Flow as {},", sent.on_flow())).unwrap_or_default();
+        format!(
+            "its files are those of {name} ({id}){on_flow} and are not sent twice; to send them all the same: flow-ingest \
+             resend"
+        )
+    }
+
     fn has_the_files_of(&self, found: &Sample) -> bool {
         let paths = |sample: &Sample| sample.own_parts().map(|part| part.path.clone()).collect::<HashSet<_>>();
         paths(&self.sample) == paths(found)
