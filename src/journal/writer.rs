@@ -281,7 +281,9 @@ impl<'a> Transaction<'a> {
         }
         let Some(owner) = self.owner(&finding.sample)? else { return self.put_in(old, finding, run_ends, true) };
         let owner_id = owner.sample.id();
-        let under_way = owner.state.is_under_way().then(|| owner_id.clone());
+        // One of a watch that is no more may never have its turn.
+        let is_of_watch = owner.sample.key.watch == finding.sample.key.watch;
+        let under_way = (is_of_watch && owner.state.is_under_way()).then(|| owner_id.clone());
         match owner.renaming(&finding) {
             Renaming::Itself => {
                 let stray = old.filter(Record::is_forgettable).map(|_| id);
