@@ -294,10 +294,17 @@ impl<'a> Transaction<'a> {
                 let intake = self.put_in(Some(moved), finding, run_ends, true)?;
                 Ok(Intake { old: None, forgets: Some(owner_id), ..intake })
             }
+            Renaming::Follows if old.as_ref().is_none_or(Record::is_forgettable) => {
+                let followed = owner.followed(finding.sample.clone());
+                let intake = self.put_in(Some(followed), finding, run_ends, true)?;
+                Ok(Intake { old: None, forgets: Some(owner_id), ..intake })
+            }
             Renaming::Moves | Renaming::Waits => Ok(Intake { awaits: under_way, ..Intake::nothing(owner_id) }),
             // What is on Flow does not change for files that are another's.
             Renaming::No if old.as_ref().is_some_and(|old| old.state.sent().is_some()) => Ok(Intake::nothing(id)),
-            Renaming::No => Ok(Intake { awaits: under_way, ..self.put_in(old, finding, run_ends, false)? }),
+            Renaming::Follows | Renaming::No => {
+                Ok(Intake { awaits: under_way, ..self.put_in(old, finding, run_ends, false)? })
+            }
         }
     }
 

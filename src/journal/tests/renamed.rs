@@ -455,3 +455,43 @@ async fn a_rule_of_another_kind_does_not_send_what_is_on_flow() {
     put(&journal, &c, Standing::Ready).await;
     assert_eq!(state(&journal, &c), State::Queued { upload: None });
 }
+
+/// A watch that is called otherwise has no turn under its old name.
+#[tokio::test]
+async fn what_was_begun_goes_on_for_the_watch_that_sees_its_files_now() {
+    let elsewhere = |sample: &Sample| {
+        let mut found = sample.clone();
+        found.key.watch = "floor2".to_owned();
+        found
+    };
+    let a = sample("a");
+    let mut other = elsewhere(&a);
+    let Target::Sample { organism, .. } = &mut other.target else { unreachable!() };
+    *organism = None;
+    for (stage, is_intended) in [(sending(), false), (asking(), true), (Stage::Ready { data_id: "72".into() }, true)] {
+        let dir = state_dir();
+        let journal = open(&dir);
+        begin(&journal, &a).await;
+        let begun = upload(stage);
+        let reached = begun.clone();
+        journal.change(&a.id(), |record| record.advanced(reached)).await.unwrap();
+        put(&journal, &elsewhere(&a), Standing::Ready).await;
+        assert_eq!(state(&journal, &elsewhere(&a)).name(), "skipped", "it is under way");
+        journal.change(&a.id(), Record::put_back).await.unwrap();
+        put(&journal, &other, Standing::Ready).await;
+        if is_intended {
+            assert_eq!(state(&journal, &other).name(), "skipped", "Flow may have it as it was");
+            put(&journal, &elsewhere(&a), Standing::Ready).await;
+            assert_eq!(state(&journal, &elsewhere(&a)), State::Queued { upload: Some(begun) });
+        } else {
+            assert_eq!(state(&journal, &other), State::Queued { upload: None }, "made otherwise, it begins anew");
+        }
+        assert_eq!(all(&journal).len(), 1, "it is no other");
+        drop(journal);
+        let journal = open(&dir);
+        assert!(journal.notices().is_empty(), "the receipts agree: {:?}", journal.notices());
+        drop(journal);
+        std::fs::remove_dir_all(dir.path().join("journal")).unwrap();
+        assert_eq!(all(&open(&dir)).len(), usize::from(is_intended), "what Flow may have is known for good");
+    }
+}
