@@ -324,3 +324,44 @@ async fn what_a_rule_makes_that_asks_for_a_release_waits_for_a_person() {
     assert_eq!(exit, Some(0), "{words}");
     assert_eq!(sample(&once(&facility).await, "run1_S2")["state"], "done");
 }
+
+/// A manifest that takes files for something else now: they are on Flow, and a person is told as what.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_of_another_kind_sends_nothing_twice() {
+    const SAMPLE: &str = "sample: { name: \"{sample}\", type: RNA-Seq }";
+    const DATA: &str = "data: {}";
+    // In a drop folder, too, of which nothing is late.
+    let cases =
+        [true, false].into_iter().flat_map(|is_run| [[SAMPLE, DATA], [DATA, SAMPLE]].map(|rules| (is_run, rules)));
+    let cases = cases.map(|case| (format!("{case:?}"), case)).collect();
+    support::each_at_once(4, cases, |(is_run, [before, after])| async move {
+        let facility = if is_run { facility().await } else { Facility::new().await };
+        let make = |rule: &str| {
+            let rule = format!(
+                "version: 1\nrules:\n  - name: reads\n    match: \"**/{{sample}}_R{{read}}.fastq.gz\"\n    {rule}\n"
+            );
+            fs::write(facility.path("manifest.yaml"), rule).unwrap();
+        };
+        make(before);
+        let run = facility.path(if is_run { "runs/run1" } else { "drop" });
+        write_pair(&run, "S1", [25_000, 24_000]);
+        fs::write(run.join("done"), "").unwrap();
+        let first = once(&facility).await;
+        let samples = first["samples"].as_array().unwrap();
+        assert!(samples.iter().all(|sample| sample["state"] == "done"), "{first:#}");
+        let sent = facility.chunks().len();
+
+        make(after);
+        let document = once(&facility).await;
+        assert_eq!(facility.chunks().len(), sent, "{document:#}");
+        let others = document["samples"].as_array().unwrap().iter();
+        let others: Vec<_> = others.filter(|sample| sample["kind"] != samples[0]["kind"]).collect();
+        assert_eq!(others.len() + samples.len(), 3, "{document:#}");
+        for other in others {
+            let reason = other["reason"].as_str().unwrap();
+            let names_it = samples.iter().any(|sample| reason.contains(sample["id"].as_str().unwrap()));
+            assert!(other["state"] == "skipped" && names_it && reason.contains("which is on Flow as"), "{other:#}");
+        }
+    })
+    .await;
+}

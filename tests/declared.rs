@@ -244,6 +244,8 @@ async fn what_does_not_come_in_time_is_told_until_it_comes() {
     };
     let run = format!("run_overdue -: nothing has changed for 1s, and the run is not complete: {late}");
     assert_eq!(conditions(&document), [sample("b", 6), sample("c", 7), run.clone()]);
+    let (_, plan) = self::document(&facility, &["plan", "--json"]).await;
+    assert_eq!(plan["conditions"], document["conditions"], "as the service has it");
     assert!(document["conditions"].as_array().unwrap().iter().all(|condition| condition["run"] == RUN));
     assert_eq!(document["counts"]["waiting"], 3, "no state is changed");
     let table = String::from_utf8(facility.command(&["status"]).output().unwrap().stdout).unwrap();
@@ -296,4 +298,37 @@ async fn a_share_that_is_gone_or_suddenly_empty_is_a_condition_until_it_is_back(
     .await;
     service.kill();
     assert_eq!(facility.log().matches("no longer overdue, gone or empty").count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_tells_what_is_overdue_gone_or_empty_by_what_was_seen_before() {
+    let facility = lab("", "    expect: { within: 1s }\n").await;
+    reads(&facility, "a");
+    let plan = async || document(&facility, &["plan", "--json"]).await.1;
+    assert_eq!(conditions(&plan().await), Vec::<String>::new(), "nothing was seen before");
+    let (_, once) = run_once(&facility).await;
+    until("all is overdue", || {
+        let plan = facility.command(&["plan", "--json"]).output().unwrap();
+        conditions(&serde_json::from_slice(&plan.stdout).unwrap()).len() == 3
+    })
+    .await;
+    let late = conditions(&plan().await);
+    assert!(
+        late[0].starts_with(&format!("sample_overdue {RUN}_b: nothing of {RUN}_b has come in the 1s since")),
+        "{late:?}"
+    );
+    assert!(late[2].starts_with("run_overdue -: nothing has changed for 1s, and the run is not complete"), "{late:?}");
+    let id = once["samples"][1]["id"].as_str().unwrap();
+    assert!(facility.output(&["skip", id]).await.status.success());
+    assert_eq!(conditions(&plan().await), late[1..], "a person knows of it");
+
+    let (share, away) = (facility.path("drop"), facility.path("away"));
+    fs::rename(&share, &away).unwrap();
+    let gone = conditions(&plan().await);
+    assert!(gone.len() == 1 && gone[0].starts_with("watch_gone -: cannot watch "), "{gone:?}");
+    fs::create_dir(&share).unwrap();
+    let empty = conditions(&plan().await);
+    assert!(empty.len() == 1 && empty[0].starts_with("watch_empty -: "), "{empty:?}");
+    // The state folder alone says nothing of it.
+    assert_eq!(conditions(&document(&facility, &["status", "--json"]).await.1), Vec::<String>::new());
 }

@@ -301,3 +301,32 @@ async fn what_is_right_by_the_lists_that_are_kept_is_not_asked_about_again() {
     agent.run(flow_ingest::agent::Mode::Service, script).await.unwrap();
     assert_eq!(facility.asked("/projects/owned"), 1);
 }
+
+/// Somebody has just mended on Flow what was missing there: nobody is told of it by a list of before.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_has_tried_again_meets_no_list_of_before() {
+    let facility = saying(&format!("type: RNA-Seq, project: \"{CORE}\"")).await;
+    facility.add("S1", &PAIR);
+    let none = json!({ "count": 0, "page": 1, "projects": [] });
+    let before = || Fault::on(On::get("/projects/owned")).answer(Reply::json(200, &none)).times(1);
+    facility.sandbox.faults().add(before());
+    let service = facility.serve().await;
+    let blocked = facility.becomes("S1", "blocked").await;
+    let (exit, _, words) = facility.ask(&["retry", blocked["id"].as_str().unwrap()]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    let ended = |document: &Value| document["counts"]["done"] == 1 || document["samples"][0]["attempts"] == 2;
+    let document = facility.status_until("it was tried again", ended).await;
+    assert_eq!((&document["counts"]["done"], facility.asked("/projects/owned")), (&1.into(), 2), "{document:#}");
+
+    // Nor is what the manifest is corrected for; the list of types is the one of the first look.
+    say(&facility, "type: No-Such-Type");
+    let types = json!([{ "identifier": "Other", "name": "Other" }]);
+    facility.sandbox.faults().add(Fault::on(On::get("/samples/types")).answer(Reply::json(200, &types)).times(1));
+    assert_eq!(facility.ask(&["reload"]).await.0, Some(0));
+    facility.add("S2", &PAIR);
+    facility.becomes("S2", "blocked").await;
+    say(&facility, "type: RNA-Seq");
+    assert_eq!(facility.ask(&["reload"]).await.0, Some(0));
+    facility.becomes("S2", "done").await;
+    service.stop().await;
+}

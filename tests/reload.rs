@@ -211,3 +211,63 @@ async fn what_was_shown_is_what_is_taken() {
     assert_eq!(exit, Some(1), "{words}");
     assert!(words.contains("no service runs") && words.contains("next start"), "{words}");
 }
+
+/// A template that is changed again and again: what was sent stays what it is, and one entry says so, however often.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_made_otherwise_sends_nothing_twice_and_leaves_no_ghosts() {
+    let facility = Facility::with(Setup { request_timeout: "30s", ..Setup::default() }, |_| {}).await;
+    facility.add("S1", &[5 * CHUNK, 2 * CHUNK]);
+    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay_after(Duration::from_secs(3)));
+    let service = facility.serve().await;
+    until("a chunk is on its way", || facility.sandbox.faults().fired() == 1).await;
+    edit(&facility, "manifest.yaml", "name: \"{sample}\"", "name: \"one_{sample}\"");
+    let held = "paired: required\n    release: manual";
+    edit(&facility, "manifest.yaml", "paired: required", held);
+    assert_eq!(facility.ask(&["reload"]).await.0, Some(0));
+    facility.becomes("one_S1", "skipped").await;
+    let sent = facility.becomes("S1", "done").await;
+    let (id, on_flow) = (sent["id"].as_str().unwrap(), sent["sample_id"].as_str().unwrap());
+    let reason =
+        format!("its files are those of S1 ({id}), which is on Flow as sample {on_flow}, and are not sent twice");
+    let is_said = |document: &Value, name: &str| {
+        sample(document, name)["reason"].as_str().is_some_and(|said| said.starts_with(&reason))
+    };
+    facility.status_until("the reason is that of what was sent", |document| is_said(document, "one_S1")).await;
+
+    // Whole, held, and let go while its mate is missing again: nothing of it was sent.
+    facility.add("S2", &PAIR);
+    let asked = facility.becomes("one_S2", "held").await;
+    fs::remove_file(facility.read("S2", 2)).unwrap();
+    facility.becomes("one_S2", "waiting").await;
+    let (exit, _, words) = facility.ask(&["hold", asked["id"].as_str().unwrap()]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    let (exit, _, words) = facility.ask(&["release", asked["id"].as_str().unwrap()]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    facility.becomes("one_S2", "waiting").await;
+    for (from, to) in [("one", "two"), ("two", "three")] {
+        edit(&facility, "manifest.yaml", &format!("{from}_"), &format!("{to}_"));
+        assert_eq!(facility.ask(&["reload"]).await.0, Some(0));
+        let names = ["S1".to_owned(), format!("{to}_S1"), format!("{to}_S2")];
+        let document = facility
+            .status_until("nothing is left of the old names", |document| {
+                let samples = document["samples"].as_array().unwrap().iter();
+                samples.map(|sample| sample["name"].as_str().unwrap()).eq(names.iter())
+            })
+            .await;
+        assert!(is_said(&document, &names[1]), "{document:#}");
+        assert_eq!(sample(&document, &names[2])["state"], "waiting");
+    }
+    facility.add("S2", &PAIR);
+    let asked = facility.becomes("three_S2", "held").await;
+    assert_eq!(facility.ask(&["release", asked["id"].as_str().unwrap()]).await.0, Some(0));
+    facility.becomes("three_S2", "done").await;
+    service.stop().await;
+
+    // As it was: there is nothing to say.
+    edit(&facility, "manifest.yaml", "name: \"three_{sample}\"", "name: \"{sample}\"");
+    let (_, document, words) = facility.ask(&["run", "--once"]).await;
+    let names: Vec<_> = document["samples"].as_array().unwrap().iter().map(|sample| &sample["name"]).collect();
+    assert_eq!(names, ["S1", "S2", "three_S2"], "{words}");
+    assert_eq!(sample(&document, "S2")["state"], "skipped");
+    assert_eq!(facility.names_on_flow(), ["S1", "three_S2"]);
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use flow_ingest::sandbox::{Fault, On, Sandbox};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use support::{Facility, PAIR, Setup, each_at_once, only, read_name, until};
+use support::{CHUNK, Facility, PAIR, Setup, each_at_once, only, read_name, until};
 
 /// A point on which a promise rests.
 struct Point {
@@ -231,4 +231,22 @@ async fn a_file_keeps_its_boundaries_whatever_the_config_says_later() {
         facility.check_wire(&[]);
     })
     .await;
+}
+
+/// A watch that is called otherwise now: what was begun under its old name goes on under the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_is_renamed_half_way_through_an_upload_sends_it_to_its_end() {
+    let facility = Facility::with_a_pair().await;
+    let stalled = Fault::on(On::MiddleChunk).nth(1).delay(Duration::from_millis(700));
+    facility.sandbox.faults().add(stalled);
+    facility.cut_off_when("it is under way", || facility.sandbox.faults().fired() == 1).await;
+    facility.sandbox.faults().clear();
+    let config = std::fs::read_to_string(facility.path("flow-ingest.yaml")).unwrap();
+    std::fs::write(facility.path("flow-ingest.yaml"), config.replace("name: drop", "name: floor2")).unwrap();
+    let (_, document, words) = facility.ask(&["run", "--once", "--give-up-after", "5s"]).await;
+    assert_eq!(facility.names_on_flow(), ["S1"], "{document:#} {words}");
+    let samples = document["samples"].as_array().unwrap();
+    assert_eq!((samples.len(), &samples[0]["watch"]), (1, &"floor2".into()), "{document:#}");
+    let sent: u64 = facility.chunks().iter().filter_map(|chunk| chunk.blob_len).sum();
+    assert!(sent <= PAIR.iter().sum::<u64>() + CHUNK, "it goes on from where it was: {sent}");
 }

@@ -1,5 +1,5 @@
 //! What of a watch is overdue, gone or suddenly empty: pinned up for as long as it is so, and logged when it begins and
-//! when it ends.
+//! when it ends. Who looks only once is told what is so at that moment.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -13,14 +13,19 @@ use crate::sample::{SampleId, path_to_text};
 use crate::status::{Board, Condition, ConditionKind};
 use crate::watch::Outage;
 
-pub(super) struct Conditions {
+/// What of a watch should be there.
+pub struct Expected {
     watch: String,
-    board: Board,
     /// How long a run, and what is declared of it, may keep one waiting; `None`: for ever.
     within: Option<Duration>,
     /// By run folder.
     runs: HashMap<PathBuf, Expectation>,
     outage: Option<Outage>,
+}
+
+pub(super) struct Conditions {
+    board: Board,
+    expected: Expected,
     shown: BTreeMap<Key, Condition>,
 }
 
@@ -35,9 +40,15 @@ struct Found {
     text: String,
 }
 
-impl Conditions {
-    pub fn new(watch: String, board: Board, within: Option<Duration>) -> Self {
-        Self { watch, board, within, runs: HashMap::new(), outage: None, shown: BTreeMap::new() }
+impl Expected {
+    /// `within` is how long a run may be without news, and a declared sample without files.
+    pub fn new(watch: String, within: Option<Duration>) -> Self {
+        Self { watch, within, runs: HashMap::new(), outage: None }
+    }
+
+    /// Name of the watch.
+    pub fn watch(&self) -> &str {
+        &self.watch
     }
 
     /// Takes in what is expected of a run now.
@@ -48,23 +59,25 @@ impl Conditions {
         };
     }
 
+    /// Takes in whether the folder is gone, or suddenly empty.
     pub fn set_outage(&mut self, outage: Option<Outage>) {
         self.outage = outage;
     }
 
-    /// Shows what is so at `now`. `is_awaited` asks whether a sample that nothing has come of is waited for: not if a
-    /// person left it alone. While nothing can be seen, nothing follows about runs and samples.
-    pub fn show(&mut self, now: Moment, is_awaited: impl Fn(&SampleId) -> bool) {
-        let outage = self.outage.as_ref().map(|Outage { is_empty, text }| {
+    /// What is so at `now`. `is_awaited` asks whether a sample that nothing has come of is waited for: not if a person
+    /// left it alone. While nothing can be seen, nothing follows about runs and samples.
+    pub fn conditions(&self, now: Moment, is_awaited: impl Fn(&SampleId) -> bool) -> Vec<Condition> {
+        let found = self.found_outage().map_or_else(|| self.overdue(now, is_awaited), |outage| vec![outage]);
+        let mut found: Vec<_> = found.into_iter().map(|found| found.begins(&self.watch)).collect();
+        found.sort_by(|a, b| (a.kind, &a.run, &a.name).cmp(&(b.kind, &b.run, &b.name)));
+        found
+    }
+
+    fn found_outage(&self) -> Option<Found> {
+        self.outage.as_ref().map(|Outage { is_empty, text }| {
             let kind = if *is_empty { ConditionKind::WatchEmpty } else { ConditionKind::WatchGone };
             Found { key: (kind, None, None), since: Duration::ZERO, text: text.clone() }
-        });
-        let mut found: Vec<Found> = match &outage {
-            Some(_) => self.shown.iter().filter(|((_, run, _), _)| run.is_some()).map(unchanged).collect(),
-            None => self.overdue(now, is_awaited),
-        };
-        found.extend(outage);
-        self.put(found);
+        })
     }
 
     fn overdue(&self, now: Moment, is_awaited: impl Fn(&SampleId) -> bool) -> Vec<Found> {
@@ -83,17 +96,53 @@ impl Conditions {
         }
         found
     }
+}
+
+impl Found {
+    /// As it is told when nothing was known of it before.
+    fn begins(self, watch: &str) -> Condition {
+        let Self { key: (kind, run, name), since, text } = self;
+        Condition { kind, watch: watch.to_owned(), run, name, since: ago(since), text }
+    }
+}
+
+impl Conditions {
+    pub fn new(watch: String, board: Board, within: Option<Duration>) -> Self {
+        Self { board, expected: Expected::new(watch, within), shown: BTreeMap::new() }
+    }
+
+    /// Takes in what is expected of a run now.
+    pub fn expect(&mut self, folder: PathBuf, expectation: Option<Expectation>) {
+        self.expected.expect(folder, expectation);
+    }
+
+    pub fn set_outage(&mut self, outage: Option<Outage>) {
+        self.expected.set_outage(outage);
+    }
+
+    /// Shows what is so at `now`, as [`Expected::conditions`] has it; what was shown of runs and samples stays while nothing
+    /// can be seen.
+    pub fn show(&mut self, now: Moment, is_awaited: impl Fn(&SampleId) -> bool) {
+        let outage = self.expected.found_outage();
+        let mut found: Vec<Found> = match &outage {
+            Some(_) => self.shown.iter().filter(|((_, run, _), _)| run.is_some()).map(unchanged).collect(),
+            None => self.expected.overdue(now, is_awaited),
+        };
+        found.extend(outage);
+        self.put(found);
+    }
 
     fn put(&mut self, found: Vec<Found>) {
         let before = std::mem::take(&mut self.shown);
-        let watch = &self.watch;
-        for Found { key, since, text } in found {
+        let watch = &self.expected.watch;
+        for found in found {
+            let key = found.key.clone();
             let condition = match before.get(&key) {
-                Some(condition) => Condition { text, ..condition.clone() },
+                Some(condition) => Condition { text: found.text, ..condition.clone() },
                 None => {
-                    let (kind, run, name) = key.clone();
-                    tracing::warn!(watch, run, name, text, "overdue, gone or empty");
-                    Condition { kind, watch: watch.clone(), run, name, since: ago(since), text }
+                    let (_, run, name) = &key;
+                    tracing::warn!(watch, run, name, text = found.text, "overdue, gone or empty");
+                    found.begins(watch)
                 }
             };
             self.shown.insert(key, condition);

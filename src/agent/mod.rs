@@ -28,6 +28,7 @@ use crate::status::{self, Board, Identity, Snapshot, SocketError};
 use crate::upload::{Account, Disk, Gate, Keeper, Pool};
 use crate::watch;
 
+pub use conditions::Expected;
 pub use explain::{Explanation, Next, Place, RowUsed, RunExplained, Short, explain_offline, in_future, rules_tried};
 pub use foresee::{Foreseen, foresee};
 pub use reload::{Change, Outcome, Reload, ReloadCounts, WatchChange};

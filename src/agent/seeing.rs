@@ -241,6 +241,8 @@ impl Seeing {
             self.end(&name).await?;
         }
         self.uploads.take_over(&new.uploads.watches);
+        // Who corrects a manifest may have corrected what it names on Flow, too.
+        self.journal.retry();
         for watched in &new.watches {
             let name = &watched.watch.name;
             match self.running.get_mut(name) {

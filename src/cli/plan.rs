@@ -8,14 +8,14 @@ use clap::Args;
 
 use super::exit::{CommandError, Exit};
 use super::{Globals, open_journal, output};
-use crate::agent::{Foreseen, foresee, in_future, rules_tried};
-use crate::assemble::{assemble, run_key, trace, wanted};
+use crate::agent::{Expected, Foreseen, foresee, in_future, rules_tried};
+use crate::assemble::{Assembled, Expectation, assemble, run_key, trace, wanted};
 use crate::config::{Config, Tree, WatchConfig};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, State};
 use crate::observation::Moment;
 use crate::sample::{SampleId, Standing};
 use crate::sheet::{Library, Shelf};
-use crate::status::{LeftOut, RuleTried, SampleStatus, Snapshot, WatchStatus, ask, render};
+use crate::status::{Condition, LeftOut, RuleTried, SampleStatus, Snapshot, WatchStatus, ask, render};
 use crate::watch::{FileView, News, Remembered, RunView, look_once};
 
 #[derive(Debug, Args)]
@@ -51,7 +51,8 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
     for watched in watches {
         plan.add(watched).await?;
     }
-    let snapshot = Snapshot::new("plan", None, plan.samples, plan.watches, plan.left_out);
+    let mut snapshot = Snapshot::new("plan", None, plan.samples, plan.watches, plan.left_out);
+    snapshot.conditions = plan.conditions;
     if globals.json {
         output::json(&snapshot);
     } else {
@@ -81,6 +82,7 @@ struct Plan {
     is_tree: bool,
     samples: Vec<SampleStatus>,
     watches: Vec<WatchStatus>,
+    conditions: Vec<Condition>,
     left_out: Vec<LeftOut>,
 }
 
@@ -98,6 +100,8 @@ impl Plan {
         self.left_out.extend(left_out.map(|it| LeftOut::new(&root.join(it.path), it.reason)));
         // As for all other files: as they will be if nothing changes.
         let mut library = Library::new(Duration::ZERO);
+        let mut expected = Expected::new(watched.watch.name.clone(), watched.watch.expect_within);
+        expected.set_outage(news.outage);
         for view in news.runs {
             let settled = view.clone().as_if_settled();
             let wanted = wanted(&watched.manifest, &settled);
@@ -105,8 +109,9 @@ impl Plan {
             (shelf, library) = tokio::task::spawn_blocking(move || (library.read(&wanted), library))
                 .await
                 .expect("reading a sheet does not panic");
-            self.add_run(&watched, &view, &settled, &shelf)?;
+            self.add_run(&watched, &view, &settled, &shelf, &mut expected)?;
         }
+        self.conditions.extend(self.known.conditions(&expected));
         self.watches.push(WatchStatus {
             name: watched.watch.name,
             // Nothing was set up that could say whether events arrive.
@@ -123,10 +128,17 @@ impl Plan {
         view: &RunView,
         settled: &RunView,
         shelf: &Shelf,
+        expected: &mut Expected,
     ) -> Result<(), CommandError> {
         let (name, journal) = (&watched.watch.name, self.known.journal.as_ref());
         let Foreseen { samples, left_out } = foresee(journal, name, &watched.manifest, settled, shelf)?;
-        let mut times = if self.is_tree { HashMap::new() } else { times(journal, watched, view, shelf) };
+        let mut times = HashMap::new();
+        if !self.is_tree {
+            let closed = journal.map(|journal| journal.closed(name, &run_key(view))).unwrap_or_default();
+            let now = assemble(name, &watched.manifest, view, &closed, shelf).samples;
+            expected.expect(view.folder.clone(), Expectation::of(view, &now, &closed));
+            times = ready_in(now);
+        }
         for (record, assembled) in samples {
             // A running service has seen more than a single look can.
             let told = self.known.told.get(record.sample.id().as_str()).cloned();
@@ -146,17 +158,9 @@ impl Plan {
     }
 }
 
-/// How long it takes until the samples of a run are ready that only time keeps back.
-fn times(
-    journal: Option<&Journal>,
-    watched: &WatchConfig,
-    view: &RunView,
-    shelf: &Shelf,
-) -> HashMap<SampleId, Duration> {
-    let name = &watched.watch.name;
-    let closed = journal.map(|journal| journal.closed(name, &run_key(view))).unwrap_or_default();
-    let assembled = assemble(name, &watched.manifest, view, &closed, shelf).samples.into_iter();
-    let waits = assembled.filter(|it| matches!(it.finding.standing, Standing::Waiting(_)));
+/// How long it takes until those samples are ready that only time keeps back.
+fn ready_in(samples: Vec<Assembled>) -> HashMap<SampleId, Duration> {
+    let waits = samples.into_iter().filter(|it| matches!(it.finding.standing, Standing::Waiting(_)));
     waits.filter_map(|it| Some((it.finding.sample.id(), it.in_time?))).collect()
 }
 
@@ -206,6 +210,8 @@ struct Known {
     remembered: HashMap<String, Remembered>,
     /// What a running service told.
     told: HashMap<String, SampleStatus>,
+    /// Likewise what is overdue, gone or empty, by the watches that it watches.
+    told_conditions: HashMap<String, Vec<Condition>>,
 }
 
 impl Known {
@@ -226,11 +232,27 @@ impl Known {
                 known.journal = Some(journal);
             }
             Err(JournalError::InUse { .. }) => {
-                let told = ask(&config.state_dir).await?.samples.into_iter();
-                known.told = told.map(|sample| (sample.id.clone(), sample)).collect();
+                let told = ask(&config.state_dir).await?;
+                known.told = told.samples.into_iter().map(|sample| (sample.id.clone(), sample)).collect();
+                known.told_conditions = told.watches.into_iter().map(|watch| (watch.name, Vec::new())).collect();
+                for condition in told.conditions {
+                    known.told_conditions.entry(condition.watch.clone()).or_default().push(condition);
+                }
             }
             Err(error) => return Err(error.into()),
         }
         Ok(known)
+    }
+
+    /// What is overdue, gone or empty in a watch that was looked at.
+    fn conditions(&self, expected: &Expected) -> Vec<Condition> {
+        if let Some(told) = self.told_conditions.get(expected.watch()) {
+            return told.clone();
+        }
+        let is_awaited = |id: &SampleId| {
+            let record = self.journal.as_ref().and_then(|journal| journal.record(id).ok().flatten());
+            record.is_none_or(|record| matches!(record.state, State::Waiting { .. }))
+        };
+        expected.conditions(Moment::now(), is_awaited)
     }
 }

@@ -66,7 +66,7 @@ pub(super) fn event_of(old: Option<&Record>, new: &Record) -> Option<Event> {
         (Some(_), None) => Some(withdrawn(new.sample.id(), new.state.name())),
         (_, None) => None,
         // Each of its files whose last chunk leaves again, under another id, is another intent.
-        (_, Some(Claim::Intended)) if !is_asking(Some(new)) || is_asking(old) => None,
+        (_, Some(Claim::Intended)) if old.is_some() && (!is_asking(Some(new)) || is_asking(old)) => None,
         (before, after) if before == after && after != Some(Claim::Intended) && !is_decided_anew => None,
         _ => claim_of(new),
     }

@@ -12,7 +12,7 @@ use super::decision::{RunName, RunOrders};
 use super::record::{Record, State};
 use super::stored::FileUpload;
 use crate::observation::Moment;
-use crate::sample::{Closed, Kind, Sample, SampleId};
+use crate::sample::{BY_HAND, Closed, Kind, Sample, SampleId};
 
 /// When there is something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +64,8 @@ pub(super) struct Index {
     unsound: HashMap<SampleId, Moment>,
     states: HashMap<SampleId, (&'static str, u64)>,
     tally: BTreeMap<&'static str, Tally>,
-    /// The sample that each file belongs to, by a hash of kind and path: it is on Flow, on its way there, or kept back by
-    /// a person.
+    /// The sample that each file belongs to, by a hash of its path: it is on Flow, on its way there, or kept back by a
+    /// person.
     owners: HashMap<u64, SampleId>,
     /// The other way round.
     owned: HashMap<SampleId, Owned>,
@@ -162,14 +162,13 @@ impl Index {
     }
 
     fn put_owner(&mut self, record: &Record, id: &SampleId) {
-        let is_begun = record.state.is_begun();
-        if is_begun || record.state.is_kept_back() || !record.history.earlier.is_empty() {
-            let places = record.sample.own_parts().map(|part| ownership(record.sample.key.kind, &part.path));
+        if record.is_spoken_for() {
+            let places = record.sample.own_parts().map(|part| ownership(owning_kind(&record.sample), &part.path));
             let places: Vec<_> = places.collect();
             self.owners.extend(places.iter().map(|place| (*place, id.clone())));
             let likeness = likeness(&record.sample);
             self.owned.insert(id.clone(), Owned { places, likeness });
-            if is_begun {
+            if record.state.is_begun() {
                 self.alike.entry(likeness).or_default().insert(id.clone());
             }
         }
@@ -228,11 +227,13 @@ impl Index {
         self.bound.get(flow_id).cloned()
     }
 
-    /// Another sample of the same kind that one of these files belongs to already.
+    /// Another sample that one of these files belongs to already.
     pub fn owner(&self, sample: &Sample) -> Option<SampleId> {
         let id = sample.id();
-        let owners = sample.own_parts().filter_map(|part| self.owners.get(&ownership(sample.key.kind, &part.path)));
-        owners.into_iter().find(|owner| **owner != id).cloned()
+        let places = sample
+            .own_parts()
+            .flat_map(|part| [None, Some(sample.key.kind)].map(|kind| self.owners.get(&ownership(kind, &part.path))));
+        places.flatten().find(|owner| **owner != id).cloned()
     }
 
     pub fn remove(&mut self, id: &SampleId) {
@@ -350,7 +351,13 @@ fn ids_of_file(file: &FileUpload) -> impl Iterator<Item = &str> {
     file.abandoned.iter().map(String::as_str).chain(file.data_id())
 }
 
-fn ownership(kind: Kind, path: &Path) -> u64 {
+/// A file of a watch belongs to one sample, of whatever kind: one rule takes it. What a person gives by hand as another
+/// kind is another thing.
+fn owning_kind(sample: &Sample) -> Option<Kind> {
+    (sample.key.watch == BY_HAND).then_some(sample.key.kind)
+}
+
+fn ownership(kind: Option<Kind>, path: &Path) -> u64 {
     let mut hasher = std::hash::DefaultHasher::new();
     (kind, path).hash(&mut hasher);
     hasher.finish()

@@ -30,6 +30,7 @@ mod writer;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -68,7 +69,8 @@ pub struct Assembled {
     pub changed: Vec<Record>,
     /// Samples on Flow whose files look different now, and what lies there: its content must tell whether they are.
     pub to_compare: Vec<(SampleId, Sample)>,
-    /// Samples on their way that are called otherwise now: what was found is to be taken in once they have come to an end.
+    /// Samples on their way whose files are called otherwise now: what was found is to be taken in once they have come to
+    /// an end.
     pub awaited: Vec<SampleId>,
 }
 
@@ -85,6 +87,8 @@ struct Shared {
     changes: watch::Sender<u64>,
     /// Counts what people decided.
     orders: watch::Sender<u64>,
+    /// When a person last wanted something tried again.
+    retried: Mutex<Option<Instant>>,
     /// Who is logged in to Flow, for the receipts.
     account: Arc<Mutex<Option<String>>>,
     notices: Vec<String>,
@@ -104,7 +108,7 @@ impl Journal {
         people::read_orders(&store, &mut index)?;
         let (store, index) = (Arc::new(store), Arc::new(Mutex::new(index)));
         let ((changes, _), (orders, _)) = (watch::channel(0), watch::channel(0));
-        let (trouble, account) = (TroubleSign::default(), Arc::default());
+        let (trouble, account, retried) = (TroubleSign::default(), Arc::default(), Mutex::default());
         let desk = Desk {
             store: store.clone(),
             receipts,
@@ -113,7 +117,7 @@ impl Journal {
             account: Arc::clone(&account),
         };
         let writer = Writer::start(desk, trouble.clone());
-        let shared = Shared { store, index, writer, changes, orders, account, notices, trouble, _lock: lock };
+        let shared = Shared { store, index, writer, changes, orders, retried, account, notices, trouble, _lock: lock };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -191,7 +195,7 @@ impl Journal {
             for finding in findings {
                 let mut intake = transaction.take_in(finding, run_ends)?;
                 assembled.to_compare.extend(intake.compare.take().map(|found| (intake.id.clone(), found)));
-                assembled.awaited.extend(intake.awaits.then(|| intake.id.clone()));
+                assembled.awaited.extend(intake.awaits.take());
                 assembled.samples.push(intake.id.clone());
                 assembled.changed.extend(transaction.put_down(intake)?);
             }
@@ -252,8 +256,8 @@ impl Journal {
     }
 
     /// Takes in that no rule makes these samples any more. `is_regrouped` says of a sample whether its files are still
-    /// there, and belong to others now: then what was never sent is forgotten, as is what never had files. Else it waits
-    /// for its files.
+    /// there, and belong to others now: then what was never sent is forgotten, unless a person keeps it back. So is what
+    /// never had files. Else it waits for its files.
     ///
     /// # Errors
     /// When it cannot be made durable.
@@ -266,7 +270,7 @@ impl Journal {
             for id in ids {
                 let Some(old) = transaction.record(&id)? else { continue };
                 match old.clone().unmade(is_regrouped(&old.sample)) {
-                    None => transaction.forget(&id),
+                    None => transaction.forget(&old),
                     Some(new) if new != old => transaction.put(Some(&old), new),
                     Some(_) => {}
                 }

@@ -1,5 +1,7 @@
 //! The journal's side of what people decide, and what others ask about it.
 
+use std::time::Instant;
+
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -31,6 +33,10 @@ impl Journal {
     /// [`JournalError::Unknown`] and [`JournalError::Misstep`] for a sample that is named and cannot be what is wanted.
     pub async fn decide(&self, order: Order) -> Result<Vec<Record>, JournalError> {
         let Order { verb, samples, runs, who, reason, name } = order;
+        if verb == Verb::Retry {
+            // Before the first of them can have its turn.
+            self.retry();
+        }
         let decision = Decision { verb, who, when: Timestamp::now(), reason };
         let mut of_runs = Vec::new();
         for record in self.records().filter(|_| !runs.is_empty()) {
@@ -68,6 +74,16 @@ impl Journal {
             .await?;
         self.shared.orders.send_modify(|count| *count += 1);
         Ok(decided)
+    }
+
+    /// Takes in that a person wants things tried again: what was learnt before may not be so any more.
+    pub fn retry(&self) {
+        *self.shared.retried.lock().expect(UNPOISONED) = Some(Instant::now());
+    }
+
+    /// When a person last wanted that, since this journal was opened.
+    pub fn retried(&self) -> Option<Instant> {
+        *self.shared.retried.lock().expect(UNPOISONED)
     }
 
     /// Wakes whenever a person decided something.

@@ -370,13 +370,22 @@ impl Record {
         self.sample.slots.is_empty()
     }
 
-    /// No rule makes it any more. `is_regrouped`: its files are there, and belong to others now. `None`: it is forgotten.
+    /// No rule makes it any more. `is_regrouped`: its files are there, and belong to others now, or to nobody. Then it
+    /// stays as it is where they are spoken for. `None`: it is forgotten.
     #[must_use]
     pub fn unmade(self, is_regrouped: bool) -> Option<Self> {
-        let is_nothing = self.is_only_declared() || is_regrouped;
-        let is_refused = matches!(&self.state, State::Blocked { by, .. } if *by != Blocker::Doubt);
-        let is_over = is_refused && is_regrouped && self.history.earlier.is_empty();
-        if self.is_untouched() && is_nothing || is_over { None } else { Some(self.vanished()) }
+        if is_regrouped {
+            self.is_spoken_for().then_some(self)
+        } else if self.is_only_declared() && self.is_untouched() {
+            None
+        } else {
+            Some(self.vanished())
+        }
+    }
+
+    /// Whether its files belong to it, whatever a rule makes of them: something of it was sent, or a person keeps it back.
+    pub(super) fn is_spoken_for(&self) -> bool {
+        self.state.is_begun() || self.state.is_kept_back() || !self.history.earlier.is_empty()
     }
 
     /// Whether nothing was ever sent of it and no person decided anything about it.

@@ -12,7 +12,7 @@ use super::change::{Change, changes, name_on_flow, told};
 use super::decision::History;
 use super::record::{Blocker, Holder, Misstep, Record, Skipper, State};
 use super::stored::{Retold, Sent, SlotHashes, Upload};
-use crate::sample::{Finding, Sample, Target, path_to_text};
+use crate::sample::{BY_HAND, Finding, Sample, Target, path_to_text};
 
 /// What a finding says of a sample that its files belong to, and that has another id than it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) enum Renaming {
     Waits,
     /// It is that sample, of which nothing can be on Flow: it takes the new name.
     Moves,
+    /// It is that sample, begun for a watch that sees its files no more: it goes on for the one that does.
+    Follows,
     /// It is another: no sheet gave it the name, and no person decided about its files.
     No,
 }
@@ -39,6 +41,9 @@ impl Record {
     pub(super) fn renaming(&self, finding: &Finding) -> Renaming {
         let found = &finding.sample;
         let place = |sample: &Sample| (sample.key.kind, sample.key.watch.clone(), sample.key.run.clone());
+        if self.is_left_behind(found) {
+            return Renaming::Follows;
+        }
         if place(&self.sample) != place(found) {
             return Renaming::No;
         }
@@ -57,9 +62,41 @@ impl Record {
         }
     }
 
+    /// Whether it was interrupted, and another watch sees its files now: for its own it has no turn any more. One file is
+    /// seen by one watch alone.
+    fn is_left_behind(&self, found: &Sample) -> bool {
+        let watch = &self.sample.key.watch;
+        let is_elsewhere = *watch != found.key.watch && watch != BY_HAND && self.sample.key.kind == found.key.kind;
+        let is_interrupted = matches!(self.state, State::Queued { upload: Some(_) } | State::Retrying { .. });
+        let is_whole = self.state.upload().is_some_and(Upload::may_be_whole);
+        is_elsewhere && is_interrupted && (!is_whole || self.goes_on_as(found))
+    }
+
+    /// Whether what was sent of it counts for what was found.
+    fn goes_on_as(&self, found: &Sample) -> bool {
+        (&self.sample.target, &self.sample.slots) == (&found.target, &found.slots)
+    }
+
     /// Whether a person keeps it back, and nothing of it was ever sent.
     pub(super) fn is_just_kept_back(&self) -> bool {
         self.state.is_kept_back() && !self.state.is_begun() && self.history.earlier.is_empty()
+    }
+
+    /// Why nothing is sent of another sample that was found to have its files. What may change without a new look at that
+    /// one has no place here.
+    pub(super) fn is_why_its_files_are_not_sent(&self) -> String {
+        let (name, id) = (&self.sample.key.name, self.sample.id());
+        if self.is_just_kept_back() {
+            return format!(
+                "its files are those of {name} ({id}), which a person keeps back: release or skip that one"
+            );
+        }
+        let sent = self.state.sent().or(self.history.earlier.last());
+        let on_flow = sent.map(|sent| format!(", which is on Flow as {},", sent.on_flow())).unwrap_or_default();
+        format!(
+            "its files are those of {name} ({id}){on_flow} and are not sent twice; to send them all the same: flow-ingest \
+             resend"
+        )
     }
 
     fn has_the_files_of(&self, found: &Sample) -> bool {
@@ -166,6 +203,12 @@ impl Record {
         history.call(sample, &found.key.name);
         let key = sample.key.clone();
         *sample = Sample { key, ..found };
+    }
+
+    /// The same sample for the watch that sees its files now. What was sent of it counts, unless it is another there.
+    pub(super) fn followed(self, sample: Sample) -> Self {
+        let state = if self.goes_on_as(&sample) { self.state } else { State::Queued { upload: None } };
+        Self { sample, state, ..self }
     }
 
     /// The same sample under the name that its sheet gives it now; what was sent of it is left unfinished.

@@ -74,6 +74,17 @@ impl Upload {
     }
 }
 
+impl Sent {
+    /// What it is on Flow, with the id that it has there.
+    pub fn on_flow(&self) -> String {
+        match (&self.sample_id, self.files.first()) {
+            (Some(id), _) => format!("sample {id}"),
+            (None, Some(file)) => format!("data {}", file.data_id),
+            (None, None) => "itself".to_owned(),
+        }
+    }
+}
+
 impl FileUpload {
     /// Its hashes, once it has been read to its end.
     pub fn hashes(&self) -> Option<SlotHashes> {

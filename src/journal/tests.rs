@@ -908,8 +908,12 @@ mod unmade {
     async fn what_was_never_sent_is_forgotten_when_its_files_belong_to_others_now() {
         let dir = state_dir();
         let journal = open(&dir);
-        let [queued, waits, blocked, uploading, done, skipped] =
-            ["queued", "waits", "blocked", "uploading", "done", "skipped"].map(sample);
+        let [queued, waits, blocked, uploading, done, skipped, begun] =
+            ["queued", "waits", "blocked", "uploading", "done", "skipped", "begun"].map(sample);
+        begin(&journal, &begun).await;
+        journal.change(&begun.id(), |record| record.advanced(upload(sending()))).await.unwrap();
+        journal.change(&begun.id(), Record::put_back).await.unwrap();
+        let has_turn = state(&journal, &begun);
         begin(&journal, &uploading).await;
         begin(&journal, &done).await;
         journal.change(&done.id(), |record| record.done(sent())).await.unwrap();
@@ -917,12 +921,12 @@ mod unmade {
         put(&journal, &waits, waiting("x")).await;
         put(&journal, &blocked, Standing::Blocked("x".into())).await;
         put(&journal, &skipped, Standing::Skipped("x".into())).await;
-        let ids = || [&queued, &waits, &blocked, &uploading, &done, &skipped].map(Sample::id).into();
+        let ids = || [&queued, &waits, &blocked, &uploading, &done, &skipped, &begun].map(Sample::id).into();
         journal.unmade(ids(), |_| true).await.unwrap();
         let names: Vec<_> = all(&journal).into_iter().map(|record| record.sample.key.name).collect();
-        assert_eq!(names, ["done", "skipped", "uploading"]);
+        assert_eq!(names, ["begun", "done", "uploading"]);
         assert_eq!(journal.tally().values().map(|tally| tally.samples).sum::<usize>(), 3);
-        assert_eq!(journal.next_due(None), Due::Never);
+        assert_eq!(state(&journal, &begun), has_turn, "it keeps the rule that it started with");
         // Those that are no longer there are nobody's business.
         journal.unmade(ids(), |_| true).await.unwrap();
         drop(journal);

@@ -213,13 +213,13 @@ pub(super) struct Intake {
     forgets: Option<SampleId>,
     /// What was found, where its content must be compared with what was sent.
     pub compare: Option<Sample>,
-    /// Whether the sample's upload must come to an end before this can be taken in.
-    pub awaits: bool,
+    /// The sample whose upload must come to an end before this can be taken in as it is.
+    pub awaits: Option<SampleId>,
 }
 
 impl Intake {
     fn nothing(id: SampleId) -> Self {
-        Self { id, old: None, new: None, forgets: None, compare: None, awaits: false }
+        Self { id, old: None, new: None, forgets: None, compare: None, awaits: None }
     }
 
     /// What the sample's record would be.
@@ -281,6 +281,9 @@ impl<'a> Transaction<'a> {
         }
         let Some(owner) = self.owner(&finding.sample)? else { return self.put_in(old, finding, run_ends, true) };
         let owner_id = owner.sample.id();
+        // One of a watch that is no more may never have its turn.
+        let is_of_watch = owner.sample.key.watch == finding.sample.key.watch;
+        let under_way = (is_of_watch && owner.state.is_under_way()).then(|| owner_id.clone());
         match owner.renaming(&finding) {
             Renaming::Itself => {
                 let stray = old.filter(Record::is_forgettable).map(|_| id);
@@ -291,12 +294,17 @@ impl<'a> Transaction<'a> {
                 let intake = self.put_in(Some(moved), finding, run_ends, true)?;
                 Ok(Intake { old: None, forgets: Some(owner_id), ..intake })
             }
-            Renaming::Moves | Renaming::Waits => {
-                Ok(Intake { awaits: owner.state.is_under_way(), ..Intake::nothing(owner_id) })
+            Renaming::Follows if old.as_ref().is_none_or(Record::is_forgettable) => {
+                let followed = owner.followed(finding.sample.clone());
+                let intake = self.put_in(Some(followed), finding, run_ends, true)?;
+                Ok(Intake { old: None, forgets: Some(owner_id), ..intake })
             }
+            Renaming::Moves | Renaming::Waits => Ok(Intake { awaits: under_way, ..Intake::nothing(owner_id) }),
             // What is on Flow does not change for files that are another's.
             Renaming::No if old.as_ref().is_some_and(|old| old.state.sent().is_some()) => Ok(Intake::nothing(id)),
-            Renaming::No => self.put_in(old, finding, run_ends, false),
+            Renaming::Follows | Renaming::No => {
+                Ok(Intake { awaits: under_way, ..self.put_in(old, finding, run_ends, false)? })
+            }
         }
     }
 
@@ -317,7 +325,7 @@ impl<'a> Transaction<'a> {
             Some(old) => old.assembled(finding, around),
             None => Record::found(finding, around, Timestamp::now()),
         };
-        Ok(Intake { id: new.sample.id(), old, new: Some(new), forgets: None, compare, awaits: false })
+        Ok(Intake { id: new.sample.id(), old, new: Some(new), forgets: None, compare, awaits: None })
     }
 
     /// Another sample that one of these files belongs to. (One that was begun in this very transaction is not seen;
@@ -342,17 +350,10 @@ impl<'a> Transaction<'a> {
             let index = self.index.lock().expect(UNPOISONED);
             (index.orders(&run), index.delivered(&run))
         };
-        let owner = if is_own { None } else { self.owner(&finding.sample)? };
         // A rule that was renamed, or names its samples anew, does not send again what is on Flow, and does not send what
         // a person keeps back.
-        let owner = owner.map(|owner| {
-            let why = match owner.is_just_kept_back() {
-                true => "which a person keeps back: release or skip that one",
-                false => "and files are not sent twice",
-            };
-            let (name, id, state) = (&owner.sample.key.name, owner.sample.id(), owner.state.name());
-            format!("its files are sample {name} ({id}, {state}) already, {why}")
-        });
+        let owner = if is_own { None } else { self.owner(&finding.sample)? };
+        let owner = owner.map(|owner| owner.is_why_its_files_are_not_sent());
         let delivered = (is_late && delivered > 0 && !orders.is_made_anew).then(|| {
             let files: Vec<_> = finding.sample.parts().take(NAMED).map(|part| path_to_text(&part.path)).collect();
             let samples = if delivered == 1 { "sample" } else { "samples" };
@@ -426,24 +427,26 @@ impl<'a> Transaction<'a> {
     /// Puts down what a finding came to; gives the record that changed.
     pub fn put_down(&mut self, intake: Intake) -> Result<Option<Record>, JournalError> {
         let Intake { old, new, forgets, .. } = intake;
-        if let Some(forgotten) = forgets {
-            if let Some(record) = self.record(&forgotten)?
-                && Claim::of(&record).is_some()
-            {
-                self.events.push(withdrawn(forgotten.clone(), "known by another name"));
-            }
-            self.forget(&forgotten);
+        if let Some(forgotten) = forgets
+            && let Some(record) = self.record(&forgotten)?
+        {
+            self.forget(&record);
         }
         let Some(new) = new.filter(|new| old.as_ref() != Some(new)) else { return Ok(None) };
         self.put(old.as_ref(), new.clone());
         Ok(Some(new))
     }
 
-    pub fn forget(&mut self, id: &SampleId) {
-        self.writes.remove(sample_key(id));
-        self.writes.remove(state_key(id));
-        self.writes.remove(part_hashes_key(id));
-        self.touched.push(Touched::Forgot(id.clone()));
+    /// Forgets a sample whose files are called otherwise now, or that never had any.
+    pub fn forget(&mut self, record: &Record) {
+        let id = record.sample.id();
+        if Claim::of(record).is_some() {
+            self.events.push(withdrawn(id.clone(), "known by another name"));
+        }
+        for key in [sample_key(&id), state_key(&id), part_hashes_key(&id)] {
+            self.writes.remove(key);
+        }
+        self.touched.push(Touched::Forgot(id));
     }
 
     /// Bytes of all values that it would write.

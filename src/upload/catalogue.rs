@@ -4,7 +4,7 @@
 //! that is no longer true, and that lists which a server does not have keep nobody from uploading to it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -24,13 +24,15 @@ const FRESH: Duration = Duration::from_secs(2);
 pub struct Catalogue {
     client: Client,
     fresh: Duration,
+    /// When somebody said last that it may be otherwise now: what was asked for before is good for nothing.
+    renewed: RwLock<Option<Instant>>,
     sample_types: Kept<Vec<SampleType>>,
     attributes: Kept<Vec<MetadataAttribute>>,
     organisms: Kept<Vec<Organism>>,
     projects: Kept<Vec<Project>>,
     data_types: Kept<Vec<DataType>>,
-    /// Values that were looked for beyond the lists, and when.
-    options: Mutex<HashMap<Term, (Instant, Options)>>,
+    /// Values that were looked for beyond the lists.
+    options: Mutex<HashMap<Term, (Age, Options)>>,
 }
 
 /// What came of a check.
@@ -49,6 +51,7 @@ impl Catalogue {
         Self {
             client,
             fresh: FRESH,
+            renewed: RwLock::default(),
             sample_types: Kept::default(),
             attributes: Kept::default(),
             organisms: Kept::default(),
@@ -58,21 +61,32 @@ impl Catalogue {
         }
     }
 
+    /// Has the lists fetched anew, once they are needed, that were asked for before `at`: a person has mended something
+    /// since.
+    pub fn renew(&self, at: std::time::Instant) {
+        let mut renewed = self.renewed.write().unwrap_or_else(PoisonError::into_inner);
+        *renewed = (*renewed).max(Some(Instant::from_std(at)));
+    }
+
     /// Checks what is said of one thing by the lists that it needs. Where something is wrong by lists of some age, they
     /// are fetched anew first.
     ///
     /// # Errors
     /// Lists that cannot be had now: a fault of the server or the network, or a token that is not taken.
     pub async fn check(&self, said: &Said) -> Result<Checked, Error> {
-        let checked = self.check_by(said, Instant::now().checked_sub(KEPT)).await?;
+        let checked = self.check_by(said, self.no_older_than(KEPT)).await?;
         if checked.misses.is_empty() {
             return Ok(checked);
         }
-        self.check_by(said, Instant::now().checked_sub(self.fresh)).await
+        self.check_by(said, self.no_older_than(self.fresh)).await
     }
 
-    /// By lists that are no older than `oldest`; `None`: by those of any age.
-    async fn check_by(&self, said: &Said, oldest: Option<Instant>) -> Result<Checked, Error> {
+    fn no_older_than(&self, age: Duration) -> Oldest {
+        let renewed = *self.renewed.read().unwrap_or_else(PoisonError::into_inner);
+        Oldest { answered: Instant::now().checked_sub(age), asked: renewed }
+    }
+
+    async fn check_by(&self, said: &Said, oldest: Oldest) -> Result<Checked, Error> {
         let mut lists = self.lists(said, oldest).await?;
         for term in beyond_lists(said, &lists) {
             if let Some(options) = self.options_for(&term, oldest).await? {
@@ -98,7 +112,7 @@ impl Catalogue {
         })
     }
 
-    async fn lists(&self, said: &Said, oldest: Option<Instant>) -> Result<Lists, Error> {
+    async fn lists(&self, said: &Said, oldest: Oldest) -> Result<Lists, Error> {
         let mut lists = Lists::default();
         let (samples, data) = (self.client.samples(), self.client.data());
         match said {
@@ -138,21 +152,54 @@ impl Catalogue {
     }
 
     /// The options of a closed attribute that contain a value; `None` where they cannot be looked up.
-    async fn options_for(&self, term: &Term, oldest: Option<Instant>) -> Result<Option<Options>, Error> {
+    async fn options_for(&self, term: &Term, oldest: Oldest) -> Result<Option<Options>, Error> {
         let mut kept = self.options.lock().await;
-        if let Some((_, options)) = kept.get(term).filter(|(asked, _)| oldest.is_none_or(|oldest| *asked >= oldest)) {
+        if let Some((_, options)) = kept.get(term).filter(|(age, _)| oldest.allows(age)) {
             return Ok(Some(options.clone()));
         }
         let (attribute, value) = term;
+        let asked = Instant::now();
         match self.client.samples().get_options(attribute, Some(value)).await {
             Ok(options) => {
-                kept.retain(|_, (asked, _)| asked.elapsed() < KEPT);
-                kept.insert(term.clone(), (Instant::now(), options.clone()));
+                kept.retain(|_, (age, _)| age.answered.elapsed() < KEPT);
+                kept.insert(term.clone(), (Age::since(asked), options.clone()));
                 Ok(Some(options))
             }
             Err(error) if Absence::of(&error).is_some() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// When something was asked for, and when it came.
+#[derive(Debug, Clone, Copy)]
+struct Age {
+    asked: Instant,
+    answered: Instant,
+}
+
+/// How old something may be; `None`: of any age.
+#[derive(Debug, Clone, Copy)]
+struct Oldest {
+    answered: Option<Instant>,
+    /// What was asked for earlier may be of before, however late it came.
+    asked: Option<Instant>,
+}
+
+impl Age {
+    /// Of what came just now.
+    fn since(asked: Instant) -> Self {
+        Self { asked, answered: Instant::now() }
+    }
+}
+
+impl Oldest {
+    fn allows(&self, age: &Age) -> bool {
+        self.was_asked_since(age) && self.answered.is_none_or(|oldest| age.answered >= oldest)
+    }
+
+    fn was_asked_since(&self, age: &Age) -> bool {
+        self.asked.is_none_or(|oldest| age.asked >= oldest)
     }
 }
 
@@ -162,7 +209,7 @@ struct Kept<T>(Mutex<Option<Fetched<T>>>);
 
 #[derive(Debug)]
 struct Fetched<T> {
-    at: Instant,
+    age: Age,
     /// `Err`: the server does not give it.
     list: Result<Arc<T>, Absence>,
 }
@@ -170,7 +217,7 @@ struct Fetched<T> {
 /// Why a list is not to be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Absence {
-    /// The server knows no such list, and is not asked again.
+    /// The server knows no such list, and is not asked again by itself.
     Unknown,
     /// It refuses it, or gives something that cannot be read.
     Withheld,
@@ -198,20 +245,22 @@ impl<T> Default for Kept<T> {
 }
 
 impl<T> Kept<T> {
-    /// The list, fetched unless it is no older than `oldest`; `None` where the server does not give it.
+    /// The list, fetched unless it is young enough; `None` where the server does not give it.
     async fn get(
         &self,
-        oldest: Option<Instant>,
+        oldest: Oldest,
         what: &str,
         fetch: impl Future<Output = Result<T, Error>>,
     ) -> Result<Option<Arc<T>>, Error> {
         let mut kept = self.0.lock().await;
-        let is_good = |fetched: &&Fetched<T>| {
-            fetched.list.as_ref().err() == Some(&Absence::Unknown) || oldest.is_none_or(|oldest| fetched.at >= oldest)
+        let is_good = |fetched: &&Fetched<T>| match fetched.list {
+            Err(Absence::Unknown) => oldest.was_asked_since(&fetched.age),
+            _ => oldest.allows(&fetched.age),
         };
         if let Some(fetched) = kept.as_ref().filter(is_good) {
             return Ok(fetched.list.as_ref().ok().cloned());
         }
+        let asked = Instant::now();
         let list = match fetch.await {
             Ok(list) => Ok(Arc::new(list)),
             Err(error) => match Absence::of(&error) {
@@ -223,7 +272,7 @@ impl<T> Kept<T> {
             },
         };
         let given = list.as_ref().ok().cloned();
-        *kept = Some(Fetched { at: Instant::now(), list });
+        *kept = Some(Fetched { age: Age::since(asked), list });
         Ok(given)
     }
 }
@@ -267,15 +316,38 @@ mod tests {
         sandbox.faults().add(older());
         let misses = catalogue.check(&core).await.unwrap().misses;
         assert_eq!((misses.len(), asked("/projects/owned")), (1, 1), "what was just fetched is believed");
+        catalogue.renew(std::time::Instant::now());
+        assert_eq!(catalogue.check(&core).await.unwrap().misses, [], "unless a person has mended it since");
+        assert_eq!(asked("/projects/owned"), 2);
 
         let catalogue = Catalogue { fresh: Duration::ZERO, ..Catalogue::new(catalogue.client) };
         sandbox.faults().add(older());
         assert_eq!(catalogue.check(&core).await.unwrap().misses, [], "the project was made since");
-        assert_eq!(asked("/projects/owned"), 3);
-        assert_eq!(catalogue.check(&core).await.unwrap().misses, []);
-        assert_eq!(asked("/projects/owned"), 3, "what is right by an older list is right");
-        assert_eq!(catalogue.check(&said("1", "CL-0001")).await.unwrap().misses.len(), 1);
         assert_eq!(asked("/projects/owned"), 4);
+        assert_eq!(catalogue.check(&core).await.unwrap().misses, []);
+        assert_eq!(asked("/projects/owned"), 4, "what is right by an older list is right");
+        assert_eq!(catalogue.check(&said("1", "CL-0001")).await.unwrap().misses.len(), 1);
+        assert_eq!(asked("/projects/owned"), 5);
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_before_somebody_mended_it_is_of_before_however_late_it_comes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sandbox, catalogue) = catalogue(&dir).await;
+        let older = json!({ "count": 0, "page": 1, "projects": [] });
+        let asked = || sandbox.requests().iter().filter(|request| request.path == "/projects/owned").count();
+        let late = Fault::on(On::get("/projects/owned")).answer(Reply::json(200, &older)).times(1);
+        sandbox.faults().add(late.delay(Duration::from_millis(300)));
+        let core = said("788995297969977723", "CL-0001");
+        let mend = async {
+            while sandbox.faults().fired() == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            catalogue.renew(std::time::Instant::now());
+            catalogue.check(&core).await.unwrap().misses
+        };
+        let (_, misses) = tokio::join!(catalogue.check(&core), mend);
+        assert_eq!((misses, asked()), (Vec::new(), 2));
     }
 
     #[tokio::test]

@@ -45,19 +45,15 @@ pub(super) async fn look_for(
     for other in &alike {
         let Some(sent) = other.state.sent() else { continue };
         if sent.files.iter().map(|file| file.sha256.as_ref()).eq(own.iter().map(|own| Some(&own.sha256))) {
-            let on_flow = match (&sent.sample_id, sent.files.first()) {
-                (Some(id), _) => format!("sample {id}"),
-                (None, Some(file)) => format!("data {}", file.data_id),
-                (None, None) => "itself".to_owned(),
-            };
             let key = &other.sample.key;
             return Ok(Sameness::Same {
                 reason: format!(
-                    "its files are, byte for byte, those of {} ({}, run {}), which is on Flow as {on_flow}; to send them \
-                     all the same: flow-ingest resend",
+                    "its files are, byte for byte, those of {} ({}, run {}), which is on Flow as {}; to send them all the \
+                     same: flow-ingest resend",
                     key.name,
                     other.sample.id(),
-                    key.run
+                    key.run,
+                    sent.on_flow()
                 ),
             });
         }

@@ -47,7 +47,12 @@ pub(super) async fn transfer(
     }
     let checked = match is_begun(&upload) {
         true => Ok(()),
-        false => check(catalogue, &sample, &mut upload, stopping).await,
+        false => {
+            if let Some(at) = journal.retried() {
+                catalogue.renew(at);
+            }
+            check(catalogue, &sample, &mut upload, stopping).await
+        }
     };
     if let (Target::Sample { project: project @ None, .. }, Some(found)) = (&mut sample.target, &upload.project) {
         *project = Some(found.clone());

@@ -53,6 +53,12 @@ fn is(name: &str, state: &'static str, on_flow: &str) -> (String, &'static str, 
     (name.to_owned(), state, on_flow.to_owned())
 }
 
+fn reason_of(journal: &Journal, name: &str) -> String {
+    let record = all(journal).into_iter().find(|record| record.sample.key.name == name).unwrap();
+    let State::Skipped { reason, .. } = record.state else { panic!("{record:?}") };
+    reason
+}
+
 fn record_of(journal: &Journal, sample: &Sample) -> Record {
     journal.record(&sample.id()).unwrap().unwrap()
 }
@@ -234,7 +240,22 @@ async fn a_changed_manifest_holds_nothing() {
     // Another template for the name, and values of its own.
     find(&journal, &[&called("run1_a", "a", "one", "fat")]).await;
     assert_eq!(states(&journal), [is("a", "done", "a"), is("run1_a", "skipped", "run1_a")]);
+    let reason = reason_of(&journal, "run1_a");
+    let expected =
+        format!("its files are those of a ({}), which is on Flow as sample 70, and are not sent twice", a.id());
+    assert!(reason.starts_with(&expected), "{reason}");
+    // Another template leaves nothing of the one before.
+    let skipped = record_of(&journal, &named("run1_a", "a", "one")).sample.id();
+    decide(&journal, Verb::Release, skipped, None).await.unwrap();
+    find(&journal, &[&called("run1_a", "a", "one", "fat")]).await;
+    find(&journal, &[&called("lab_a", "a", "one", "fat")]).await;
+    assert_eq!(states(&journal), [is("a", "done", "a"), is("lab_a", "skipped", "lab_a")]);
+    assert_eq!(reason_of(&journal, "lab_a"), reason);
+    drop(journal);
+    let journal = open(&dir);
+    assert!(journal.notices().is_empty(), "the receipts agree: {:?}", journal.notices());
     find(&journal, &[&called("a", "a", "one", "thin")]).await;
+    assert_eq!(states(&journal), [is("a", "done", "a")]);
     assert!(record_of(&journal, &a).changes().is_empty());
     let other_rule = Sample { rule: "other".into(), ..named("c", "a", "two") };
     find(&journal, &[&other_rule]).await;
@@ -322,5 +343,155 @@ async fn a_sheet_that_says_nothing_makes_nothing_new() {
     for standing in [waiting("the sheet has not settled"), Standing::Blocked("no such row".into())] {
         journal.assembled(vec![found(nameless.clone(), standing)], true).await.unwrap();
         assert_eq!(states(&journal), [is("a", "done", "a")]);
+    }
+}
+
+/// What a changed manifest names anew waits for what its files began as, and is looked at once that has ended.
+#[tokio::test]
+async fn what_is_begun_ends_under_the_name_that_it_has_by_its_old_template() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    let (a, b) = (sample("a"), Sample { sheets: Vec::new(), ..named("b", "a", "") });
+    find(&journal, &[&a]).await;
+    journal.change(&a.id(), Record::taken).await.unwrap();
+    journal.change(&a.id(), |record| record.advanced(upload(sending()))).await.unwrap();
+    let assembled = find(&journal, &[&b]).await;
+    assert_eq!(assembled.awaited, [a.id()]);
+    journal.change(&a.id(), Record::put_back).await.unwrap();
+    let assembled = find(&journal, &[&b]).await;
+    assert_eq!(assembled.awaited, [a.id()]);
+    assert_eq!(states(&journal), [is("a", "queued", "a"), is("b", "skipped", "b")]);
+    let reason = reason_of(&journal, "b");
+    assert!(reason.starts_with(&format!("its files are those of a ({}) and are not sent twice", a.id())), "{reason}");
+    send(&journal, &a.id(), "70").await;
+    assert!(find(&journal, &[&b]).await.awaited.is_empty());
+    assert_eq!(states(&journal), [is("a", "done", "a"), is("b", "skipped", "b")]);
+    assert!(reason_of(&journal, "b").contains("on Flow as sample 70"));
+
+    // One that comes to nothing is forgotten, and its files go up as they are called now.
+    let (c, d) = (sample("c"), Sample { sheets: Vec::new(), ..named("d", "c", "") });
+    find(&journal, &[&b, &c]).await;
+    decide(&journal, Verb::Release, c.id(), None).await.unwrap();
+    find(&journal, &[&b, &c]).await;
+    journal.change(&c.id(), Record::taken).await.unwrap();
+    find(&journal, &[&b, &d]).await;
+    journal.change(&c.id(), |record| record.blocked("no such type".into(), Blocker::Refusal)).await.unwrap();
+    find(&journal, &[&b, &d]).await;
+    assert_eq!(states(&journal)[2..], [is("d", "queued", "d")]);
+}
+
+/// Whatever people said of it, nothing of it was sent, and its files have another name now.
+#[tokio::test]
+async fn what_was_never_sent_leaves_no_ghost_under_the_name_of_an_old_template() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    let (a, b) = (sample("a"), Sample { sheets: Vec::new(), ..named("b", "a", "") });
+    let asks = || Standing::AwaitsRelease("the rule asks".to_owned());
+    for standing in [asks(), waiting("for the marker")] {
+        put(&journal, &a, standing.clone()).await;
+        let verb = if standing.is_whole() { Verb::Release } else { Verb::Close };
+        decide(&journal, verb, a.id(), None).await.unwrap();
+        put(&journal, &b, standing).await;
+        journal.unmade(vec![a.id()], |_| true).await.unwrap();
+        assert_eq!(states(&journal).len(), 1, "{:?}", all(&journal));
+        put(&journal, &a, waiting("again")).await;
+        journal.unmade(vec![b.id()], |_| true).await.unwrap();
+    }
+    put(&journal, &a, Standing::Ready).await;
+    journal.change(&a.id(), Record::taken).await.unwrap();
+    journal.change(&a.id(), |record| record.blocked("no such type".into(), Blocker::Refusal)).await.unwrap();
+    decide(&journal, Verb::Hold, a.id(), None).await.unwrap();
+    decide(&journal, Verb::Release, a.id(), None).await.unwrap();
+    put(&journal, &a, Standing::Blocked("no such row".into())).await;
+    find(&journal, &[&b]).await;
+    assert_eq!(states(&journal), [is("b", "queued", "b")]);
+    drop(journal);
+    let journal = open(&dir);
+    assert!(journal.notices().is_empty(), "the receipts agree: {:?}", journal.notices());
+    assert_eq!(states(&journal), [is("b", "queued", "b")]);
+}
+
+/// A file belongs to one rule, and is not sent as another kind as well.
+#[tokio::test]
+async fn a_rule_of_another_kind_does_not_send_what_is_on_flow() {
+    let data = |sample: &Sample, slot: usize| {
+        let mut data = sample.clone();
+        data.key.kind = Kind::Data;
+        data.slots = vec![data.slots.swap_remove(slot)];
+        data.key.name.clone_from(&data.slots[0].filename);
+        data.target = Target::Data { data_type: None, is_directory: false };
+        data.sheets.clear();
+        data
+    };
+    let dir = state_dir();
+    let journal = open(&dir);
+    let (a, b) = (sample("a"), sample("b"));
+    find(&journal, &[&a]).await;
+    send(&journal, &a.id(), "70").await;
+    let data_of_b = data(&b, 1);
+    find(&journal, &[&data(&a, 0), &data(&a, 1), &data_of_b]).await;
+    for file in [data(&a, 0), data(&a, 1)] {
+        assert_eq!(state(&journal, &file).name(), "skipped");
+        let reason = reason_of(&journal, &file.key.name);
+        assert!(reason.contains(&format!("those of a ({}), which is on Flow as sample 70", a.id())), "{reason}");
+    }
+    decide(&journal, Verb::Release, data_of_b.id(), None).await.unwrap();
+    find(&journal, &[&data_of_b]).await;
+    journal.change(&data_of_b.id(), Record::taken).await.unwrap();
+    let file = SentFile::new("75".into(), None);
+    let sent = Sent { sample_id: None, files: vec![file], ..sent() };
+    journal.change(&data_of_b.id(), |record| record.done(sent)).await.unwrap();
+    find(&journal, &[&a, &b]).await;
+    assert_eq!((state(&journal, &a).name(), state(&journal, &b).name()), ("done", "skipped"));
+    let reason = reason_of(&journal, "b");
+    assert!(reason.contains("which is on Flow as data 75"), "{reason}");
+
+    // What a person gave by hand as a file is another thing than the sample that a rule makes of it.
+    let c = sample("c");
+    let mut by_hand = data(&c, 0);
+    by_hand.key.watch = crate::sample::BY_HAND.to_owned();
+    journal.submit(vec![by_hand.clone()]).await.unwrap();
+    journal.change(&by_hand.id(), Record::taken).await.unwrap();
+    put(&journal, &c, Standing::Ready).await;
+    assert_eq!(state(&journal, &c), State::Queued { upload: None });
+}
+
+/// A watch that is called otherwise has no turn under its old name.
+#[tokio::test]
+async fn what_was_begun_goes_on_for_the_watch_that_sees_its_files_now() {
+    let elsewhere = |sample: &Sample| {
+        let mut found = sample.clone();
+        found.key.watch = "floor2".to_owned();
+        found
+    };
+    let a = sample("a");
+    let mut other = elsewhere(&a);
+    let Target::Sample { organism, .. } = &mut other.target else { unreachable!() };
+    *organism = None;
+    for (stage, is_intended) in [(sending(), false), (asking(), true), (Stage::Ready { data_id: "72".into() }, true)] {
+        let dir = state_dir();
+        let journal = open(&dir);
+        begin(&journal, &a).await;
+        let begun = upload(stage);
+        let reached = begun.clone();
+        journal.change(&a.id(), |record| record.advanced(reached)).await.unwrap();
+        put(&journal, &elsewhere(&a), Standing::Ready).await;
+        assert_eq!(state(&journal, &elsewhere(&a)).name(), "skipped", "it is under way");
+        journal.change(&a.id(), Record::put_back).await.unwrap();
+        put(&journal, &other, Standing::Ready).await;
+        if is_intended {
+            assert_eq!(state(&journal, &other).name(), "skipped", "Flow may have it as it was");
+            put(&journal, &elsewhere(&a), Standing::Ready).await;
+            assert_eq!(state(&journal, &elsewhere(&a)), State::Queued { upload: Some(begun) });
+        } else {
+            assert_eq!(state(&journal, &other), State::Queued { upload: None }, "made otherwise, it begins anew");
+        }
+        assert_eq!(all(&journal).len(), 1, "it is no other");
+        drop(journal);
+        let journal = open(&dir);
+        assert!(journal.notices().is_empty(), "the receipts agree: {:?}", journal.notices());
+        drop(journal);
+        std::fs::remove_dir_all(dir.path().join("journal")).unwrap();
+        assert_eq!(all(&open(&dir)).len(), usize::from(is_intended), "what Flow may have is known for good");
     }
 }
