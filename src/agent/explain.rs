@@ -386,8 +386,7 @@ impl Explanation {
         self.reason = status.reason.clone().or_else(|| status.error.clone());
         self.run.get_or_insert_with(|| status.run.clone());
         self.rule.get_or_insert_with(|| status.rule.clone());
-        let own = path_to_text(Path::new(&self.path));
-        let slot = status.files.iter().find(|file| file.parts.contains(&own));
+        let slot = status.files.iter().find(|file| file.parts.contains(&self.path));
         self.slot = slot.map(|file| file.slot.clone());
         if let Some(at) = status.next_try {
             let left = at.duration_since(Timestamp::now()).unsigned_abs();
