@@ -103,8 +103,8 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
 fn offline(config: &Config) -> Vec<Check> {
     let mut checks = Vec::new();
     for watched in &config.watches {
-        let (name, rules) = (&watched.watch.name, watched.manifest.rules.len());
-        let manifest = format!("{} ({rules} rules)", watched.manifest_file.display());
+        let (name, rules) = (&watched.watch.name, output::count(watched.manifest.rules.len(), "rule"));
+        let manifest = format!("{} ({rules})", watched.manifest_file.display());
         checks.push(Check::new(format!("manifest of {name}"), Ok(manifest)));
         let unchosen = watched.manifest.unchosen();
         if !unchosen.is_empty() {
