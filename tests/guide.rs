@@ -436,7 +436,10 @@ async fn what_flow_knows_stands_beside_the_proposal() {
     let meant =
         tokio::task::block_in_place(|| bench.flow_ingest(&["init", "etc", "--from", "runs", "--type", "RNA-seq"]));
     let error = meant.document["error"].as_str().unwrap();
-    assert!(meant.code == 4 && error.contains("\"RNA-seq\"; did you mean RNA-Seq? It knows "), "{error}");
+    assert!(
+        meant.code == 4 && error.contains("\"RNA-seq\"; it knows ") && error.ends_with("; did you mean RNA-Seq?"),
+        "{error}"
+    );
     assert!(!bench.path("etc").exists());
 }
 

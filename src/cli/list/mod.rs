@@ -83,7 +83,7 @@ fn show<T: serde::Serialize, const N: usize>(
     output::line(table.trim_end());
 }
 
-/// That Flow does not know a sample type, which one was probably meant, and what it knows.
+/// That Flow does not know a sample type, what it knows, and which one was probably meant.
 pub(super) fn unknown_type(sample_type: &str, known: &[SampleType]) -> CommandError {
     CommandError::Missing(no_such_type(sample_type, known))
 }
@@ -93,10 +93,7 @@ pub(super) fn no_such_type(sample_type: &str, known: &[SampleType]) -> String {
     let names = known.iter().flat_map(|one| [one.identifier.as_str(), &one.name]);
     let name = nearest(sample_type, names.filter(|name| !name.is_empty()));
     let meant = name.and_then(|name| known.iter().find(|one| one.identifier == name || one.name == name));
-    let it = match meant {
-        Some(one) => format!("did you mean {}? It", output::cell(&one.identifier)),
-        None => "it".to_owned(),
-    };
+    let meant = meant.map(|one| format!("; did you mean {}?", output::cell(&one.identifier))).unwrap_or_default();
     let known: Vec<_> = known.iter().map(|known| output::cell(&known.identifier)).collect();
-    format!("Flow knows no sample type {sample_type:?}; {it} knows {}", known.join(", "))
+    format!("Flow knows no sample type {sample_type:?}; it knows {}{meant}", known.join(", "))
 }
