@@ -8,6 +8,7 @@
 
 mod miss;
 mod parse;
+mod plain;
 mod several;
 
 use std::collections::BTreeMap;

@@ -26,6 +26,8 @@ pub struct Lists {
     pub organisms: Option<Arc<Vec<Organism>>>,
     /// The account's own.
     pub projects: Option<Arc<Vec<Project>>>,
+    /// What the account is called, where it owns no project at all and Flow says so.
+    pub account: Option<String>,
     pub data_types: Option<Arc<Vec<DataType>>>,
     /// The options that contain a value, for those that were asked for by [`beyond_lists`].
     pub options: HashMap<Term, Options>,
@@ -173,6 +175,15 @@ fn of_project(id: Option<&Given>, name: Option<&Given>, lists: &Lists) -> Option
         let message = format!("project {name:?} cannot be found by its name: this server does not list projects");
         return Some(miss(&name, None, format!("{message}; give its id")));
     };
+    if let (true, Some(project)) = (projects.is_empty(), id.as_ref().or(name.as_ref().filter(|_| is_by_name))) {
+        let account = lists.account.as_deref().unwrap_or("this account");
+        let message = format!(
+            "project {project:?} is none of this account's own: Flow was asked for the projects that {account} owns, and \
+             there are none; use the credentials of the account that owns it, have {account} made its owner on Flow, or \
+             leave project out"
+        );
+        return Some(miss(project, None, message));
+    }
     match (id, name) {
         (Some(id), name) => {
             let known = Known::of(projects, |one| (&one.id, [&one.name, ""]));

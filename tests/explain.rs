@@ -2,7 +2,9 @@
 
 mod support;
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -102,7 +104,10 @@ async fn check_all(facility: &Facility) {
         ("runs/stray.txt", "not inside a run folder (no folder above it matches {date:int}_{flow_cell})"),
     ] {
         let left_out = explain(facility, path).await;
-        assert_eq!((&left_out["left_out"], &left_out["reason"]), (&true.into(), &reason.into()), "{left_out:#}");
+        let said = left_out["reason"].as_str().unwrap();
+        let told = said.split("; where runs are named otherwise").next().unwrap();
+        assert_eq!((&left_out["left_out"], told), (&true.into(), reason), "{left_out:#}");
+        assert_eq!(told == said, path != "runs/stray.txt", "what to do about it: {said}");
     }
     let stranger = explain(facility, "manifest.yaml").await;
     assert_eq!((&stranger["watch"], &stranger["left_out"]), (&Value::Null, &true.into()), "{stranger:#}");
@@ -195,6 +200,56 @@ async fn what_lay_there_at_the_first_start_is_explained_by_that() {
     let new = explain(&facility, "drop/../drop/S2_R1.fastq.gz").await;
     assert_eq!((&new["state"], &new["existing"]), (&"waiting".into(), &false.into()), "{new:#}");
     assert!(new["waits_for"][0].as_str().unwrap().contains("reads2"), "{new:#}");
+}
+
+/// Linux takes any bytes as a name; such a one is told in a form that can be read back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_a_name_that_is_no_text_is_explained_as_well() {
+    let facility = facility("100ms").await;
+    let run = facility.path("runs/2411_FC1");
+    let folder = run.join(OsStr::from_bytes(b"lane\xff"));
+    fs::create_dir(&folder).unwrap();
+    let files =
+        [b"RNA_\xfe_L1_R1.fastq.gz", b"RNA_\xfe_L1_R2.fastq.gz"].map(|name| folder.join(OsStr::from_bytes(name)));
+    files.iter().for_each(|file| fs::write(file, bytes(2_000)).unwrap());
+    let stray = run.join(OsStr::from_bytes(b"\xff.txt"));
+    fs::write(&stray, "x").unwrap();
+    let nothing = facility.path("runs").join(OsStr::from_bytes(b"\xff\xfe"));
+    let ask = async |path: &Path| {
+        let mut command = facility.command(&["explain"]);
+        command.arg(path).arg("--json");
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default(), words)
+    };
+    let check = async || {
+        let (exit, file, words) = ask(&files[1]).await;
+        assert_eq!(
+            (exit, &file["rule"], &file["slot"]),
+            (Some(0), &"rna".into(), &"reads2".into()),
+            "{words} {file:#}"
+        );
+        assert!(file["path"].as_str().unwrap().ends_with("2411_FC1/lane\\xff/RNA_\\xfe_L1_R2.fastq.gz"), "{file:#}");
+        let (exit, folder, words) = ask(&folder).await;
+        assert_eq!((exit, &folder["kind"], &folder["run"]), (Some(0), &"folder".into(), &"2411_FC1".into()), "{words}");
+        assert_eq!(folder["files"].as_array().unwrap().len(), 2, "{folder:#}");
+        let (exit, stray, words) = ask(&stray).await;
+        assert_eq!((exit, &stray["reason"]), (Some(0), &"no rule matches".into()), "{words} {stray:#}");
+        let (exit, _, words) = ask(&nothing).await;
+        assert_eq!(exit, Some(4), "{words}");
+    };
+    check().await;
+    let service = facility.serve().await;
+    let is_seen = |document: &Value| {
+        let samples = document["samples"].as_array().unwrap();
+        samples.iter().any(|sample| sample["files"].to_string().contains("xfe_L1_R2"))
+    };
+    facility.status_until("it is seen", is_seen).await;
+    check().await;
+    service.stop().await;
+    fs::remove_dir_all(&run).unwrap();
+    let (exit, gone, words) = ask(&files[1]).await;
+    assert_eq!((exit, &gone["kind"], &gone["slot"]), (Some(0), &"gone".into(), &"reads2".into()), "{words} {gone:#}");
 }
 
 /// The program as a stranger calls it: no config, no home, no network.

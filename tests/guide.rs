@@ -3,10 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use flow_ingest::sandbox::{Sandbox, Settings};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use flow_ingest::sandbox::{Sandbox, Settings, StoredFile};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -430,7 +433,102 @@ async fn what_flow_knows_stands_beside_the_proposal() {
     let ended =
         tokio::task::block_in_place(|| bench.flow_ingest(&["init", "etc", "--from", "runs", "--type", "RNAseq"]));
     assert!(ended.code == 4 && ended.stderr.contains("Flow knows no sample type \"RNAseq\""), "{:#}", ended.document);
+    let meant =
+        tokio::task::block_in_place(|| bench.flow_ingest(&["init", "etc", "--from", "runs", "--type", "RNA-seq"]));
+    let error = meant.document["error"].as_str().unwrap();
+    assert!(
+        meant.code == 4 && error.contains("\"RNA-seq\"; it knows ") && error.ends_with("; did you mean RNA-Seq?"),
+        "{error}"
+    );
     assert!(!bench.path("etc").exists());
+}
+
+/// Reads as an instrument writes them: FASTQ, gzipped, each file with reads of its own.
+fn zipped_reads(name: &str) -> Vec<u8> {
+    let mut zip = GzEncoder::new(Vec::new(), Compression::fast());
+    for n in 0..200 {
+        writeln!(zip, "@{name}:{n}\nACGTACGTAC\n+\nIIIIIIIIII").unwrap();
+    }
+    zip.finish().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_proposed_is_accepted_by_flow_and_uploads_what_it_promised() {
+    let mut bench = Bench::with(&NEXTSEQ);
+    for below in NEXTSEQ.iter().filter(|below| below.ends_with(".fastq.gz")) {
+        let path = bench.path("runs").join(below);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, zipped_reads(below)).unwrap();
+    }
+    let sandbox = Sandbox::start(Settings::new(bench.path("flow"))).await.unwrap();
+    bench.flow = Some((sandbox.base_url(), sandbox.token().to_owned()));
+    let document =
+        tokio::task::block_in_place(|| bench.init(&["--layout", "illumina", "--from", "runs", "--type", "RNA-Seq"]));
+    let on_flow = |sandbox: &Sandbox| -> BTreeMap<String, Vec<(String, Vec<u8>)>> {
+        let file = |file: &StoredFile| (file.filename.clone(), fs::read(&file.path).unwrap());
+        sandbox.samples().iter().map(|sample| (sample.name.clone(), sample.files.iter().map(file).collect())).collect()
+    };
+    let flow_ingest = |arguments: &[&str]| {
+        let arguments = [arguments, &["--config", "etc/flow-ingest.yaml"]].concat();
+        tokio::task::block_in_place(|| bench.flow_ingest(&arguments))
+    };
+    let check = flow_ingest(&["check", "--online"]);
+    assert_eq!((check.code, &check.document["misses"]), (0, &json!([])), "{:#}", check.document);
+
+    // What lies there already is left alone unless somebody says otherwise, by the line that is proposed for it.
+    let config = bench.text("flow-ingest.yaml").replace("# settle: 30s ", "settle: 200ms ");
+    let upload = config.replace("    existing: skip\n    # existing: upload", "    existing: upload");
+    assert!(config.contains("\n    settle: 200ms") && upload != config, "{config}");
+    fs::write(bench.path("etc/flow-ingest.yaml"), upload).unwrap();
+    let ended = flow_ingest(&["run", "--once", "--give-up-after", "30s"]);
+    assert_eq!(ended.code, 0, "{:#}", ended.document);
+    let (run, other) = ("240115_VH00123_42_AAC7WXYM5", "240116_VH00123_43_AAC7WXYM6");
+    let files = |run: &str, sample: &str, number: u8| {
+        let file = |read: u8| {
+            let name = format!("{sample}_S{number}_L001_R{read}_001.fastq.gz");
+            let below = format!("{run}/Analysis/1/Data/fastq/{name}");
+            (name, zipped_reads(&below))
+        };
+        (format!("{run}_{sample}"), vec![file(1), file(2)])
+    };
+    let mut expected = BTreeMap::from([files(run, "RNA-1", 1), files(run, "RNA-2", 2)]);
+    let there = on_flow(&sandbox);
+    assert_eq!(there.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    assert!(there == expected, "other files, or other bytes");
+    let state = |document: &Value, name: &str| {
+        let samples = document["samples"].as_array().unwrap();
+        samples.iter().find(|sample| sample["name"] == name).unwrap()["state"].clone()
+    };
+    let promised: Vec<&str> =
+        document["seen"]["samples"].as_array().unwrap().iter().map(|sample| sample["name"].as_str().unwrap()).collect();
+    assert_eq!(promised.len(), 3, "{document:#}");
+    let unfinished = format!("{other}_RNA-3");
+    assert_eq!(state(&ended.document, &unfinished), "waiting");
+    let slots = |name: &str| -> Vec<String> {
+        let sample =
+            ended.document["samples"].as_array().unwrap().iter().find(|sample| sample["name"] == name).unwrap();
+        sample["files"].as_array().unwrap().iter().map(|file| file["slot"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(promised.iter().all(|name| slots(name) == ["reads1", "reads2"]), "{:#}", ended.document);
+    assert!(sandbox.samples().iter().all(|sample| sample.sample_type == "RNA-Seq"));
+
+    // The other run comes to its end.
+    for marker in ["CopyComplete.txt", "Data/Secondary_Analysis_Complete.txt"] {
+        bench.add(&format!("{other}/Analysis/1/{marker}"), "");
+    }
+    let ended = flow_ingest(&["run", "--once", "--give-up-after", "30s"]);
+    assert_eq!((ended.code, state(&ended.document, &unfinished)), (0, json!("done")), "{:#}", ended.document);
+    expected.extend([files(other, "RNA-3", 1)]);
+    assert!(on_flow(&sandbox) == expected);
+}
+
+#[test]
+fn one_run_is_not_runs() {
+    let bench = Bench::with(&NEXTSEQ[..7]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flow-ingest"));
+    command.args(["init", "etc", "--from", "runs"]).current_dir(bench.dir.path()).env_clear();
+    let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(said.contains("layout illumina: 1 run, 1 sample, among "), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -456,7 +554,6 @@ async fn a_flow_that_does_not_answer_or_refuses_the_token_is_said_and_no_failure
 /// The shared listings of real trees, or a word on stderr about what is skipped.
 #[test]
 fn real_trees_are_known_again() {
-    use std::io::Write;
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     let listings = std::env::var_os("FLOW_INGEST_SHARED").map_or_else(beside, PathBuf::from).join("data/listings");
     if !listings.is_dir() {

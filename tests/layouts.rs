@@ -266,6 +266,24 @@ async fn the_parts_of_a_barcode_are_joined_by_number_once_minknow_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pooled_parts_without_a_run_folder_are_told_what_one_looks_like() {
+    let host = Host::new("nanopore", "{run}_{barcode}", "paired: never").await;
+    let stray = "exp/lib/fastq_pass/barcode01/PAA12345_pass_barcode01_e05460c6_0f1d7e9e_1.fastq.gz";
+    host.add(&[stray]);
+    let plan = host.plan().await;
+    let said = "not inside a run folder (no folder above it matches {date}_{time}_{position}_{flow_cell}_{protocol}); where \
+                runs are named otherwise, say how by the watch's run_folder; where files lie in no runs, use layout: \
+                drop-folder";
+    assert_eq!(host.left_out(&plan)[stray], said, "{plan:#}");
+    let path = host.dir.path().join("runs").join(stray);
+    let (_, explained) = host.flow_ingest(&["explain", path.to_str().unwrap()]).await;
+    assert_eq!((&explained["left_out"], &explained["reason"]), (&true.into(), &said.into()), "{explained:#}");
+    let (_, explained) = host.flow_ingest(&["explain", path.parent().unwrap().to_str().unwrap()]).await;
+    let reason = explained["reason"].as_str().unwrap();
+    assert!(reason.contains("there is none in it (no folder there matches {date}_{time}_"), "{explained:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_cell_of_a_pacbio_run_is_complete_by_itself_and_the_next_is_not_late() {
     let host = Host::new("pacbio", "{run}_{cell}_{barcode}", "paired: auto").await;
     let run = "r84001_20220722_134701";
@@ -309,7 +327,14 @@ async fn bases2fastq_is_done_with_its_own_statistics_not_the_instruments() {
     let (r1, r2) = (file("a_1", "R1"), file("a_1", "R2"));
     let expected =
         |state| BTreeMap::from([sample(&format!("{run}_a_1"), state, &[("reads1", &[&r1]), ("reads2", &[&r2])])]);
-    assert_eq!(host.told(&host.once().await), expected("waiting"));
+    let waiting = host.once().await;
+    assert_eq!(host.told(&waiting), expected("waiting"));
+    let wait = "waiting for the marker *RunStats.json, or waiting for the marker */*RunStats.json";
+    assert!(reason(&waiting, &format!("{run}_a_1")).starts_with(wait), "{waiting:#}");
+    let path = host.dir.path().join("runs").join(&r1);
+    let (_, explained) = host.flow_ingest(&["explain", path.to_str().unwrap()]).await;
+    let waits_for = explained["waits_for"].to_string();
+    assert!(waits_for.contains(wait) && !waits_for.contains("(?"), "{explained:#}");
     host.add(&[&format!("{run}/RunStats.json")]);
     let document = host.once().await;
     assert_eq!(host.told(&document), expected("done"));

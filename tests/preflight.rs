@@ -115,6 +115,15 @@ rules:
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains(&format!("FAIL {first}")) && text.contains("ok   rule good: "), "{text}");
     assert_eq!((output.status.code(), facility.chunks().len()), (Some(2), 0));
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("FAIL rule rnaseq: ")).collect();
+    assert_eq!(lines.len(), 6, "one for each miss: {text}");
+    for (line, nearest) in lines.iter().zip([r#""RNA-Seq"?"#, "(Human)?", "(RNA atlas)?", r#""reverse"?"#]) {
+        assert!(line.ends_with(nearest), "{line}");
+    }
+    let of_rule = document["checks"].as_array().unwrap().iter().find(|check| check["what"] == "rule rnaseq").unwrap();
+    let nearest: Vec<_> = of_rule["misses"].as_array().unwrap().iter().map(|miss| miss["nearest"].as_str()).collect();
+    let right = ["RNA-Seq", "Hs", ATLAS, "reverse"].map(Some);
+    assert_eq!(nearest, [&right[..], &[None, Some("scientist")]].concat());
     let offline = facility.output(&["check", "--json"]).await;
     let document: Value = serde_json::from_slice(&offline.stdout).unwrap();
     assert_eq!((offline.status.code(), document.get("misses")), (Some(0), None));
@@ -283,6 +292,36 @@ async fn a_name_that_leads_to_no_project_blocks() {
         assert!(facility.chunks().is_empty());
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_owns_no_project_is_told_so_by_name() {
+    let facility = saying(&format!("type: RNA-Seq, project: \"{CORE}\"")).await;
+    let none = json!({ "count": 0, "page": 1, "projects": [] });
+    facility.sandbox.faults().add(Fault::on(On::get("/projects/owned")).answer(Reply::json(200, &none)));
+    let (code, document) = checked(&facility).await;
+    let account = document["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|check| check["what"].as_str().unwrap().starts_with("account at "));
+    let name = account.unwrap()["detail"].as_str().unwrap();
+    let said =
+        format!("asked for the projects that {name} owns, and there are none; use the credentials of the account");
+    let message = document["misses"][0]["message"].as_str().unwrap();
+    assert!(code == Some(2) && message.contains(&said), "{document:#}");
+
+    for name in ["S1", "S2", "S3"] {
+        facility.add(name, &PAIR);
+    }
+    let asked = facility.asked("/me");
+    let ended = facility.once().await;
+    for name in ["S1", "S2", "S3"] {
+        let (state, reason) = sample(&ended.snapshot, name);
+        assert!(state == "blocked" && reason.contains(&said), "{reason}");
+    }
+    assert!(facility.asked("/me") - asked <= 3, "nobody asks for each sample: {}", facility.asked("/me") - asked);
+    assert!(facility.chunks().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -159,6 +159,17 @@ async fn watches_come_go_and_change_and_the_rest_waits_for_the_next_start() {
     edit(&facility, "flow-ingest.yaml", "concurrency: 4", "concurrency: 3");
     edit(&facility, "flow-ingest.yaml", "    settle: 100ms\n", "    settle: 100ms\n    ignore: [\"*.html\"]\n");
     fs::copy(facility.path("manifest.yaml"), facility.path("other.yaml")).unwrap();
+    // A share that is not mounted yet: it is said, and is no mistake.
+    fs::remove_dir(facility.path("other")).unwrap();
+    let text = String::from_utf8(facility.output(&["reload", "--dry-run"]).await.stdout).unwrap();
+    let said =
+        format!("warning: watch other: cannot watch {}: the folder does not exist; ", facility.path("other").display());
+    assert!(text.contains(&said) && !text.contains("warning: watch drop"), "{text}");
+    let (exit, shown, words) = facility.ask(&["reload", "--dry-run"]).await;
+    let warnings: Vec<_> = shown["watches"].as_array().unwrap().iter().map(|it| it["warning"].as_str()).collect();
+    assert!(exit == Some(0) && warnings[0].unwrap().contains("does not exist"), "{words} {shown:#}");
+    assert_eq!(warnings[1], None);
+    fs::create_dir(facility.path("other")).unwrap();
     fs::write(facility.path("other/a.html"), "<html>").unwrap();
     let (exit, taken, words) = facility.ask(&["reload"]).await;
     assert_eq!((exit, &taken["taken"]), (Some(0), &true.into()), "{words}");

@@ -22,7 +22,7 @@ use crate::observation::Moment;
 use crate::sample::{ANNOTATION, path_to_text};
 use crate::sheet::{Library, Shelf};
 use crate::status::{Refusal, RuleTried, SampleStatus};
-use crate::watch::{Existing, FileView, Remembered, RunView, Stated, Verdict, look_once, sift};
+use crate::watch::{Existing, FileView, Remembered, RunView, Stated, Verdict, look_once, outside_runs, sift};
 
 pub use document::{Explanation, Next, Place, RowUsed, RunExplained, Short, in_future, rules_tried};
 
@@ -268,10 +268,10 @@ impl Explanation {
         if facts.found == Found::Nothing || self.tell_left_out(facts) {
             return Ok(());
         }
-        self.reason = Some(match view {
-            None if facts.watched.watch.run_folder.is_some() => {
+        self.reason = Some(match (view, &facts.watched.watch.run_folder) {
+            (None, Some(run_folder)) => {
                 self.left_out = true;
-                "it is not inside a run folder of the watch".to_owned()
+                outside_runs(run_folder, false)
             }
             _ => {
                 self.waits_for.push("the agent's next look at the folder".to_owned());
@@ -386,8 +386,7 @@ impl Explanation {
         self.reason = status.reason.clone().or_else(|| status.error.clone());
         self.run.get_or_insert_with(|| status.run.clone());
         self.rule.get_or_insert_with(|| status.rule.clone());
-        let own = path_to_text(Path::new(&self.path));
-        let slot = status.files.iter().find(|file| file.parts.contains(&own));
+        let slot = status.files.iter().find(|file| file.parts.contains(&self.path));
         self.slot = slot.map(|file| file.slot.clone());
         if let Some(at) = status.next_try {
             let left = at.duration_since(Timestamp::now()).unsigned_abs();
@@ -409,7 +408,7 @@ impl Explanation {
             let below = facts.views.iter().filter(|view| view.folder.starts_with(facts.below));
             self.runs = below.map(|view| RunExplained::of(facts, view)).collect();
             if self.runs.is_empty() && !self.tell_left_out(facts) {
-                self.reason = Some("it is no run folder of the watch, and there is none in it".to_owned());
+                self.reason = facts.watched.watch.run_folder.as_ref().map(|patterns| outside_runs(patterns, true));
             }
             return Ok(());
         };

@@ -47,6 +47,9 @@ pub struct WatchChange {
     /// Samples of a removed watch that stay as they are, and are not sent.
     #[serde(default)]
     pub left: usize,
+    /// What is wrong with its folder, where it is looked at anew: it is taken all the same, and waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// A sample that becomes something else.
@@ -95,6 +98,8 @@ pub(super) struct Foresight {
     pub runs: HashSet<String>,
     /// Whether all of the watch was seen, so that a run that is not among them is gone.
     pub is_whole: bool,
+    /// What is wrong with its folder, where this was the first look.
+    pub warning: Option<String>,
 }
 
 impl Foresight {
@@ -130,6 +135,7 @@ pub(super) async fn look(watched: &WatchConfig, journal: &Journal) -> Result<For
         let mut foresight = Foresight::default();
         let news = look_once(&watched.watch, remembered);
         foresight.is_whole = news.scanned && news.reachable;
+        foresight.warning = news.condition;
         for view in news.runs {
             let shelf = library.read(&wanted(&watched.manifest, &view));
             foresight.of_run(&journal, &watched, &view, &shelf)?;
@@ -168,8 +174,12 @@ impl Reload {
         let changed = new.sources.iter().filter(|source| !is_known(&source.file, &source.sha256));
         let find =
             |config: &Config, name: &str| config.watches.iter().find(|watched| watched.watch.name == name).cloned();
-        let change =
-            |name: &str, change: &str| WatchChange { name: name.to_owned(), change: change.to_owned(), left: 0 };
+        let change = |name: &str, change: &str| WatchChange {
+            name: name.to_owned(),
+            change: change.to_owned(),
+            left: 0,
+            warning: None,
+        };
         let mut watches = Vec::new();
         for watched in &new.watches {
             let name = &watched.watch.name;
@@ -204,8 +214,11 @@ impl Reload {
     }
 
     /// Takes in what would become of a watch's samples. `old` is what the journal has of it.
-    pub(super) fn add(&mut self, old: Vec<Record>, foreseen: Foresight) {
-        let Foresight { records: new, present, runs, is_whole } = foreseen;
+    pub(super) fn add(&mut self, name: &str, old: Vec<Record>, foreseen: Foresight) {
+        let Foresight { records: new, present, runs, is_whole, warning } = foreseen;
+        if let Some(watch) = self.watches.iter_mut().find(|watch| watch.name == name) {
+            watch.warning = warning;
+        }
         let mut old: HashMap<_, _> = old.into_iter().map(|record| (record.sample.id(), record)).collect();
         let mut appeared = Vec::new();
         for record in new {
@@ -302,6 +315,9 @@ impl Reload {
                 _ => "is watched in another way: it is looked at anew".to_owned(),
             };
             let _ = writeln!(text, "watch {} {what}", watch.name);
+            if let Some(warning) = &watch.warning {
+                let _ = writeln!(text, "warning: watch {}: {warning}", watch.name);
+            }
         }
         let ReloadCounts { new, gone, renamed, changed, unchanged, in_flight } = &self.counts;
         let _ = writeln!(

@@ -219,7 +219,7 @@ impl Seeing {
             };
             let foreseen = foreseen.map_err(|error| Refusal::Failed(error.to_string()))?;
             let records = reload::records_of(&self.journal, &watched.watch.name);
-            document.add(records.map_err(|error| Refusal::Failed(error.to_string()))?, foreseen);
+            document.add(&watched.watch.name, records.map_err(|error| Refusal::Failed(error.to_string()))?, foreseen);
         }
         for name in document.removed() {
             let records = reload::records_of(&self.journal, &name);

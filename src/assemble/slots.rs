@@ -135,10 +135,33 @@ impl Filled<'_> {
         }
     }
 
+    /// What keeps several files from being one.
+    fn cannot_be_joined(&self) -> Option<String> {
+        if self.members.len() < 2 {
+            return None;
+        }
+        let mut names = self.members.iter().map(|member| path_to_text(&member.view.below_run));
+        if let Some(other) = names.find(|name| !is_fastq(name)) {
+            return Some(format!("{other} cannot be joined with others byte by byte: only FASTQ can"));
+        }
+        let zipped = self.members.iter().filter(|member| Self::is_gzip(member)).count();
+        if zipped != 0 && zipped != self.members.len() {
+            return Some(format!("{} mixes plain and gzipped files, which cannot be joined", self.key));
+        }
+        // Demultiplexed twice into one folder, with lanes apart and together.
+        let has_no_lane = |member: &&&Member<'_>| member.order().0.0.is_empty();
+        let apart = self.members.iter().find(|member| !has_no_lane(member));
+        let [all, one] =
+            [self.members.iter().find(has_no_lane)?, apart?].map(|member| path_to_text(&member.view.below_run));
+        Some(format!("{all} is of no lane and {one} of one: their reads may be the same; remove one"))
+    }
+
+    /// The slot as it is shown and sent. What cannot be joined has no name: it is never sent under one.
     pub fn into_slot(self, sample: &str) -> Slot {
+        let is_one = self.cannot_be_joined().is_none();
         Slot {
             key: self.key.to_owned(),
-            filename: self.filename(sample).unwrap_or_default(),
+            filename: is_one.then(|| self.filename(sample).ok()).flatten().unwrap_or_default(),
             parts: self.members.iter().map(|member| part(member.view)).collect(),
         }
     }
@@ -214,21 +237,8 @@ pub(super) fn trouble(slots: &[Filled<'_>], sample: &str) -> Option<String> {
                 }
             }
         }
-        if slot.members.len() > 1 {
-            if let Some(other) = names().find(|name| !is_fastq(name)) {
-                return Some(format!("{other} cannot be joined with others byte by byte: only FASTQ can"));
-            }
-            let zipped = slot.members.iter().filter(|member| Filled::is_gzip(member)).count();
-            if zipped != 0 && zipped != slot.members.len() {
-                return Some(format!("{} mixes plain and gzipped files, which cannot be joined", slot.key));
-            }
-            // Demultiplexed twice into one folder, with lanes apart and together.
-            let has_no_lane = |member: &&&Member<'_>| member.order().0.0.is_empty();
-            let apart = slot.members.iter().find(|member| !has_no_lane(member));
-            if let (Some(all), Some(one)) = (slot.members.iter().find(has_no_lane), apart) {
-                let [all, one] = [all, one].map(|member| path_to_text(&member.view.below_run));
-                return Some(format!("{all} is of no lane and {one} of one: their reads may be the same; remove one"));
-            }
+        if let Some(reason) = slot.cannot_be_joined() {
+            return Some(reason);
         }
         let error = slot.filename(sample).err()?;
         Some(format!("cannot name {}: {error}", names().next().unwrap_or_default()))

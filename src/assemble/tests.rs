@@ -399,6 +399,14 @@ fn only_fastq_is_joined() {
     let reason = "x/a_S1_L1_R1_1.bam cannot be joined with others byte by byte: only FASTQ can";
     is_blocked(&manifest(LANES), &run, reason);
     ready(&manifest(LANES), &complete_run(files(&["x/a_S1_L1_R1_1.bam"])));
+    for (paths, name) in [
+        (["x/a_S1_L1_R1_1.bam", "x/a_S1_L2_R1_1.bam"], ""),
+        (["x/a_S1_L1_R1_1.fastq", "x/a_S1_L2_R1_1.fastq.gz"], ""),
+        (["x/a_S1_L1_R1_1.fastq", "x/a_S1_L2_R1_1.fastq"], "run1_a_R1.fastq"),
+    ] {
+        let slot = only(&manifest(LANES), &complete_run(files(&paths))).finding.sample.slots.remove(0);
+        assert_eq!(slot.filename, name, "what is never sent has no name: {paths:?}");
+    }
 }
 
 #[test]

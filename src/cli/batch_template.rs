@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::connection::{Connection, ConnectionArguments};
 use super::exit::{CommandError, Exit};
+use super::list::no_such_type;
 use super::upload::quoted;
 use super::{Globals, bars, logging, output};
 use crate::flow::MetadataAttribute;
@@ -54,9 +55,7 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
     let sample_type = &arguments.sample_type;
     let types = client.samples().get_types().await?;
     if !types.iter().any(|known| known.identifier == *sample_type) {
-        let known: Vec<_> = types.iter().map(|known| known.identifier.as_str()).collect();
-        let known = known.join(", ");
-        return Err(CommandError::Input(format!("Flow knows no sample type {sample_type:?}; it knows {known}")));
+        return Err(CommandError::Input(no_such_type(sample_type, &types)));
     }
     let columns = columns(&client.samples().get_metadata_attributes().await?, sample_type);
     let header: Vec<_> = columns.iter().map(|column| quoted(&column.name)).collect();

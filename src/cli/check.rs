@@ -14,6 +14,7 @@ use super::{Globals, bars, logging, output};
 use crate::config::Config;
 use crate::flow::{CredentialSource, CredentialsError};
 use crate::manifest::{Rule, Table};
+use crate::preflight::Miss;
 use crate::sheet::{Library, Shelved, Wanted};
 
 #[derive(Debug, Args)]
@@ -42,12 +43,24 @@ struct Check {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     to_do: bool,
     detail: String,
+    /// What Flow would not take of what a rule says, one by one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    misses: Vec<Miss>,
 }
 
 impl Check {
     fn new(what: String, found: Result<String, String>) -> Self {
         let ok = found.is_ok();
-        Self { what, ok, to_do: false, detail: found.unwrap_or_else(|error| error) }
+        Self { what, ok, to_do: false, detail: found.unwrap_or_else(|error| error), misses: Vec::new() }
+    }
+
+    /// What it says to a person: a line for each miss.
+    fn lines(&self) -> Vec<String> {
+        let line = |detail: &str| format!("{} {}: {detail}", self.word(), self.what);
+        match self.misses.as_slice() {
+            [] => vec![line(&self.detail)],
+            misses => misses.iter().map(|miss| line(&miss.message)).collect(),
+        }
     }
 
     fn word(&self) -> &'static str {
@@ -81,7 +94,7 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
     } else {
         output::line(&format!("{}: well formed", report.config));
         for check in &report.checks {
-            output::line(&format!("{} {}: {}", check.word(), check.what, check.detail));
+            check.lines().iter().for_each(|line| output::line(line));
         }
     }
     Ok(exit)
@@ -90,8 +103,8 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
 fn offline(config: &Config) -> Vec<Check> {
     let mut checks = Vec::new();
     for watched in &config.watches {
-        let (name, rules) = (&watched.watch.name, watched.manifest.rules.len());
-        let manifest = format!("{} ({rules} rules)", watched.manifest_file.display());
+        let (name, rules) = (&watched.watch.name, output::count(watched.manifest.rules.len(), "rule"));
+        let manifest = format!("{} ({rules})", watched.manifest_file.display());
         checks.push(Check::new(format!("manifest of {name}"), Ok(manifest)));
         let unchosen = watched.manifest.unchosen();
         if !unchosen.is_empty() {

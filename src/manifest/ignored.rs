@@ -60,7 +60,12 @@ impl Why {
 
     /// For a person.
     pub fn reason(&self) -> String {
+        format!("{}; name it in a rule's match to take it", self.what())
+    }
+
+    /// What it is, and who leaves it out.
+    pub fn what(&self) -> String {
         let Self { ignored, layout } = self;
-        format!("ignored by the layout {layout}: {}; name it in a rule's match to take it", ignored.what)
+        format!("ignored by the layout {layout}: {}", ignored.what)
     }
 }

@@ -322,11 +322,28 @@ impl Manifest {
             }
         }
         if let Some(ignored) = ignored {
-            return Verdict::LeftOut { reason: ignored.reason() };
+            // Whoever chose reads for a rule named the others there, where they are told by the read alone.
+            let unnamed = self.rules.iter().find_map(|rule| Some((rule, rule.unnamed_read(below_run, run)?)));
+            let by_read = unnamed.filter(|(rule, _)| rule.unnamed_read(&ignored.disguised(below_run), run).is_none());
+            let reason = match by_read {
+                Some((rule, (unnamed, _))) => format!("{}; rule {}: {unnamed}", ignored.what(), rule.name),
+                None => ignored.reason(),
+            };
+            return Verdict::LeftOut { reason };
         }
         if let Some(extra) = self.rules.iter().find_map(|rule| self.extra(rule, below_run, run)) {
             return extra;
         }
+        let by_reads = || {
+            self.rules.iter().find_map(|rule| {
+                let (unnamed, captures) = rule.unnamed_read(below_run, run)?;
+                Some(match rule.failed_condition(&captures, || None) {
+                    Some(failed) => format!("{} (where: {})", rule.name, failed.capture),
+                    None => format!("{} ({unnamed})", rule.name),
+                })
+            })
+        };
+        let nearest = nearest.or_else(by_reads);
         let by_name = || self.rules.iter().find(|rule| rule.pattern.matches_file_name(below_run));
         let nearest = nearest.or_else(|| Some(format!("{} (match: the folders differ)", by_name()?.name)));
         let by_ending = || self.rules.iter().find(|rule| rule.pattern.ends_alike(below_run));
@@ -408,6 +425,17 @@ impl Rule {
             }
         }
         captures
+    }
+
+    /// That a file is a read which the key `reads` does not name, for a person, and what is captured from it beside.
+    fn unnamed_read(&self, below_run: &str, run: &Captures) -> Option<(String, Captures)> {
+        let named = self.reads.named().filter(|_| self.captured(below_run, run).is_none())?;
+        let (label, captures) = match self.reads.labelled(below_run) {
+            Some(labelled) => labelled,
+            // Of several patterns, one may have another place for the read.
+            None => ("the read of this file".to_owned(), self.pattern.captures(below_run)?),
+        };
+        Some((format!("reads names {named}, and does not name {label}"), self.with_run(captures, run)))
     }
 
     /// Whether it would take a file.

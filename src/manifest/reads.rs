@@ -57,11 +57,18 @@ impl Reads {
         self.labelled(below_run).filter(|(label, _)| !matches!(label.as_str(), "R1" | "R2"))
     }
 
+    /// What the mapping names, for a person; `None` without one.
+    pub fn named(&self) -> Option<String> {
+        let labels = self.mapping.as_ref()?.iter().map(|(label, _)| label.as_str());
+        Some(labels.collect::<Vec<_>>().join(" and "))
+    }
+
     pub fn weight(&self) -> usize {
         self.any.as_ref().map_or(0, Patterns::weight)
     }
 
-    fn labelled(&self, below_run: &str) -> Option<(String, Captures)> {
+    /// A read's label and the other captures.
+    pub fn labelled(&self, below_run: &str) -> Option<(String, Captures)> {
         let mut captures = self.any.as_ref()?.captures(below_run)?;
         let label = captures.remove(LABEL)?;
         Some((label, captures))

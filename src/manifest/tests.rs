@@ -123,7 +123,7 @@ rules:
         trace("x/DNA_1_R2.fq"),
         [
             "rna [where]: sample is \"DNA_1\", which is not RNA_* or rna_*",
-            "mapped [reads]: reads names other reads",
+            "mapped [reads]: reads names R3, and does not name R2",
             "single [paired]: paired: never takes reads1 alone",
             "rest [order]: it would take the file, but rule single comes first",
             "other [match]: \"x\" does not fit Reports",
@@ -412,7 +412,34 @@ fn reads_are_mapped_to_slots_or_have_no_place() {
     for (read, slot) in [("R1", "1"), ("R3", "2")] {
         assert_eq!(told(&mapped, &path(read)), format!("r0 lane=001 read={slot} sample=A sample_number=1"));
     }
-    assert!(told(&mapped, &path("R2")).starts_with("no rule matches"));
+    assert_eq!(
+        told(&mapped, &path("R2")),
+        "no rule matches; nearest: r0 (reads names R1 and R3, and does not name R2)"
+    );
+    assert_eq!(
+        told(&mapped, &path("I1")),
+        "ignored by the layout illumina: index reads; rule r0: reads names R1 and R3, and does not name I1"
+    );
+    // It is not the read that these are left out for.
+    let undetermined = "Undetermined_S0_L001_R2_001.fastq.gz";
+    assert!(told(&mapped, undetermined).ends_with("no sample was found for; name it in a rule's match to take it"));
+    let some = "reads: { reads1: R1, reads2: R3 }, where: { sample: B },";
+    let some = with_layout("illumina", true, &[some]).unwrap();
+    assert_eq!(told(&some, &path("R2")), "no rule matches; nearest: r0 (where: sample)");
+    let trace = |manifest: &Manifest, read: &str| {
+        let tried = manifest.trace(&path(read), &Captures::new(), |_, _| None).remove(0);
+        (tried.outcome.condition(), tried.outcome.reason())
+    };
+    for read in ["R2", "I1"] {
+        let reason = format!("reads names R1 and R3, and does not name {read}");
+        assert_eq!(trace(&mapped, read), (Some("reads"), reason));
+    }
+    assert_eq!(trace(&some, "R2"), (Some("where"), "sample is \"A\", which is not B".to_owned()));
+    let loose = with_layout("drop-folder", true, &["reads: { reads1: R1, reads2: R3 },"]).unwrap();
+    let other = "reads names R1 and R3, and does not name the read of this file";
+    assert_eq!(told(&loose, "A_1.fastq.gz"), format!("no rule matches; nearest: r0 ({other})"));
+    let tried = loose.trace("A_1.fastq.gz", &Captures::new(), |_, _| None).remove(0);
+    assert_eq!(tried.outcome, Outcome::Reads { reason: other.to_owned() });
     let index = with_layout("illumina", true, &["reads: { reads1: I1, reads2: R1 },"]).unwrap();
     assert_eq!(told(&index, &path("I1")), "r0 lane=001 read=1 sample=A sample_number=1");
     let own = with_layout("none", true, &["match: '{sample}_S{sample_number:int}_R{read}.fq',"]).unwrap();

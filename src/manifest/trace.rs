@@ -21,8 +21,8 @@ pub enum Outcome {
     Where { capture: String, value: String, globs: Vec<String> },
     /// Its pattern does not match.
     Match(Miss),
-    /// Its reads are chosen by the key `reads`, and this is none of them.
-    Reads,
+    /// Its reads are chosen by the key `reads`, and this is none of them; why, for a person.
+    Reads { reason: String },
     /// It would, but the layout leaves such files out of every rule that does not name them.
     Ignored { reason: String },
     /// It takes reads1 alone.
@@ -39,7 +39,7 @@ impl Outcome {
             Self::TakenBefore { .. } => Some("order"),
             Self::Where { .. } => Some("where"),
             Self::Match(_) => Some("match"),
-            Self::Reads | Self::NoPlace { .. } => Some("reads"),
+            Self::Reads { .. } | Self::NoPlace { .. } => Some("reads"),
             Self::Ignored { .. } => Some("layout"),
             Self::SecondRead => Some("paired"),
         }
@@ -54,8 +54,7 @@ impl Outcome {
                 format!("{capture} is {value:?}, which is not {}", globs.join(" or "))
             }
             Self::Match(miss) => miss.to_string(),
-            Self::Reads => "reads names other reads".to_owned(),
-            Self::Ignored { reason } => reason.clone(),
+            Self::Reads { reason } | Self::Ignored { reason } => reason.clone(),
             Self::SecondRead => "paired: never takes reads1 alone".to_owned(),
             Self::NoPlace { label } => format!("its samples have no place for {label}; map it with reads"),
         }
@@ -98,12 +97,18 @@ impl Manifest {
         run: &Captures,
         columns: impl Fn(&'m Rule, &Captures) -> Option<Captures>,
     ) -> Outcome {
-        let Some(captures) = rule.captured(below_run, run) else {
-            return match (self.extra(rule, below_run, run), rule.pattern.miss(below_run)) {
-                (Some(super::Verdict::Extra { label, .. }), _) => Outcome::NoPlace { label },
-                (_, Some(miss)) => Outcome::Match(miss),
-                (_, None) => Outcome::Reads,
-            };
+        let (captures, unnamed) = match (rule.captured(below_run, run), rule.unnamed_read(below_run, run)) {
+            (Some(captures), _) => (captures, None),
+            (None, Some((reason, captures))) => (captures, Some(reason)),
+            (None, None) => {
+                if let Some(super::Verdict::Extra { label, .. }) = self.extra(rule, below_run, run) {
+                    return Outcome::NoPlace { label };
+                }
+                let miss = rule.pattern.miss(below_run);
+                return Outcome::Match(
+                    miss.expect("a rule captures what its pattern matches, or does not name its read"),
+                );
+            }
         };
         let mut found = None;
         let ask = || {
@@ -117,6 +122,9 @@ impl Manifest {
                 value: value.cloned().unwrap_or_default(),
                 globs: failed.written.clone(),
             };
+        }
+        if let Some(reason) = unnamed {
+            return Outcome::Reads { reason };
         }
         match self.ignored.find(below_run).filter(|ignored| rule.takes(&ignored.disguised(below_run), run)) {
             Some(ignored) => Outcome::Ignored { reason: ignored.reason() },

@@ -136,6 +136,38 @@ pub(super) fn pattern(text: &str) -> Result<Pattern, PatternError> {
     Ok(Pattern { text: text.to_owned(), components, names, repeated, weight })
 }
 
+/// A piece of a pattern's text.
+pub(super) enum Piece {
+    /// It means itself, or is one of `*` and `?`.
+    Char(char),
+    Capture {
+        name: String,
+        kind: Option<String>,
+    },
+}
+
+/// The pieces of the text of a pattern that compiles.
+pub(super) fn pieces(text: &str) -> Vec<Piece> {
+    let mut parser = Parser { text: text.chars().collect(), at: 0 };
+    let mut pieces = Vec::new();
+    while let Some(c) = parser.next() {
+        pieces.push(match c {
+            '{' if !parser.next_is('{') => {
+                let name = parser.name();
+                let has_kind = parser.next() == Some(':');
+                let kind = has_kind.then(|| parser.kind_text(0).expect("the brace of a kind is closed"));
+                Piece::Capture { name, kind }
+            }
+            '}' => {
+                parser.next_is('}');
+                Piece::Char('}')
+            }
+            c => Piece::Char(c),
+        });
+    }
+    pieces
+}
+
 struct Parser {
     text: Vec<char>,
     at: usize,
@@ -217,10 +249,7 @@ impl Parser {
     /// Behind a `{` at `start`: the name, and the regular expression that its text must match.
     fn capture(&mut self, start: usize) -> Result<(String, String), PatternError> {
         let name_start = self.at;
-        while self.peek().is_some_and(|c| !matches!(c, ':' | '}' | '{' | '/')) {
-            self.at += 1;
-        }
-        let name: String = self.text[name_start..self.at].iter().collect();
+        let name = self.name();
         let behind = self.next().ok_or_else(|| mistake(start, Mistake::Unclosed))?;
         let is_name = |c: char| c == '_' || c.is_ascii_alphanumeric();
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(is_name) {
@@ -238,8 +267,17 @@ impl Parser {
         Ok((name, kind))
     }
 
-    /// Behind the `:` of a capture that began at `start`, up to and over the brace that closes it.
-    fn kind(&mut self, start: usize) -> Result<String, PatternError> {
+    /// What stands in the place of a capture's name.
+    fn name(&mut self) -> String {
+        let start = self.at;
+        while self.peek().is_some_and(|c| !matches!(c, ':' | '}' | '{' | '/')) {
+            self.at += 1;
+        }
+        self.text[start..self.at].iter().collect()
+    }
+
+    /// Behind the `:` of a capture that began at `start`, up to and over the brace that closes it: as it is written.
+    fn kind_text(&mut self, start: usize) -> Result<String, PatternError> {
         let kind_start = self.at;
         let mut open = 1;
         while open > 0 {
@@ -252,7 +290,13 @@ impl Parser {
                 Some(_) => {}
             }
         }
-        let kind: String = self.text[kind_start..self.at - 1].iter().collect();
+        Ok(self.text[kind_start..self.at - 1].iter().collect())
+    }
+
+    /// The same as a regular expression.
+    fn kind(&mut self, start: usize) -> Result<String, PatternError> {
+        let kind_start = self.at;
+        let kind = self.kind_text(start)?;
         match kind.as_str() {
             "" => return Err(mistake(kind_start, Mistake::EmptyKind)),
             "int" => return Ok("[0-9]+".to_owned()),

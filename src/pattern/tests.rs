@@ -45,6 +45,24 @@ fn wildcards_stay_within_a_component() {
 }
 
 #[test]
+fn people_read_patterns_without_regular_expressions() {
+    let known = Captures::from([("cell".to_owned(), "1_A01".to_owned())]);
+    for (text, filled, plain) in [
+        ("{prefix:(?:.+_)?}RunStats.json", "*RunStats.json", "{prefix}RunStats.json"),
+        ("*/*{prefix:(?:.+_)?}Run?.json", "*/*Run?.json", "*/*{prefix}Run?.json"),
+        ("**/{cell:[0-9]_[A-H][0-9]{2}}/{a}{b:int}*.x", "**/1_A01/*.x", "**/{cell}/{a}{b:int}*.x"),
+        (r"{{{date:[0-9]{8}\}\{}}}_{w:word}", "{*}_*", "{{date}}_{w:word}"),
+        ("{all:.*}/**/{{x}}", "*/**/{x}", "{all}/**/{x}"),
+    ] {
+        let pattern = Pattern::parse(text).unwrap();
+        assert_eq!((pattern.filled(&known).as_str(), pattern.plain().as_str()), (filled, plain), "{text}");
+    }
+    let several = ["**/{lab}/{date:[0-9]{8}}_{x}", "{date:[0-9]{8}}_{x}", "old_{date}_{x}", "old"];
+    let several = Patterns::new(several.map(|text| Pattern::parse(text).unwrap()).to_vec()).unwrap();
+    assert_eq!(several.plain(), "{date}_{x} or old_{date}_{x} or old");
+}
+
+#[test]
 fn two_stars_take_any_depth_and_none() {
     for path in ["x", "a/x", "a/b/c/x"] {
         assert!(matches("**/x", path), "{path}");

@@ -55,6 +55,7 @@ fn lists() -> Lists {
             {"id": "8003", "name": "Twin"},
             {"id": "8004", "name": "Twin"},
         ])),
+        account: None,
         data_types: listed(json!([{"identifier": "report", "name": "Report"}, {"identifier": "bam", "name": "BAM"}])),
         options: HashMap::new(),
     }
@@ -103,6 +104,29 @@ fn what_the_lists_hold_is_no_miss() {
     assert_eq!(messages(&Said::Data { data_type: Some(value("bam")) }), [""; 0]);
     assert_eq!(messages(&Said::Data { data_type: None }), [""; 0]);
     assert_eq!(messages(&Said::Multiplexed), [""; 0]);
+}
+
+#[test]
+fn an_account_without_a_project_is_told_who_was_asked_and_what_to_do() {
+    let none = |account: Option<&str>| Lists {
+        projects: Some(Arc::default()),
+        account: account.map(str::to_owned),
+        ..lists()
+    };
+    for (project, value) in [([Some("7001"), Some("Core")], "7001"), ([None, Some("Core")], "Core")] {
+        let misses = check(&sample(None, project, &[]), &none(Some("alice")));
+        let [miss] = misses.as_slice() else { panic!("{misses:#?}") };
+        assert_eq!((miss.value.as_deref(), miss.nearest.as_deref()), (Some(value), None));
+        let said = format!(
+            "project {value:?} is none of this account's own: Flow was asked for the projects that alice owns, and there \
+             are none; use the credentials of the account that owns it, have alice made its owner on Flow, or leave \
+             project out"
+        );
+        assert_eq!(miss.message, said);
+    }
+    let misses = check(&sample(None, [Some("7001"), None], &[]), &none(None));
+    assert!(misses[0].message.contains("the projects that this account owns"), "{misses:#?}");
+    assert_eq!(check(&sample(None, [None; 2], &[]), &none(None)), []);
 }
 
 #[test]

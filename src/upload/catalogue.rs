@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 
 use super::disposition::Fault;
@@ -31,6 +31,8 @@ pub struct Catalogue {
     organisms: Kept<Vec<Organism>>,
     projects: Kept<Vec<Project>>,
     data_types: Kept<Vec<DataType>>,
+    /// What the account is called.
+    account: OnceCell<String>,
     /// Values that were looked for beyond the lists.
     options: Mutex<HashMap<Term, (Age, Options)>>,
 }
@@ -57,6 +59,7 @@ impl Catalogue {
             organisms: Kept::default(),
             projects: Kept::default(),
             data_types: Kept::default(),
+            account: OnceCell::default(),
             options: Mutex::default(),
         }
     }
@@ -92,6 +95,9 @@ impl Catalogue {
             if let Some(options) = self.options_for(&term, oldest).await? {
                 lists.options.insert(term, options);
             }
+        }
+        if lists.projects.as_ref().is_some_and(|projects| projects.is_empty()) {
+            lists.account = self.account().await;
         }
         let misses = preflight::check(said, &lists);
         let needed = match said {
@@ -149,6 +155,12 @@ impl Catalogue {
             Said::Data { data_type: None } | Said::Multiplexed => {}
         }
         Ok(lists)
+    }
+
+    /// For a person; that it cannot be had now is no reason to keep anything back.
+    async fn account(&self) -> Option<String> {
+        let ask = || async { self.client.me().await.ok().and_then(|me| me.username.or(me.id)).ok_or(()) };
+        self.account.get_or_try_init(ask).await.ok().cloned()
     }
 
     /// The options of a closed attribute that contain a value; `None` where they cannot be looked up.

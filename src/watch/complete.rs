@@ -95,7 +95,7 @@ impl Check {
         match self {
             Check::Marker { found: Some(_), .. } => Verdict::Complete,
             Check::Marker { pattern, found: None, of } => {
-                waits(format!("waiting for the marker {}", named(pattern, of)), None)
+                waits(format!("waiting for the marker {}", pattern.filled(of)), None)
             }
             Check::Papers { decided, .. } => decided.verdict.clone(),
             Check::Quiet(time) => {
@@ -171,7 +171,7 @@ impl Place<'_> {
         let verdict = match paper.is_optional {
             true => Verdict::Complete,
             false => {
-                let reason = format!("waiting for the {what} {}", named(&paper.pattern, self.bound));
+                let reason = format!("waiting for the {what} {}", paper.pattern.filled(self.bound));
                 Verdict::Waits { reason, in_time: None }
             }
         };
@@ -195,11 +195,6 @@ fn marks(pattern: &Pattern, below_run: &Path, bound: &Captures) -> bool {
     let agrees =
         |captures: Captures| captures.iter().all(|(name, text)| bound.get(name).is_none_or(|must| must == text));
     pattern.captures(&path).is_some_and(agrees)
-}
-
-/// A marker's pattern with the text that it must capture put in, for a person.
-fn named(pattern: &Pattern, of: &Captures) -> String {
-    of.iter().fold(pattern.to_string(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
 }
 
 /// One verdict of several that must all hold. What has failed is not waited for.

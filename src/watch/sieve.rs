@@ -57,6 +57,20 @@ impl Reason {
     }
 }
 
+/// Why something is in no run, or, of a folder, why there is none in it; with what the watch takes for runs, and what to
+/// do where it should take others.
+pub fn outside_runs(run_folder: &Patterns, is_folder: bool) -> String {
+    let (what, where_not) = match is_folder {
+        true => ("it is no run folder of the watch, and there is none in it", "no folder there"),
+        false => ("not inside a run folder", "no folder above it"),
+    };
+    format!(
+        "{what} ({where_not} matches {}); where runs are named otherwise, say how by the watch's run_folder; where files \
+         lie in no runs, use layout: drop-folder",
+        run_folder.plain()
+    )
+}
+
 /// The watch's rules about names.
 #[derive(Debug, Clone)]
 pub(super) struct Sieve {
@@ -131,7 +145,7 @@ impl Sieve {
                 None => "ignored: the watch's `ignore` matches it".into(),
             },
             Reason::NoRunFolder => match &self.run_folder {
-                Some(pattern) => format!("not inside a run folder (no folder above it matches {pattern})"),
+                Some(run_folder) => outside_runs(run_folder, false),
                 None => unreachable!("everything in a drop folder is inside its run"),
             },
             Reason::LinkOut => "a link that leads out of the watch".into(),

@@ -136,7 +136,13 @@ fn what_the_watch_never_shows_is_explained_by_its_name_or_its_folders() {
     assert_eq!(explain("1_a/link", Found::File), Ok((true, "a link to a folder".to_owned())));
     let (is_left_out, reason) = explain("1_a/.tmp/x.fq", Found::File).unwrap();
     assert!(is_left_out && reason.ends_with("1_a/.tmp: always left out: its name begins with a dot"), "{reason}");
-    assert_eq!(explain("x.fq", Found::File), Ok((true, "it is not inside a run folder of the watch".to_owned())));
+    let (is_left_out, reason) = explain("x.fq", Found::File).unwrap();
+    let said = "not inside a run folder (no folder above it matches {date:int}_{cell}); where runs are named otherwise";
+    assert!(is_left_out && reason.starts_with(said), "{reason}");
+    let (is_left_out, reason) = explain("lab", Found::Folder).unwrap();
+    let said =
+        "it is no run folder of the watch, and there is none in it (no folder there matches {date:int}_{cell}); ";
+    assert!(!is_left_out && reason.starts_with(said), "{reason}");
     assert_eq!(explain("1_a/new.fq", Found::File), Ok((false, "the agent has not seen it yet".to_owned())));
     assert!(matches!(explain("1_a/none.fq", Found::Nothing), Err(Refusal::Unknown(_))));
 }

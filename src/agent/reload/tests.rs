@@ -68,7 +68,7 @@ fn what_becomes_of_samples_is_told_with_what_they_were() {
         ["same", "typed", "moved", "nobody", "fresh", "busy"].map(|file| format!("/w/r/{file}").into()).into();
     let mut reload = empty();
     let runs = ["r".to_owned()].into();
-    reload.add(old, Foresight { records: new, present, runs, is_whole: false });
+    reload.add("drop", old, Foresight { records: new, present, runs, is_whole: false, warning: None });
     reload.finish();
     let told = reload.changes.iter().map(|change| {
         let name = |outcome: &Option<Outcome>| outcome.as_ref().map(|outcome| outcome.name.clone()).unwrap_or_default();
@@ -96,10 +96,10 @@ fn what_becomes_of_samples_is_told_with_what_they_were() {
 fn what_could_not_be_looked_at_is_not_taken_for_gone() {
     let old = || vec![record("a", "a", "x", Standing::Waiting("for reads2".to_owned()))];
     let mut unseen = empty();
-    unseen.add(old(), Foresight::default());
+    unseen.add("drop", old(), Foresight::default());
     assert_eq!((unseen.changes.len(), unseen.counts.unchanged), (0, 1));
     let mut seen = empty();
-    seen.add(old(), Foresight { is_whole: true, ..Foresight::default() });
+    seen.add("drop", old(), Foresight { is_whole: true, ..Foresight::default() });
     assert_eq!(seen.counts.changed, 1, "{seen:?}");
 }
 

@@ -65,14 +65,14 @@ pub(super) async fn check(config: &Config) -> Result<Online, CommandError> {
             [] => well(&checked),
             misses => misses.iter().map(|miss| miss.message.as_str()).collect::<Vec<_>>().join("; "),
         };
-        let ok = checked.misses.is_empty();
+        let misses = checked.misses.clone();
         online.misses.extend(checked.misses.into_iter().map(|miss| RuleMiss {
             manifest: manifest.display().to_string(),
             watches: watches.clone(),
             rule: rule.name.clone(),
             miss: Miss { message: format!("{what}: {}", miss.message), ..miss },
         }));
-        online.checks.push(Check { ok, ..Check::new(what, Ok(detail)) });
+        online.checks.push(Check { ok: misses.is_empty(), misses, ..Check::new(what, Ok(detail)) });
     }
     if !online.misses.is_empty() {
         online.exit = Exit::Usage;

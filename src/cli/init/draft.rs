@@ -5,9 +5,10 @@ use std::fmt::Display;
 use std::path::PathBuf;
 
 use super::super::exit::CommandError;
+use super::super::output::count;
 use super::guess::Guess;
 use super::look::Seen;
-use super::text::{Text, count, examples, quoted, told};
+use super::text::{Text, examples, quoted, told};
 use super::{CONFIG, MANIFEST};
 use crate::config::{self, WatchConfig};
 use crate::flow::DEFAULT_BASE_URL;
@@ -182,10 +183,7 @@ impl Draft {
             ));
         }
         if seen.unreadable > 0 {
-            say(&format_args!(
-                "cannot be read: {}; give the agent's user read access",
-                count(seen.unreadable, "file or folder")
-            ));
+            say(&format_args!("cannot be read: {}; give the agent's user read access", count(seen.unreadable, "path")));
         }
         match (self.layout, &self.guess, seen.layouts.as_slice()) {
             (_, Some(guess), _) => say(&format_args!(

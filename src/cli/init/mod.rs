@@ -244,8 +244,8 @@ fn summary(draft: &Draft, seen: &Seen) -> String {
         (None, None) => "no layout".to_owned(),
     };
     let cut = if seen.is_cut { "; stopped there, and there is more" } else { "" };
-    let (runs, samples) = (seen.runs.len(), seen.samples.len());
-    format!("{layout}: {runs} runs, {samples} samples, among {} files and folders{cut}", seen.entries)
+    let (runs, samples) = (output::count(seen.runs.len(), "run"), output::count(seen.samples.len(), "sample"));
+    format!("{layout}: {runs}, {samples}, among {} files and folders{cut}", seen.entries)
 }
 
 fn told_by(server: &Server) -> Value {

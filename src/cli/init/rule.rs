@@ -1,9 +1,10 @@
 //! The proposed manifest's text: one rule, and what else could be said in it as comments.
 
+use super::super::output::count;
 use super::draft::Draft;
 use super::look::{Seen, SeenSheet};
 use super::server::{Asked, Server};
-use super::text::{Text, count, quoted, told};
+use super::text::{Text, quoted, told};
 use crate::flow::MetadataAttribute;
 use crate::manifest::UNCHOSEN;
 
@@ -74,7 +75,7 @@ impl Draft {
         match &self.sample_type {
             Some(sample_type) => text.line(format_args!("      type: {}", quoted(sample_type))),
             None => {
-                text.comment(6, "Only you can say this, and it cannot be undone: one of `flow-ingest list types`. Until then `check` fails, and `run` sends nothing.");
+                text.comment(6, "Only you can say this, and it cannot be undone: one of `flow-ingest list types`. Until then `check` says so, and `run` sends nothing.");
                 text.line(format_args!("      type: {UNCHOSEN}"));
             }
         }

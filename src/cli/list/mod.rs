@@ -7,8 +7,9 @@ use clap::{Args, Subcommand};
 use super::connection::{Connection, ConnectionArguments};
 use super::exit::{CommandError, Exit};
 use super::{Globals, bars, logging, output};
-use crate::flow::Client;
+use crate::flow::{Client, SampleType};
 use crate::status::columns;
+use crate::yaml::nearest;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -82,8 +83,17 @@ fn show<T: serde::Serialize, const N: usize>(
     output::line(table.trim_end());
 }
 
-/// That Flow does not know a sample type, and what it knows.
-pub(super) fn unknown_type(sample_type: &str, known: &[crate::flow::SampleType]) -> CommandError {
+/// That Flow does not know a sample type, what it knows, and which one was probably meant.
+pub(super) fn unknown_type(sample_type: &str, known: &[SampleType]) -> CommandError {
+    CommandError::Missing(no_such_type(sample_type, known))
+}
+
+/// The same, for those who report it in another way.
+pub(super) fn no_such_type(sample_type: &str, known: &[SampleType]) -> String {
+    let names = known.iter().flat_map(|one| [one.identifier.as_str(), &one.name]);
+    let name = nearest(sample_type, names.filter(|name| !name.is_empty()));
+    let meant = name.and_then(|name| known.iter().find(|one| one.identifier == name || one.name == name));
+    let meant = meant.map(|one| format!("; did you mean {}?", output::cell(&one.identifier))).unwrap_or_default();
     let known: Vec<_> = known.iter().map(|known| output::cell(&known.identifier)).collect();
-    CommandError::Missing(format!("Flow knows no sample type {sample_type:?}; it knows {}", known.join(", ")))
+    format!("Flow knows no sample type {sample_type:?}; it knows {}{meant}", known.join(", "))
 }

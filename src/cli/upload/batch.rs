@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::super::Globals;
 use super::super::exit::{CommandError, Exit};
+use super::super::list::no_such_type;
 use super::super::output;
 use super::render::{self, SkippedRow};
 use super::sheet::{self, Problem, Row};
@@ -60,11 +61,7 @@ async fn check_values(uploader: &Uploader, sample_type: &str, rows: &mut [Row]) 
     let client = uploader.connection.log_in().await?;
     let types = client.samples().get_types().await?;
     if !types.iter().any(|known| known.identifier == sample_type) {
-        let known: Vec<_> = types.iter().map(|known| known.identifier.as_str()).collect();
-        return Err(CommandError::Invalid(format!(
-            "Flow knows no sample type {sample_type:?}; it knows {}",
-            known.join(", ")
-        )));
+        return Err(CommandError::Invalid(no_such_type(sample_type, &types)));
     }
     let mut values = Values::fetch(&client, sample_type).await?;
     for row in rows {

@@ -428,11 +428,13 @@ async fn ignored_and_unfinished_names_are_never_matched() {
     assert_eq!(news.runs[0].files.iter().map(|f| f.below_run.to_str().unwrap()).collect::<Vec<_>>(), ["a.gz"]);
     let left_out: Vec<String> =
         news.left_out.unwrap().iter().map(|one| format!("{}: {}", one.path.display(), one.reason)).collect();
+    let outside = "not inside a run folder (no folder above it matches r{rest}); where runs are named otherwise, say how by \
+                   the watch's run_folder; where files lie in no runs, use layout: drop-folder";
     assert_eq!(
         left_out,
         [
-            "loose.gz: not inside a run folder (no folder above it matches r{rest})",
-            "no: not inside a run folder (no folder above it matches r{rest})",
+            &format!("loose.gz: {outside}"),
+            &format!("no: {outside}"),
             "run/.dot: always left out: its name begins with a dot",
             "run/.hidden: always left out: its name begins with a dot",
             "run/a.tmp: always left out: its name is that of an unfinished file",
