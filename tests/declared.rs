@@ -142,7 +142,7 @@ async fn who_has_no_reads_is_named_and_holds_up_nobody() {
 
     // What nobody spoke of before is.
     reads(&facility, "d");
-    write(&facility, "SampleSheet.csv", &format!("{SHEET}d,P1\n"));
+    write(&facility, "SampleSheet.csv", format!("{SHEET}d,P1\n"));
     let (_, once) = run_once(&facility).await;
     let late = told(&once);
     assert!(late[3].starts_with("d held: it is new in a run of which 2 samples had been sent before"), "{late:?}");
