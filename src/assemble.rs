@@ -19,7 +19,7 @@ use crate::manifest::{Manifest, Output, Paired, Release, Rule, Run, Tried, Verdi
 use crate::pattern::Captures;
 use crate::sample::{Closed, Finding, Kind, NameError, Sample, SampleKey, Standing, path_to_text};
 use crate::sheet::Shelf;
-use crate::watch::{FileView, RunView, Verdict};
+use crate::watch::{AWAITS_MATES, FileView, Reads, RunView, Verdict};
 
 pub use candidates::wanted;
 pub use overdue::{Expectation, Overdue};
@@ -140,6 +140,9 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
     let has_reads = groups.iter().any(|group| group.kind() == Kind::Sample);
     let is_marked = || view.files.iter().any(|file| view.is_marker(file));
     let shows_an_end = has_reads || (!expected.absent.is_empty() && is_marked());
+    let has_mate =
+        |group: &&Group<'_>| group.files.iter().any(|file| file.captures.get("read").is_some_and(|read| read == "2"));
+    let paired = groups.iter().filter(has_mate).map(|group| group.rule.name.as_str()).collect();
     let mut by_name: BTreeMap<(Kind, String), Vec<Group<'_>>> = BTreeMap::new();
     for group in groups {
         by_name.entry((group.kind(), group.name(&run))).or_default().push(group);
@@ -153,7 +156,7 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
         unsettled
             .extend(parts.into_iter().filter_map(|(scope, files)| Some((scope, Unsettled::of(files.into_iter())?))));
     }
-    let context = Context { watch, run, view, closed, shelf, expected: &expected, shows_an_end, unsettled };
+    let context = Context { watch, run, view, closed, shelf, expected: &expected, paired, shows_an_end, unsettled };
     // The sample is that of the first group and says so; the files of the others are told as well.
     for ((_, name), groups) in &by_name {
         for file in groups[1..].iter().flat_map(Group::reads) {
@@ -306,6 +309,8 @@ struct Context<'a> {
     closed: &'a Closed,
     shelf: &'a Shelf,
     expected: &'a Expected<'a>,
+    /// The rules that found second reads in the run.
+    paired: HashSet<&'a str>,
     /// Whether a rule has found reads in the run, or a marker has.
     shows_an_end: bool,
     /// By part of the run, the files that have not settled, among all that a rule takes. A run whose marker came before
@@ -410,6 +415,9 @@ impl Context<'_> {
                 None => (self.waiting(reason, group), in_time),
             };
         }
+        if let Some((standing, in_time)) = self.lacks_mate(group, slots, name).filter(|_| missing.is_none()) {
+            return (standing, in_time);
+        }
         let content = match group.kind() {
             Kind::Sample => content(slots, self.shelf),
             Kind::Data | Kind::Multiplexed => Content::Reads,
@@ -430,6 +438,36 @@ impl Context<'_> {
                 None => (Standing::Ready, None),
             },
         }
+    }
+
+    /// How a sample stands whose second read is not there, although the run is complete and has two, as its papers tell.
+    /// Where some have both, one that lacks it is not sent by itself: Flow takes no mate later.
+    fn lacks_mate(&self, group: &Group<'_>, slots: &[Filled<'_>], name: &str) -> Option<(Standing, Option<Duration>)> {
+        let is_closed = self.closed.run || self.closed.samples.contains(name);
+        let has_one = slots.iter().any(|slot| slot.key == "reads1") && slots.iter().all(|slot| slot.key != "reads2");
+        if is_closed || !has_one || self.view.is_drop_folder() || !group.rule.pairs_what_comes(Paired::Auto) {
+            return None;
+        }
+        let paper = match self.view.reads() {
+            Reads::Told { reads, paper } if reads > 1 => path_to_text(paper),
+            Reads::Unread { paper, in_time } => {
+                let reason = format!("{} has not settled yet, which may tell of a second read", path_to_text(paper));
+                return Some((self.waiting(reason, group), in_time));
+            }
+            Reads::Told { .. } | Reads::Untold => return None,
+        };
+        if let Some(left) = AWAITS_MATES.checked_sub(self.view.quiet_for).filter(|left| !left.is_zero()) {
+            let reason =
+                format!("waiting for reads2, since {paper} tells of two reads, until nothing has come for an hour");
+            return Some((self.waiting(reason, group), Some(left)));
+        }
+        self.paired.contains(group.rule.name.as_str()).then(|| {
+            let reason = format!(
+                "reads2 is missing: {paper} tells of two reads, and other samples of the run have both; it goes on once \
+                 the file is there; to send reads1 alone: flow-ingest close"
+            );
+            (Standing::Blocked(reason), None)
+        })
     }
 
     /// What is waited for, and then what holds already of the run's conditions.

@@ -143,6 +143,27 @@ async fn a_marker_that_overtakes_its_files_does_no_harm_where_a_sheet_tells_of_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn half_of_a_pair_that_a_marker_overtook_is_not_sent_alone() {
+    let host = Host::new("bcl-convert", "{sample}", "paired: auto").await;
+    let run = "230912_A00187_1009_AHK33MDRX3";
+    let file = |name: &str| format!("{run}/{name}_001.fastq.gz");
+    let read = "<Read Number=\"1\" NumCycles=\"151\" IsIndexedRead=\"N\" />";
+    let info = format!("<?xml version=\"1.0\"?><RunInfo><Run><Reads>{read}{read}</Reads></Run></RunInfo>");
+    host.write(&format!("{run}/Reports/RunInfo.xml"), info);
+    host.add(&[&format!("{run}/Logs/FastqComplete.txt"), &file("S_S1_R1")]);
+    let document = host.once().await;
+    let expected = |state: &str, slots: &[(&str, &[&str])]| BTreeMap::from([sample("S", state, slots)]);
+    let (r1, r2) = (file("S_S1_R1"), file("S_S1_R2"));
+    assert_eq!(host.told(&document), expected("waiting", &[("reads1", &[&r1])]));
+    let wait = reason(&document, "S");
+    assert!(wait.starts_with("waiting for reads2, since Reports/RunInfo.xml tells of two reads"), "{wait}");
+    host.add(&[&r2]);
+    let document = host.once().await;
+    assert_eq!(host.told(&document), expected("done", &[("reads1", &[&r1]), ("reads2", &[&r2])]));
+    host.check_arrived(&host.told(&document));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_marker_of_one_demultiplexer_says_nothing_of_anothers_output() {
     let host = Host::new("illumina", "{sample}", "paired: required").await;
     let run = "230912_A00187_1009_AHK33MDRX3";

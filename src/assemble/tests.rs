@@ -227,6 +227,38 @@ fn auto_takes_reads1_alone_once_the_run_is_complete() {
 }
 
 #[test]
+fn a_mate_that_the_runs_papers_tell_of_is_awaited_for_an_hour_behind_the_marker() {
+    let both = || files(&["a_R1.fastq.gz", "b_R1.fastq.gz", "b_R2.fastq.gz", "done"]);
+    let run = |files: Vec<FileView>, quiet_for| view("run1", "2026/run1", files, quiet_for, &marker());
+    let told = |view: RunView| view.with_reads("Reports/RunInfo.xml", 2);
+    let states = |manifest: &Manifest, view: &RunView| {
+        let samples = samples(manifest, view);
+        samples.into_iter().map(|sample| (sample.finding.standing, sample.in_time)).collect::<Vec<_>>()
+    };
+    let auto = paired("auto");
+    let waits = "waiting for reads2, since Reports/RunInfo.xml tells of two reads, until nothing has come for an hour; \
+                 marker done present";
+    let hour = Some(Duration::from_secs(3000));
+    assert_eq!(states(&auto, &told(run(both(), 600)))[0], (Standing::Waiting(waits.to_owned()), hour));
+    assert_eq!(states(&auto, &told(run(both(), 600)))[1].0, Standing::Ready, "it holds up nobody else");
+    let blocks = &states(&auto, &told(run(both(), 3600)))[0].0;
+    assert!(
+        matches!(blocks, Standing::Blocked(why) if why.starts_with("reads2 is missing: Reports/RunInfo.xml")),
+        "{blocks:?}"
+    );
+
+    // Second reads that nobody has were masked, or are of no use to the lab.
+    let alone = || files(&["a_R1.fastq.gz", "done"]);
+    assert_eq!(states(&auto, &told(run(alone(), 3600))), [(Standing::Ready, None)]);
+    for view in [run(alone(), 0), run(alone(), 0).with_reads("RunInfo.xml", 1)] {
+        assert_eq!(states(&auto, &view), [(Standing::Ready, None)]);
+    }
+    assert_eq!(states(&paired("never"), &told(run(alone(), 0))), [(Standing::Ready, None)]);
+    let mapped = manifest(&PAIRS.replace("sample:", "reads: { reads1: R1 }\n    sample:"));
+    assert_eq!(states(&mapped, &told(run(alone(), 0))), [(Standing::Ready, None)]);
+}
+
+#[test]
 fn reads2_without_reads1_blocks_whatever_the_pairing() {
     for manifest in [paired("auto"), paired("required")] {
         let run = complete_run(files(&["a_R2.fastq.gz"]));

@@ -88,6 +88,7 @@ impl Reader {
         });
         let poll = map.get("poll").map_or(Some(POLL), |value| value.duration());
         let rescan = map.get("rescan").map_or(Some(RESCAN), |value| value.duration());
+        let described_by = known.as_ref().and_then(|known| known.described_by.clone());
         let never_listed = known.filter(|_| ignores).map_or(Vec::new(), |known| known.never_listed);
         let ignore = match ignore_value {
             Some(value) => ignore(&value, &never_listed),
@@ -109,6 +110,7 @@ impl Reader {
                 existing: existing?,
                 run_folder: run_folder?,
                 complete_when: condition?,
+                described_by,
                 settle: settle?,
                 mode: mode?,
                 poll: poll?,
@@ -157,6 +159,7 @@ impl Reader {
 struct Known {
     run_folder: Option<Patterns>,
     complete_when: Completion,
+    described_by: Option<Patterns>,
     never_listed: Vec<Glob>,
 }
 
@@ -168,7 +171,8 @@ impl Known {
         let run_folder = map.get("run_folder").map(|value| patterns(&value).expect(right));
         let complete_when = map.get("complete_when").and_then(|value| completion(&value)).expect(right);
         let never_listed = layout.never_listed.iter().map(|text| glob(text).expect(right)).collect();
-        Self { run_folder, complete_when, never_listed }
+        let described_by = layout.described_by.iter().map(|text| Pattern::parse(text).expect(right)).collect();
+        Self { run_folder, complete_when, described_by: Patterns::new(described_by), never_listed }
     }
 }
 

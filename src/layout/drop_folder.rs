@@ -22,6 +22,7 @@ pub(super) const DROP_FOLDER: Layout = Layout {
     complete_when: "
   quiet: 10m
 ",
+    described_by: &[],
     ignored: &[
         Ignored { glob: "**/Undetermined_*", word: "Undetermined", what: "reads that no sample was found for" },
         Ignored { glob: "**/Unassigned_*", word: "Unassigned", what: "reads that no sample was found for" },

@@ -41,6 +41,9 @@ const NEVER_LISTED: &[&str] = &[
     "**/Data/Intensities/BaseCalls/Phasing",
 ];
 
+/// The instrument's own, BCL Convert's copy of it, and what bcl2fastq says.
+const DESCRIBED_BY: &[&str] = &["RunInfo.xml", "**/Reports/RunInfo.xml", "**/Stats/Stats.json"];
+
 pub(super) const ILLUMINA: Layout = Layout {
     name: "illumina",
     about: "run folders of MiSeq, MiniSeq, iSeq, NextSeq, NovaSeq: FASTQ made on board and off board, DRAGEN analyses",
@@ -117,6 +120,7 @@ pub(super) const ILLUMINA: Layout = Layout {
       - marker: '**/Stats/Stats.json'
       - quiet: 1h
 "#,
+    described_by: DESCRIBED_BY,
     ignored: IGNORED,
     never_listed: NEVER_LISTED,
     has_sample_sheet: true,
@@ -137,6 +141,7 @@ pub(super) const BCL_CONVERT: Layout = Layout {
       - marker: '**/Logs/FastqComplete.txt'
       - quiet: 1h
 "#,
+    described_by: DESCRIBED_BY,
     ignored: IGNORED,
     never_listed: NEVER_LISTED,
     has_sample_sheet: true,
@@ -158,6 +163,7 @@ pub(super) const BCL2FASTQ: Layout = Layout {
       - marker: '**/Stats/Stats.json'
       - quiet: 1h
 "#,
+    described_by: DESCRIBED_BY,
     ignored: IGNORED,
     never_listed: NEVER_LISTED,
     has_sample_sheet: true,

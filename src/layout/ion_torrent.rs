@@ -15,6 +15,7 @@ pub(super) const ION_TORRENT: Layout = Layout {
     complete_when: "
   quiet: 1h
 ",
+    described_by: &[],
     ignored: &[
         Ignored { glob: "**/nomatch_*", word: "nomatch", what: "reads that no barcode was found for" },
         INDEXES_OF_FILES[1],

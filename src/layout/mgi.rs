@@ -12,6 +12,7 @@ pub(super) const MGI: Layout = Layout {
     complete_when: "
   quiet: 1h
 ",
+    described_by: &[],
     ignored: &[],
     never_listed: &[],
     has_sample_sheet: false,

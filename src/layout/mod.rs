@@ -32,6 +32,8 @@ pub struct Layout {
     pub captures: &'static [&'static str],
     /// The key `complete_when` as YAML, from its second line on.
     pub complete_when: &'static str,
+    /// Patterns of the files of a run that tell how many reads it has.
+    pub described_by: &'static [&'static str],
     /// Reads that no rule takes unless it names them.
     pub ignored: &'static [Ignored],
     /// Globs of folders, below the watch, that are never listed.

@@ -27,6 +27,7 @@ pub(super) const NANOPORE: Layout = Layout {
     complete_when: "
   listed: 'final_summary_*.txt'
 ",
+    described_by: &[],
     ignored: &[
         Ignored { glob: "**/unclassified/**", word: "unclassified", what: "reads that no barcode was found for" },
         Ignored { glob: "**/*_unclassified_*", word: "unclassified", what: "reads that no barcode was found for" },

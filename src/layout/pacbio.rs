@@ -19,6 +19,7 @@ pub(super) const PACBIO: Layout = Layout {
       complete_when: { listed: '{cell}/metadata/*.transferdone' }
   else: { listed: 'metadata/*.transferdone' }
 "#,
+    described_by: &[],
     ignored: &[
         Ignored { glob: "**/*.unassigned.bam", word: "unassigned", what: "reads that no barcode was found for" },
         Ignored { glob: "**/fail_reads/**", word: "fail", what: "failed reads" },

@@ -17,6 +17,7 @@ pub(super) const SINGULAR: Layout = Layout {
     complete_when: "
   marker: transfer_complete.txt
 ",
+    described_by: &[],
     ignored: &[
         Ignored { glob: "**/Undetermined_*", word: "Undetermined", what: "reads that no sample was found for" },
         Ignored { glob: "**/*_I1.fastq.gz", word: "_I1", what: "index reads" },

@@ -13,6 +13,7 @@ pub(super) const ULTIMA: Layout = Layout {
     complete_when: "
   marker: '*UploadCompleted.json'
 ",
+    described_by: &[],
     ignored: &[INDEXES_OF_FILES[2]],
     never_listed: &[],
     has_sample_sheet: false,

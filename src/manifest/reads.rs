@@ -57,6 +57,11 @@ impl Reads {
         self.labelled(below_run).filter(|(label, _)| !matches!(label.as_str(), "R1" | "R2"))
     }
 
+    /// Whether there is a place for a second read.
+    pub fn have_mates(&self) -> bool {
+        self.mapping.as_ref().is_none_or(|mapping| mapping.iter().any(|(_, read)| *read == "2"))
+    }
+
     /// What the mapping names, for a person; `None` without one.
     pub fn named(&self) -> Option<String> {
         let labels = self.mapping.as_ref()?.iter().map(|(label, _)| label.as_str());

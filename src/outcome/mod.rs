@@ -5,6 +5,7 @@
 //! decides.
 
 mod aviti;
+mod described;
 mod dragen;
 mod final_summary;
 mod illumina;
@@ -78,6 +79,11 @@ pub fn expected(bytes: &[u8]) -> Expected {
     }
 }
 
+/// Reads how many reads a run has, index reads aside; `None` where this is not said.
+pub fn reads(bytes: &[u8]) -> Option<usize> {
+    described::reads(&text_of(bytes))
+}
+
 /// Whether a word of a vendor's says that something went wrong. Which words there are is not written down anywhere, so
 /// it goes by what they have in common: RunErrored, ExceptionEndedEarly, UserEndedEarly, OutcomeFailed.
 fn is_failure(word: &str) -> bool {
@@ -146,18 +152,18 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_taken(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = (outcome(&bytes), expected(&bytes));
+            let _ = (outcome(&bytes), expected(&bytes), reads(&bytes));
         }
 
         #[test]
         fn any_text_that_begins_well_is_taken(
             start in prop::sample::select(vec![
-                "<RunCompletionStatus><RunStatus>", "{\"outcome\":", "{\"errors\":[", "a/b\t", "fastq_files_in_final_dest=",
+                "<RunCompletionStatus><RunStatus>", "<RunInfo><Read IsIndexedRead=", "{\"ReadInfosForLanes\":", "{\"outcome\":", "{\"errors\":[", "a/b\t", "fastq_files_in_final_dest=",
             ]),
             text in ".{0,60}",
         ) {
             let text = format!("{start}{text}");
-            let _ = (outcome(text.as_bytes()), expected(text.as_bytes()));
+            let _ = (outcome(text.as_bytes()), expected(text.as_bytes()), reads(text.as_bytes()));
         }
     }
 }

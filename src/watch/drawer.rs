@@ -94,7 +94,7 @@ mod tests {
         assert_eq!((drawer.in_trouble(), drawer.knows(path, look(1))), (vec![path.to_owned()], false));
         assert_eq!(papers(&drawer, 1).unread[Path::new("list")], "stale file handle");
 
-        let paper = ReadPaper { outcome: None, expected: Some(Expected::Nothing) };
+        let paper = ReadPaper { outcome: None, expected: Some(Expected::Nothing), reads: None };
         drawer.take(path.to_owned(), look(1), Ok(paper));
         assert!(drawer.in_trouble().is_empty() && drawer.knows(path, look(1)) && !drawer.knows(path, look(2)));
         let now = papers(&drawer, 1);

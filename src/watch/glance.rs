@@ -134,6 +134,7 @@ mod tests {
             existing: Existing::Skip,
             run_folder: Some(Pattern::parse("{date:int}_{rest}").unwrap().into()),
             complete_when: Condition::Settled.into(),
+            described_by: None,
             settle: None,
             mode: Mode::Auto,
             poll: Duration::from_secs(30),

@@ -28,8 +28,10 @@ mod view;
 
 pub use glance::Glance;
 pub use news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, Outage, PathText, Remembered};
-pub use settings::{Completion, Condition, Existing, Folder, FolderCompletion, Ignore, Mode, Paper, Settings};
+pub use settings::{
+    AWAITS_MATES, Completion, Condition, Existing, Folder, FolderCompletion, Ignore, Mode, Paper, Settings,
+};
 pub use sieve::{Sifted, outside_runs, sift};
 pub use stated::Stated;
 pub use task::{Error, look_once, run};
-pub use view::{FileView, RunView, Verdict};
+pub use view::{FileView, Reads, RunView, Verdict};

@@ -20,6 +20,8 @@ pub(super) struct Papers {
     pub read: BTreeMap<PathBuf, Arc<ReadPaper>>,
     /// Those that cannot be read just now, and why.
     pub unread: BTreeMap<PathBuf, String>,
+    /// One that may tell how many reads the run has, and has not been read as it is now.
+    pub undescribed: Option<PathBuf>,
     /// What is there below the run although the watch leaves it out: files, and folders that nobody looks into.
     pub left_out: BTreeSet<PathBuf>,
     /// The folders among them in which reads may lie.
@@ -31,6 +33,8 @@ pub(super) struct Papers {
 pub(super) struct ReadPaper {
     pub outcome: Option<Outcome>,
     pub expected: Option<Expected>,
+    /// How many reads the run has.
+    pub reads: Option<usize>,
 }
 
 impl ReadPaper {
@@ -344,7 +348,8 @@ mod tests {
     fn read(papers: &[(&str, &str)]) -> Papers {
         let read = papers.iter().map(|(path, content)| {
             let bytes = content.as_bytes();
-            let paper = ReadPaper { outcome: Some(outcome::outcome(bytes)), expected: Some(outcome::expected(bytes)) };
+            let (outcome, expected) = (Some(outcome::outcome(bytes)), Some(outcome::expected(bytes)));
+            let paper = ReadPaper { outcome, expected, reads: outcome::reads(bytes) };
             (PathBuf::from(path), Arc::new(paper))
         });
         Papers { read: read.collect(), ..Papers::default() }

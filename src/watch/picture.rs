@@ -22,7 +22,7 @@ use super::settle::{Seen, Sight, reached};
 use super::sieve::{Reason, Sieve};
 use super::stated::Clock;
 use super::view::{FileView, RunView};
-use super::{Condition, Paper, Settings};
+use super::{AWAITS_MATES, Condition, Paper, Settings};
 
 #[derive(Debug)]
 pub(super) struct Picture {
@@ -94,6 +94,7 @@ impl Picture {
         let mut quiets = Vec::new();
         settings.complete_when.conditions().for_each(|condition| collect_quiets(condition, &mut quiets));
         // A run that has been without news for so long is shown again.
+        quiets.extend(settings.described_by.as_ref().map(|_| AWAITS_MATES));
         quiets.extend(settings.expect_within.filter(|_| settings.run_folder.is_some()));
         quiets.sort_unstable();
         quiets.dedup();
@@ -322,7 +323,8 @@ impl Picture {
     /// where nothing will settle. Paths are below the watch.
     pub fn unread_papers(&self, even_unsettled: bool) -> Vec<(PathBuf, Fingerprint, Question)> {
         let [outcomes, lists] = self.settings.complete_when.papers();
-        if outcomes.is_empty() && lists.is_empty() {
+        let described_by = self.settings.described_by.as_ref();
+        if outcomes.is_empty() && lists.is_empty() && described_by.is_none() {
             return Vec::new();
         }
         let mut unread = Vec::new();
@@ -330,11 +332,12 @@ impl Picture {
             for (path, seen) in below(&self.files, folder) {
                 let Some(below_run) = path.strip_prefix(folder).ok().map(Path::to_string_lossy) else { continue };
                 let asks = |papers: &[&Paper]| papers.iter().any(|paper| paper.pattern.is_match(&below_run));
-                let question = Question { outcome: asks(&outcomes), list: asks(&lists) };
+                let reads = described_by.is_some_and(|patterns| patterns.is_match(&below_run));
+                let question = Question { outcome: asks(&outcomes), list: asks(&lists), reads };
                 let look = seen.observation.fingerprint;
                 let is_known = || self.papers.knows(path, look);
                 let is_settled = || even_unsettled || seen.due(&[self.settle]).is_none();
-                if (question.outcome || question.list) && is_settled() && !is_known() {
+                if question.is_any() && is_settled() && !is_known() {
                     unread.push((path.clone(), look, question));
                 }
             }
@@ -349,7 +352,14 @@ impl Picture {
 
     fn papers_of(&self, folder: &Path) -> Papers {
         let look = |path: &Path| self.files.get(path).map(|seen| seen.observation.fingerprint);
-        self.papers.of_run(folder, look, below(&self.left_out, folder))
+        let mut papers = self.papers.of_run(folder, look, below(&self.left_out, folder));
+        if let Some(described_by) = &self.settings.described_by {
+            let files = below(&self.files, folder).filter_map(|(path, _)| path.strip_prefix(folder).ok());
+            let is_known = |path: &Path| papers.read.contains_key(path) || papers.unread.contains_key(path);
+            let mut unread = files.filter(|path| described_by.is_match(&path.to_string_lossy()) && !is_known(path));
+            papers.undescribed = unread.next().map(Path::to_owned);
+        }
+        papers
     }
 
     /// What must be looked at because its time has come.

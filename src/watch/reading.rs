@@ -15,6 +15,14 @@ use crate::sample::Fingerprint;
 pub(super) struct Question {
     pub outcome: bool,
     pub list: bool,
+    /// How many reads the run has.
+    pub reads: bool,
+}
+
+impl Question {
+    pub fn is_any(self) -> bool {
+        self.outcome || self.list || self.reads
+    }
 }
 
 /// Reads a paper, and the look of the file that was read. One that the agent may not read, or that is no such paper, says
@@ -36,7 +44,8 @@ pub(super) fn read(path: &Path, question: Question) -> io::Result<(Option<Finger
         Ok(bytes) => outcome::expected(bytes),
         Err(why) => Expected::Unreadable(why.clone()),
     });
-    Ok((look, ReadPaper { outcome, expected }))
+    let reads = bytes.as_deref().ok().filter(|_| question.reads).and_then(outcome::reads);
+    Ok((look, ReadPaper { outcome, expected, reads }))
 }
 
 /// The file's look, and its bytes, or why there are none to be had.
@@ -57,7 +66,7 @@ fn bytes(path: &Path) -> io::Result<(Fingerprint, Result<Vec<u8>, String>)> {
 mod tests {
     use super::*;
 
-    const BOTH: Question = Question { outcome: true, list: true };
+    const BOTH: Question = Question { outcome: true, list: true, reads: false };
 
     #[test]
     fn what_is_too_large_says_so() {
@@ -67,7 +76,7 @@ mod tests {
 
         let file = fs::File::create(&path).unwrap();
         file.set_len(LARGEST + 1).unwrap();
-        let (look, paper) = read(&path, Question { outcome: false, list: true }).unwrap();
+        let (look, paper) = read(&path, Question { outcome: false, list: true, reads: false }).unwrap();
         assert_eq!(look.unwrap().size, LARGEST + 1);
         assert_eq!(paper.expected, Some(Expected::Unreadable("it has more than 8 MiB".to_owned())));
         assert_eq!(paper.outcome, None);

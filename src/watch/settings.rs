@@ -17,6 +17,8 @@ pub struct Settings {
     /// after the watch.
     pub run_folder: Option<Patterns>,
     pub complete_when: Completion,
+    /// Files of a run that tell how many reads it has, by their paths below it.
+    pub described_by: Option<Patterns>,
     /// How long size and modification time must stay as they are; `None`: 30 s, 2 m on a network file system.
     pub settle: Option<Duration>,
     pub mode: Mode,
@@ -77,6 +79,11 @@ impl PartialEq for Ignore {
         (&self.written, self.of_layout) == (&other.written, other.of_layout)
     }
 }
+
+/// How long a run must be quiet before a mate that it should have is no longer awaited, though a marker says that it is
+/// complete. A share that is mirrored file by file shows half of a pair for as long as the other half takes, which its
+/// dot file hides meanwhile.
+pub const AWAITS_MATES: Duration = Duration::from_secs(60 * 60);
 
 /// The settle time on a disk of this host.
 pub(super) const SETTLE: Duration = Duration::from_secs(30);

@@ -4,7 +4,7 @@
 //! hand, so that whoever works on views can be tested without a file system.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use crate::observation::{Moment, Observation};
 
 use super::Completion;
 use super::complete::joined;
+#[cfg(test)]
+use super::papers::ReadPaper;
 use super::papers::{Papers, Whole};
 use super::scope::Scopes;
 use super::stated::{Clock, Stated};
@@ -47,6 +49,22 @@ pub enum Verdict {
         /// For a person: what says so, in its own words.
         reason: String,
     },
+}
+
+/// What a run's papers tell of how many reads it has, index reads aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads<'a> {
+    /// The most that one of them says.
+    Told {
+        reads: usize,
+        paper: &'a Path,
+    },
+    /// One has yet to settle.
+    Unread {
+        paper: &'a Path,
+        in_time: Option<Duration>,
+    },
+    Untold,
 }
 
 /// A run with all its files: a run folder, or a drop folder as a whole.
@@ -112,6 +130,14 @@ impl RunView {
         Self { papers, clock: Some(clock), scopes: OnceLock::new(), ..self }
     }
 
+    /// The same run, with a paper that tells of its reads.
+    #[cfg(test)]
+    pub fn with_reads(mut self, paper: &str, reads: usize) -> Self {
+        let read = ReadPaper { outcome: None, expected: None, reads: Some(reads) };
+        self.papers.read.insert(paper.into(), Arc::new(read));
+        self
+    }
+
     /// The same run, as it will be if nothing changes: a single look cannot see that.
     pub fn as_if_settled(mut self) -> Self {
         for file in &mut self.files {
@@ -135,6 +161,16 @@ impl RunView {
     /// Whether a file says that something is complete, rather than belonging to a sample.
     pub fn is_marker(&self, file: &FileView) -> bool {
         self.scopes().are_marked_by(file)
+    }
+
+    /// What the run's papers tell of its reads.
+    pub fn reads(&self) -> Reads<'_> {
+        if let Some(path) = &self.papers.undescribed {
+            let file = self.files.iter().find(|file| file.below_run == *path);
+            return Reads::Unread { paper: path, in_time: file.and_then(|file| file.settles_in) };
+        }
+        let told = self.papers.read.iter().filter_map(|(paper, read)| Some(Reads::Told { reads: read.reads?, paper }));
+        told.max_by_key(|told| if let Reads::Told { reads, .. } = told { *reads } else { 0 }).unwrap_or(Reads::Untold)
     }
 
     /// Whether nothing ever says that no more files will come: a drop folder without a marker or a quiet time.

@@ -22,6 +22,7 @@ fn settings(path: &Path, run_folder: Option<&str>) -> Settings {
         existing: Existing::Upload,
         run_folder: run_folder.map(|text| Pattern::parse(text).unwrap().into()),
         complete_when: Condition::Settled.into(),
+        described_by: None,
         settle: Some(Duration::from_millis(100)),
         mode: Mode::Native,
         poll: Duration::from_secs(3600),
