@@ -6,6 +6,7 @@
 
 mod candidates;
 mod declared;
+mod missing;
 mod overdue;
 mod sheets;
 mod slots;
@@ -19,13 +20,14 @@ use crate::manifest::{Manifest, Output, Paired, Release, Rule, Run, Tried, Verdi
 use crate::pattern::Captures;
 use crate::sample::{Closed, Finding, Kind, NameError, Sample, SampleKey, Standing, path_to_text};
 use crate::sheet::Shelf;
-use crate::watch::{AWAITS_MATES, FileView, Reads, RunView, Verdict};
+use crate::watch::{FileView, RunView, Verdict};
 
 pub use candidates::wanted;
 pub use overdue::{Expectation, Overdue};
 pub use sheets::RowsUsed;
 
 use declared::{Expected, no_reads};
+use missing::Missing;
 use sheets::{Desk, Lack, Told};
 use slots::{Content, Filled, Member, content, file_name, slots};
 
@@ -415,13 +417,15 @@ impl Context<'_> {
                 None => (self.waiting(reason, group), in_time),
             };
         }
-        if let Some((standing, in_time)) = self.lacks_mate(group, slots, name).filter(|_| missing.is_none()) {
-            return (standing, in_time);
-        }
         let content = match group.kind() {
             Kind::Sample => content(slots, self.shelf),
             Kind::Data | Kind::Multiplexed => Content::Reads,
         };
+        if let (None, Content::Reads) = (&missing, &content)
+            && let Some(lacks_mate) = self.lacks_mate(group, slots, name)
+        {
+            return lacks_mate;
+        }
         match (missing, content) {
             (Some(missing), _) if missing.may_still_come => {
                 (self.waiting(format!("waiting for {}", missing.what), group), None)
@@ -438,36 +442,6 @@ impl Context<'_> {
                 None => (Standing::Ready, None),
             },
         }
-    }
-
-    /// How a sample stands whose second read is not there, although the run is complete and has two, as its papers tell.
-    /// Where some have both, one that lacks it is not sent by itself: Flow takes no mate later.
-    fn lacks_mate(&self, group: &Group<'_>, slots: &[Filled<'_>], name: &str) -> Option<(Standing, Option<Duration>)> {
-        let is_closed = self.closed.run || self.closed.samples.contains(name);
-        let has_one = slots.iter().any(|slot| slot.key == "reads1") && slots.iter().all(|slot| slot.key != "reads2");
-        if is_closed || !has_one || self.view.is_drop_folder() || !group.rule.pairs_what_comes(Paired::Auto) {
-            return None;
-        }
-        let paper = match self.view.reads() {
-            Reads::Told { reads, paper } if reads > 1 => path_to_text(paper),
-            Reads::Unread { paper, in_time } => {
-                let reason = format!("{} has not settled yet, which may tell of a second read", path_to_text(paper));
-                return Some((self.waiting(reason, group), in_time));
-            }
-            Reads::Told { .. } | Reads::Untold => return None,
-        };
-        if let Some(left) = AWAITS_MATES.checked_sub(self.view.quiet_for).filter(|left| !left.is_zero()) {
-            let reason =
-                format!("waiting for reads2, since {paper} tells of two reads, until nothing has come for an hour");
-            return Some((self.waiting(reason, group), Some(left)));
-        }
-        self.paired.contains(group.rule.name.as_str()).then(|| {
-            let reason = format!(
-                "reads2 is missing: {paper} tells of two reads, and other samples of the run have both; it goes on once \
-                 the file is there; to send reads1 alone: flow-ingest close"
-            );
-            (Standing::Blocked(reason), None)
-        })
     }
 
     /// What is waited for, and then what holds already of the run's conditions.
@@ -523,50 +497,6 @@ impl Unsettled {
         match self.count {
             1 => format!("{} has not settled yet", self.first),
             count => format!("{count} files have not settled yet, {} among them", self.first),
-        }
-    }
-}
-
-/// A slot that should be there and is not.
-struct Missing {
-    what: String,
-    are_several: bool,
-    /// Whether the run goes on for ever, so that it is never too late.
-    may_still_come: bool,
-    although: String,
-}
-
-impl Missing {
-    /// `is_closed`: a person said that what is there is all there will be.
-    fn of(group: &Group<'_>, view: &RunView, slots: &[Filled<'_>], is_closed: bool) -> Option<Self> {
-        let reads = Self::read(group.rule, view, slots, is_closed);
-        let annotation = group.annotation.as_ref().filter(|annotation| annotation.file.is_none());
-        let annotation = annotation.map(|annotation| format!("the annotation {}", annotation.path));
-        let missing: Vec<_> = reads.map(str::to_owned).into_iter().chain(annotation).collect();
-        (!missing.is_empty()).then(|| Self {
-            what: missing.join(" and "),
-            are_several: missing.len() > 1,
-            may_still_come: view.is_endless() && !is_closed,
-            although: format!("the run is complete without {}", if missing.len() > 1 { "them" } else { "it" }),
-        })
-    }
-
-    /// The read that is missing.
-    fn read(rule: &Rule, view: &RunView, slots: &[Filled<'_>], is_closed: bool) -> Option<&'static str> {
-        if !rule.joins_files() || !rule.captures("read") {
-            return None;
-        }
-        let has = |key| slots.iter().any(|slot| slot.key == key);
-        let paired = match rule.paired {
-            _ if is_closed => Paired::Auto,
-            Some(paired) => paired,
-            None if view.is_drop_folder() => Paired::Required,
-            None => Paired::Auto,
-        };
-        match (has("reads1"), has("reads2")) {
-            (false, _) => Some("reads1"),
-            (true, false) if paired == Paired::Required => Some("reads2"),
-            _ => None,
         }
     }
 }

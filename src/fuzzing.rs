@@ -47,6 +47,7 @@ pub fn manifest(bytes: &[u8]) {
 
 /// What instruments write of a run's end and of what it has: any bytes say something, on one line.
 pub fn outcome(bytes: &[u8]) {
+    outcome::reads(bytes);
     let words = match outcome::outcome(bytes) {
         Outcome::Good(words) | Outcome::Failed(words) | Outcome::Unknown(words) => words,
     };
