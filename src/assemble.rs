@@ -159,15 +159,16 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
             .extend(parts.into_iter().filter_map(|(scope, files)| Some((scope, Unsettled::of(files.into_iter())?))));
     }
     let context = Context { watch, run, view, closed, shelf, expected: &expected, paired, shows_an_end, unsettled };
-    // The sample is that of the first group and says so; the files of the others are told as well.
-    for ((_, name), groups) in &by_name {
-        for file in groups[1..].iter().flat_map(Group::reads) {
-            let first = path_to_text(&groups[0].first().below_run);
-            let reason = format!("it comes out with the name {name}, which {first} has; tell them apart in the name");
-            assembly.left_out.push((file.path.clone(), reason));
+    // The name is that of the first group; the others are known by their files, so that none of them is silent.
+    for ((_, name), groups) in by_name {
+        let (first, others) = (&groups[0], &groups[1..]);
+        let of_first = others.first().map(|second| clash(&name, first, second, others.len() - 1));
+        assembly.samples.push(context.assembled(name.clone(), first, of_first));
+        for other in others {
+            let own_name = path_to_text(&other.first().below_run);
+            assembly.samples.push(context.assembled(own_name, other, Some(clash(&name, first, other, 0))));
         }
     }
-    assembly.samples = by_name.into_iter().map(|((_, name), groups)| context.assembled(name, &groups)).collect();
     assembly.samples.extend(expected.absent.iter().map(|absent| context.without_reads(absent)));
     assembly
 }
@@ -322,8 +323,8 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn assembled(&self, name: String, groups: &[Group<'_>]) -> Assembled {
-        let group = &groups[0];
+    /// `clash`: what is wrong with a name that others come out with, too.
+    fn assembled(&self, name: String, group: &Group<'_>, clash: Option<String>) -> Assembled {
         let mut sample = Sample {
             key: SampleKey { kind: group.kind(), watch: self.watch.to_owned(), run: run_key(self.view), name },
             rule: group.rule.name.clone(),
@@ -332,7 +333,7 @@ impl Context<'_> {
             sheets: group.told.used.clone(),
         };
         let slots = slots(group, &sample.key.name);
-        let (mut standing, in_time) = self.standing(groups, &slots, &sample.key.name);
+        let (mut standing, in_time) = self.standing(group, clash, &slots, &sample.key.name);
         if standing == Standing::Ready && group.rule.release == Release::Manual {
             standing = Standing::AwaitsRelease(format!(
                 "rule {} asks for a person's release: flow-ingest release {}",
@@ -342,17 +343,22 @@ impl Context<'_> {
         }
         sample.slots = slots.into_iter().map(|slot| slot.into_slot(&sample.key.name)).collect();
         sample.name_target();
-        let is_existing = groups.iter().flat_map(Group::views).all(|file| file.observation.existing);
-        let in_ending_run = self.view.tells_its_end(groups.iter().flat_map(Group::reads));
+        let is_existing = group.views().all(|file| file.observation.existing);
+        let in_ending_run = self.view.tells_its_end(group.reads());
         let mut captured = group.captures.clone();
         captured.retain(|name, _| !crate::manifest::ORDERING.contains(&name.as_str()));
         let rows = group.told.lines.clone();
         Assembled { finding: Finding { sample, standing, is_existing }, in_time, in_ending_run, captured, rows }
     }
 
-    fn standing(&self, groups: &[Group<'_>], slots: &[Filled<'_>], name: &str) -> (Standing, Option<Duration>) {
-        let group = &groups[0];
-        let lack = groups.iter().find_map(|group| group.told.lack.as_ref());
+    fn standing(
+        &self,
+        group: &Group<'_>,
+        clash: Option<String>,
+        slots: &[Filled<'_>],
+        name: &str,
+    ) -> (Standing, Option<Duration>) {
+        let lack = group.told.lack.as_ref();
         match lack {
             Some(Lack::Blocks(reason)) => return (Standing::Blocked(reason.clone()), None),
             Some(Lack::Skips(reason)) => return (Standing::Skipped(reason.clone()), None),
@@ -362,7 +368,7 @@ impl Context<'_> {
                     let extra = group.extra.as_ref().filter(|_| !self.closed.samples.contains(name))?;
                     Some(extra.reason(group.rule))
                 };
-                let trouble = name_trouble(groups, &self.run, name);
+                let trouble = clash.or_else(|| name_trouble(group, &self.run, name));
                 let trouble = trouble.or_else(|| slots.iter().find_map(Filled::claimed_twice)).or_else(extra);
                 if let Some(reason) = trouble {
                     return (Standing::Blocked(reason), None);
@@ -454,21 +460,22 @@ impl Context<'_> {
     }
 }
 
-/// Two groups that come out with one name, or a name that Flow cannot take.
-fn name_trouble(groups: &[Group<'_>], run: &Run<'_>, name: &str) -> Option<String> {
-    let [first, rest @ ..] = groups else { return None };
-    if let Some(second) = rest.first() {
-        let (a, b) = (path_to_text(&first.first().below_run), path_to_text(&second.first().below_run));
-        return Some(format!(
-            "two groups of files come out with the name {name}: {a} (rule {}) and {b} (rule {}){}; capture what tells \
-             them apart and use it in the name",
-            first.rule.name,
-            second.rule.name,
-            if rest.len() > 1 { format!(" and {} more", rest.len() - 1) } else { String::new() }
-        ));
-    }
-    let error = first.own_name(run).err()?;
-    Some(format!("cannot name what rule {} makes of {name}: {error}", first.rule.name))
+/// Two groups that come out with one name, and how many more do.
+fn clash(name: &str, a: &Group<'_>, b: &Group<'_>, more: usize) -> String {
+    let [first, second] = [a, b].map(|group| path_to_text(&group.first().below_run));
+    format!(
+        "two groups of files come out with the name {name}: {first} (rule {}) and {second} (rule {}){}; capture what tells \
+         them apart and use it in the name",
+        a.rule.name,
+        b.rule.name,
+        if more > 0 { format!(" and {more} more") } else { String::new() }
+    )
+}
+
+/// A name that Flow cannot take.
+fn name_trouble(group: &Group<'_>, run: &Run<'_>, name: &str) -> Option<String> {
+    let error = group.own_name(run).err()?;
+    Some(format!("cannot name what rule {} makes of {name}: {error}", group.rule.name))
 }
 
 /// Files that have not settled.

@@ -142,6 +142,43 @@ async fn a_marker_that_overtakes_its_files_does_no_harm_where_a_sheet_tells_of_t
     assert_eq!(states(&host.once().await), expected("done"));
 }
 
+/// Its quiet time is for another call, and must not hide that of the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_not_over_keeps_a_single_call_from_no_other() {
+    let host = Host::new("bcl-convert", "{run}_{sample}", "paired: auto").await;
+    let [over, going_on] = ["230912_A00187_1009_AHK33MDRX3", "230913_A00187_1010_AHK33MDRX4"];
+    let files = [over, going_on].map(|run| format!("{run}/S_S1_R1_001.fastq.gz"));
+    host.add(&[&files[0], &files[1], &format!("{over}/Logs/FastqComplete.txt")]);
+    let expected = BTreeMap::from([
+        sample(&format!("{over}_S"), "done", &[("reads1", &[&files[0]])]),
+        sample(&format!("{going_on}_S"), "waiting", &[("reads1", &[&files[1]])]),
+    ]);
+    let plan = host.plan().await;
+    assert_eq!(host.told(&plan)[&format!("{over}_S")].0, "queued");
+    assert_eq!(host.told(&plan)[&format!("{going_on}_S")].0, "waiting", "an hour of quiet is still to come");
+    assert_eq!(host.told(&host.once().await), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_analysis_under_the_names_of_the_first_is_held_too() {
+    let host = Host::new("illumina", "{run}_{sample}", "paired: never").await;
+    let run = "20231108_LH00188_0028_B22F52TLT3";
+    let add = |analysis: u8| {
+        let within = |path: &str| format!("{run}/Analysis/{analysis}/{path}");
+        let read = within("Data/BCLConvert/fastq/S_S1_L001_R1_001.fastq.gz");
+        host.add(&[&read, &within("CopyComplete.txt"), &within("Data/Secondary_Analysis_Complete.txt")]);
+        read
+    };
+    let first = add(1);
+    let done = sample(&format!("{run}_S"), "done", &[("reads1", &[&first])]);
+    assert_eq!(host.told(&host.once().await), BTreeMap::from([done.clone()]));
+    let second = add(2);
+    let document = host.once().await;
+    let name = second.strip_prefix(&format!("{run}/")).unwrap();
+    assert_eq!(host.told(&document), BTreeMap::from([done, sample(name, "held", &[("reads1", &[&second])])]));
+    assert!(reason(&document, name).starts_with("it is new in a run of which 1 sample had been sent before"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn half_of_a_pair_that_a_marker_overtook_is_not_sent_alone() {
     let host = Host::new("bcl-convert", "{sample}", "paired: auto").await;
@@ -439,7 +476,7 @@ const LISTINGS: [Listing; 10] = [
         name: "{run}_{sample}",
         is_wanted: is_assigned_fastq,
         samples: 6,
-        state: "queued",
+        state: "waiting",
         one: Some(("20231108_LH00188_0028_B22F52TLT3_ACC13169A1", &[1, 1])),
     },
     Listing {
@@ -466,7 +503,7 @@ const LISTINGS: [Listing; 10] = [
         name: "{run}",
         is_wanted: |path| path.contains("_read_"),
         samples: 3,
-        state: "queued",
+        state: "waiting",
         one: Some(("V300086849", &[1, 1])),
     },
     Listing {
@@ -563,6 +600,8 @@ async fn analyses_on_board_wait_for_their_instruments_marker() {
         ),
         ("220422_FS1_3_BPC", "Alignment_1/20220423_010101/Fastq", &["CopyComplete.txt", "RTAComplete.txt"], "waiting"),
         ("220422_VH1_4_AAC", "Analysis/1/Data/fastq", &["RTAComplete.txt", "RunCompletionStatus.xml"], "waiting"),
+        ("220422_VH1_6_AAC", "Analysis/1/Data/fastq", &["RTAComplete.txt", "CopyComplete.txt"], "queued"),
+        ("220422_VH1_7_AAC", "Analysis/2/Data/fastq", &["RTAComplete.txt", "CopyComplete.txt"], "waiting"),
         (
             "220422_VH1_5_AAC",
             "Analysis/1/Data/fastq",
@@ -598,8 +637,8 @@ async fn a_drop_folder_takes_pairs_under_their_common_names() {
     ];
     host.add(&files);
     let expected = [
-        sample("a", "queued", &[("reads1", &[files[2], files[0]]), ("reads2", &[files[3], files[1]])]),
-        sample("b", "queued", &[("reads1", &[files[4]]), ("reads2", &[files[5]])]),
+        sample("a", "waiting", &[("reads1", &[files[2], files[0]]), ("reads2", &[files[3], files[1]])]),
+        sample("b", "waiting", &[("reads1", &[files[4]]), ("reads2", &[files[5]])]),
     ];
     assert_eq!(host.told(&host.plan().await), expected.into());
 }

@@ -41,7 +41,7 @@ pub(super) struct Report {
     pub is_reachable: bool,
     /// What is wrong with it.
     pub condition: Option<String>,
-    /// How long it takes, at the most, until samples that only time keeps back are ready; `None` when there are none.
+    /// How long it takes until the first of the samples is ready that only time keeps back; `None` when there are none.
     pub ready_in: Option<Duration>,
 }
 
@@ -305,7 +305,7 @@ impl Assembler {
             let left_out = kept(left_out, &self.watched.watch.path.join(&view.folder));
             self.journal.set_left_out(&self.watch, &run, &left_out).await?;
             let awaited = samples.iter().filter(|assembled| !assembled.finding.is_existing);
-            match awaited.filter_map(|assembled| assembled.in_time).max() {
+            match awaited.filter_map(|assembled| assembled.in_time).min() {
                 Some(wait) => self.ready_in.insert(view.folder.clone(), wait),
                 None => self.ready_in.remove(&view.folder),
             };
@@ -379,9 +379,9 @@ impl Assembler {
     }
 
     fn show_ready_in(&self, is_rechecking: bool) {
-        let time = self.ready_in.values().max().copied();
         let recheck = (is_rechecking || !self.awaited.is_empty()).then_some(RECHECK);
-        self.report.send_modify(|report| report.ready_in = time.max(recheck));
+        let first = self.ready_in.values().copied().chain(recheck).min();
+        self.report.send_modify(|report| report.ready_in = first);
     }
 
     fn say_conditions(&self, news: &News) {

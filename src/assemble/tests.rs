@@ -140,6 +140,20 @@ fn is_blocked(manifest: &Manifest, view: &RunView, reason: &str) {
     assert_eq!((assembled.finding.standing, assembled.in_time), (Standing::Blocked(reason.to_owned()), None));
 }
 
+/// Groups of files that come out with one name: each is blocked and says so, the first under that name.
+#[track_caller]
+fn clash(manifest: &Manifest, view: &RunView, expected: &[(&str, &str)]) {
+    let samples = samples(manifest, view).into_iter().map(|assembled| assembled.finding);
+    let told: Vec<_> = samples.map(|finding| (finding.sample.key.name, finding.standing)).collect();
+    let expected = expected.iter().map(|(name, of)| {
+        let reason = format!(
+            "two groups of files come out with the name {of}; capture what tells them apart and use it in the name"
+        );
+        ((*name).to_owned(), Standing::Blocked(reason))
+    });
+    assert_eq!(told, expected.collect::<Vec<_>>());
+}
+
 fn below_run(slot: &Slot) -> Vec<String> {
     let below = |path: &Path| path.strip_prefix("/data/watch/run1").unwrap().display().to_string();
     slot.parts.iter().map(|part| below(&part.path)).collect()
@@ -305,34 +319,30 @@ fn two_files_for_one_slot_block_and_are_both_named() {
 }
 
 #[test]
-fn two_groups_of_one_name_block_as_one_and_are_both_named() {
+fn groups_of_one_name_block_each_and_name_each_other() {
     let one_rule = manifest(
         "version: 1\nrules: [{name: r, match: '{plate}/{sample}_R{read}.fq', sample: {name: '{sample}', type: x}}]",
     );
     let mut run = files(&["p1/a_R1.fq", "p2/a_R1.fq", "p3/a_R1.fq"]);
-    is_blocked(
-        &one_rule,
-        &complete_run(run.clone()),
-        "two groups of files come out with the name a: p1/a_R1.fq (rule r) and p2/a_R1.fq (rule r) and 1 more; capture \
-         what tells them apart and use it in the name",
-    );
+    let of_three = [
+        ("a", "a: p1/a_R1.fq (rule r) and p2/a_R1.fq (rule r) and 1 more"),
+        ("p2/a_R1.fq", "a: p1/a_R1.fq (rule r) and p2/a_R1.fq (rule r)"),
+        ("p3/a_R1.fq", "a: p1/a_R1.fq (rule r) and p3/a_R1.fq (rule r)"),
+    ];
+    clash(&one_rule, &complete_run(run.clone()), &of_three);
     run[0].observation.existing = true;
-    assert!(
-        matches!(only(&one_rule, &complete_run(run)).finding.standing, Standing::Blocked(_)),
-        "old and new are two"
-    );
+    clash(&one_rule, &complete_run(run.clone()), &of_three);
+    let are_existing =
+        samples(&one_rule, &complete_run(run)).into_iter().map(|assembled| assembled.finding.is_existing);
+    assert!(are_existing.eq([true, false, false]), "old and new are two");
 
     let two_rules = manifest(
         "version: 1\nrules:\n\
          - {name: left, match: 'l/{sample}.fq', sample: {name: '{sample}', type: x}}\n\
          - {name: right, match: 'r/{sample}.fq', sample: {name: '{sample}', type: y}}\n",
     );
-    is_blocked(
-        &two_rules,
-        &open_run(files(&["r/a.fq", "l/a.fq"])),
-        "two groups of files come out with the name a: l/a.fq (rule left) and r/a.fq (rule right); capture what tells \
-         them apart and use it in the name",
-    );
+    let both = "a: l/a.fq (rule left) and r/a.fq (rule right)";
+    clash(&two_rules, &open_run(files(&["r/a.fq", "l/a.fq"])), &[("a", both), ("r/a.fq", both)]);
 }
 
 #[test]
@@ -472,11 +482,11 @@ fn names_with_spaces_become_acceptable() {
 fn two_names_that_become_one_block() {
     let run = complete_run(files(&["a 1_R1.fastq.gz", "a\t1_R1.fastq.gz", "b_R1.fastq.gz"]));
     let samples = samples(&manifest(PAIRS), &run);
-    assert_eq!(samples.len(), 2);
     let expected = "two groups of files come out with the name a_1: a\\x091_R1.fastq.gz (rule pairs) and \
                     a 1_R1.fastq.gz (rule pairs); capture what tells them apart and use it in the name";
-    assert_eq!(samples[0].finding.standing, Standing::Blocked(expected.to_owned()));
-    assert_eq!(samples[1].finding.standing, Standing::Ready);
+    let blocked = || Standing::Blocked(expected.to_owned());
+    let standings: Vec<_> = samples.into_iter().map(|assembled| assembled.finding.standing).collect();
+    assert_eq!(standings, [blocked(), blocked(), Standing::Ready]);
 }
 
 #[test]
@@ -625,12 +635,8 @@ fn every_file_of_a_data_rule_is_an_upload_of_its_own() {
 #[test]
 fn two_generic_files_of_one_name_block() {
     let manifest = manifest("version: 1\nrules: [{name: all, match: '**', data: {}}]");
-    is_blocked(
-        &manifest,
-        &endless(files(&["x/log.txt", "y/log.txt"])),
-        "two groups of files come out with the name log.txt: x/log.txt (rule all) and y/log.txt (rule all); capture \
-         what tells them apart and use it in the name",
-    );
+    let both = "log.txt: x/log.txt (rule all) and y/log.txt (rule all)";
+    clash(&manifest, &endless(files(&["x/log.txt", "y/log.txt"])), &[("log.txt", both), ("y/log.txt", both)]);
 }
 
 #[test]
@@ -659,9 +665,8 @@ fn a_name_that_is_not_utf8_is_taken_and_two_that_look_alike_are_kept_apart() {
     is_blocked(&manifest, &alike, reason);
     let data = self::manifest("version: 1\nrules: [{name: all, match: 'x/*', data: {}}]");
     let alike = endless(vec![strange(b"x/\xfe"), strange(b"x/\xff")]);
-    let reason = "two groups of files come out with the name _: x/\\xfe (rule all) and x/\\xff (rule all); capture what \
-                  tells them apart and use it in the name";
-    is_blocked(&data, &alike, reason);
+    let both = "_: x/\\xfe (rule all) and x/\\xff (rule all)";
+    clash(&data, &alike, &[("_", both), ("x/\\xff", both)]);
 }
 
 #[test]

@@ -98,12 +98,12 @@ impl Plan {
         let news = tokio::task::spawn_blocking(look).await.expect("looking does not panic");
         let left_out = news.left_out.unwrap_or_default().into_iter();
         self.left_out.extend(left_out.map(|it| LeftOut::new(&root.join(it.path), it.reason)));
-        // As for all other files: as they will be if nothing changes.
+        // As for all other files: as they are once they have settled.
         let mut library = Library::new(Duration::ZERO);
         let mut expected = Expected::new(watched.watch.name.clone(), watched.watch.expect_within);
         expected.set_outage(news.outage);
         for view in news.runs {
-            let settled = view.clone().as_if_settled();
+            let settled = if is_tree { view.clone().as_if_quiet() } else { view.clone().as_if_settled() };
             let wanted = wanted(&watched.manifest, &settled);
             let shelf;
             (shelf, library) = tokio::task::spawn_blocking(move || (library.read(&wanted), library))
@@ -121,7 +121,7 @@ impl Plan {
         Ok(())
     }
 
-    /// `settled` is the view as it will be if nothing changes.
+    /// `settled` is the view as it is once its files have settled; of a tree, once it is quiet as well.
     fn add_run(
         &mut self,
         watched: &WatchConfig,

@@ -67,8 +67,18 @@ pub(super) const ILLUMINA: Layout = Layout {
   always: { outcome: RunCompletionStatus.xml, optional: true }
   each:
     # DRAGEN on board has a pair of markers of its own for each analysis [npg_tracking, cleve]. A NextSeq 1000/2000
-    # without it has the run's own [irida-uploader, nextseq2k], which alone speaks of base calls. Markers overtake the
+    # without it has the run's own [irida-uploader, nextseq2k], which speaks of the first analysis. Markers overtake the
     # large files on a mirrored share [Clinical-Genomics/cg#2403]: the analysis lists what it has.
+    - folder: Analysis/1/Data/fastq
+      complete_when:
+        all:
+          - any:
+              - all:
+                  - marker: Analysis/1/CopyComplete.txt
+                  - marker: Analysis/1/Data/Secondary_Analysis_Complete.txt
+              - marker: CopyComplete.txt
+          - { listed: Analysis/1/Manifest.tsv, optional: true }
+          - { outcome: Analysis/1/Data/Error_Summary.json, optional: true }
     - folder: 'Analysis/{analysis}/Data/fastq'
       complete_when:
         all:
@@ -97,6 +107,7 @@ pub(super) const ILLUMINA: Layout = Layout {
           - all:
               - marker: CopyComplete.txt
               - marker: RunCompletionStatus.xml
+          - quiet: 1h
     - folder: 'Alignment_{analysis}/{time}'
       complete_when:
         any:

@@ -138,12 +138,20 @@ impl RunView {
         self
     }
 
-    /// The same run, as it will be if nothing changes: a single look cannot see that.
+    /// The same run, once its files have settled if nothing changes, which a single look cannot see.
     pub fn as_if_settled(mut self) -> Self {
         for file in &mut self.files {
-            (file.settled, file.settles_in, file.unchanged_for) = (true, None, Duration::MAX);
+            (file.settled, file.settles_in) = (true, None);
         }
-        Self { quiet_for: Duration::MAX, scopes: OnceLock::new(), ..self }
+        Self { scopes: OnceLock::new(), ..self }
+    }
+
+    /// The same run, once nothing has happened in it for as long as anybody waits.
+    pub fn as_if_quiet(mut self) -> Self {
+        for file in &mut self.files {
+            file.unchanged_for = Duration::MAX;
+        }
+        Self { quiet_for: Duration::MAX, ..self.as_if_settled() }
     }
 
     fn scopes(&self) -> &Scopes {
