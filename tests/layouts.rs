@@ -142,6 +142,19 @@ async fn a_marker_that_overtakes_its_files_does_no_harm_where_a_sheet_tells_of_t
     assert_eq!(states(&host.once().await), expected("done"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_call_waits_for_the_sheet_to_settle_though_the_run_goes_on() {
+    let host = Host::new("bcl-convert", "{sheet.Sample_Name}", "sheet: {}").await;
+    let run = "230912_A00187_1009_AHK33MDRX3";
+    host.add(&[&format!("{run}/S_S1_R1_001.fastq.gz")]);
+    let sheet = "[BCLConvert_Data]\nSample_ID,Sample_Name,Index\nS,liver,A\nT,lung,C\n";
+    host.write(&format!("{run}/SampleSheet.csv"), sheet);
+    let document = host.once().await;
+    let wait = reason(&document, "liver");
+    assert!(wait.starts_with("1 of 2 samples of SampleSheet.csv has no reads; waiting for the marker"), "{wait}");
+    assert_eq!(document["counts"]["waiting"], 2);
+}
+
 /// Its quiet time is for another call, and must not hide that of the others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_not_over_keeps_a_single_call_from_no_other() {

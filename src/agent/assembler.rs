@@ -41,7 +41,8 @@ pub(super) struct Report {
     pub is_reachable: bool,
     /// What is wrong with it.
     pub condition: Option<String>,
-    /// How long it takes until the first of the samples is ready that only time keeps back; `None` when there are none.
+    /// How long it takes until the first of the samples is ready that only time keeps back, or until what a sheet says of
+    /// them is known; `None` when nothing changes with time alone.
     pub ready_in: Option<Duration>,
 }
 
@@ -305,7 +306,8 @@ impl Assembler {
             let left_out = kept(left_out, &self.watched.watch.path.join(&view.folder));
             self.journal.set_left_out(&self.watch, &run, &left_out).await?;
             let awaited = samples.iter().filter(|assembled| !assembled.finding.is_existing);
-            match awaited.filter_map(|assembled| assembled.in_time).min() {
+            let sheet = awaits_sheets.then_some(RECHECK);
+            match awaited.filter_map(|assembled| assembled.in_time).chain(sheet).min() {
                 Some(wait) => self.ready_in.insert(view.folder.clone(), wait),
                 None => self.ready_in.remove(&view.folder),
             };
