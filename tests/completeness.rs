@@ -4,6 +4,8 @@
 #[path = "support/host.rs"]
 mod host;
 
+use std::fs;
+
 use host::{Host, Told, reason};
 use serde_json::Value;
 
@@ -174,6 +176,52 @@ async fn minknow_counts_passed_failed_unclassified_and_ignored_files() {
     host.add(&[&part("pass", "barcode01", 0), &part("fail", "barcode01", 0)]);
     host.write(&summary, "fastq_files_in_final_dest=7\n");
     assert_eq!(states(&host, &host.plan().await), told(&[("barcode01", "queued")]));
+}
+
+/// A host whose watch and rule have what `layouts show` prints, in place of the layout's name.
+async fn pasted(layout: &str, name: &str) -> Host {
+    let host = Host::new(layout, name, "paired: never").await;
+    let (exit, shown) = host.flow_ingest(&["layouts", "show", layout]).await;
+    assert_eq!(exit, 0, "{shown:#}");
+    let (watch, rule) = shown["yaml"].as_str().unwrap().split_once("# In the manifest").unwrap();
+    let edit = |name: &str, from: &str, to: String| {
+        let path = host.dir.path().join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        let (before, after) = text.split_once(from).unwrap();
+        fs::write(path, format!("{before}{to}{after}")).unwrap();
+    };
+    let watch: String = watch.lines().map(|line| format!("\n    {line}")).collect();
+    let keys = "  - name: w\n    path: runs\n    manifest: manifest.yaml\n    existing: upload\n    settle: 300ms";
+    let by_name = format!(
+        "  - {{ name: w, path: runs, manifest: manifest.yaml, existing: upload, settle: 300ms, layout: {layout} }}"
+    );
+    edit("flow-ingest.yaml", &by_name, format!("{keys}{watch}"));
+    let rule: String = rule.lines().skip(1).map(|line| format!("\n {}", line.trim_start_matches('#'))).collect();
+    edit("manifest.yaml", "\n    paired: never", format!("\n    paired: never{rule}"));
+    host
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keys_of_a_layout_count_as_the_layout_does() {
+    let run = "exp/lib/20250603_1201_3E_PAA12345_e05460c6";
+    let part = |folder: &str, barcode: &str, n: u8| {
+        format!("{run}/fastq_{folder}/{barcode}/PAA12345_{folder}_{barcode}_e05460c6_0f1d7e9e_{n}.fastq.gz")
+    };
+    let summary = "final_summary_PAA12345_e05460c6_0f1d7e9e.txt";
+    for host in [Host::new("nanopore", "{barcode}", "paired: never").await, pasted("nanopore", "{barcode}").await] {
+        host.add(&[&part("pass", "barcode01", 0), &part("pass", "unclassified", 0)]);
+        host.add(&[&part("fail", "barcode01", 0), &part("fail", "unclassified", 0)]);
+        host.write(&format!("{run}/{summary}"), "fastq_files_in_final_dest=6\n");
+        let plan = host.plan().await;
+        assert_eq!(states(&host, &plan), told(&[("barcode01", "waiting")]), "{plan:#}");
+        assert_eq!(reason(&plan, "barcode01"), format!("2 of 6 FASTQ of {summary} are not there"));
+        let left_out = host.left_out(&plan);
+        for path in [part("pass", "unclassified", 0), part("fail", "barcode01", 0), part("fail", "unclassified", 0)] {
+            assert!(left_out[&path].contains("ignore"), "{left_out:#?}");
+        }
+        host.add(&[&part("fail", "barcode02", 0), &part("pass", "barcode01", 1)]);
+        assert_eq!(states(&host, &host.plan().await), told(&[("barcode01", "queued")]));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -269,6 +269,73 @@ async fn a_held_run_waits_with_all_that_is_yet_to_come_and_a_dead_one_is_closed(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_deep_below_the_watch_is_called_by_its_folders_name_unless_others_have_it() {
+    let facility = facility().await;
+    for (file, from, to) in [
+        ("flow-ingest.yaml", "run_folder: \"{name}\"", "run_folder: \"{experiment}/{library}/{name}\""),
+        ("manifest.yaml", "{run}_{sample}", "{run.experiment}_{run}_{sample}"),
+    ] {
+        let text = fs::read_to_string(facility.path(file)).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(facility.path(file), text.replace(from, to)).unwrap();
+    }
+    let said = async |arguments: &[&str], exit: i32| {
+        let (ended, document, words) = facility.ask(arguments).await;
+        assert_eq!(ended, Some(exit), "{arguments:?}: {words}");
+        (document, words)
+    };
+    let commands = |name| {
+        let decisions = ["hold", "release", "skip", "close"].map(|verb| vec![verb, name]);
+        decisions.into_iter().chain([vec!["retry", "--run", name], vec!["report", "--run", name]])
+    };
+    let refused = async || {
+        for command in commands("twice") {
+            let (_, words) = said(&command, 2).await;
+            assert!(words.contains("twice: 2 runs have folders of that name: e1/lib/twice, e2/lib/twice"), "{words}");
+        }
+        for name in ["nosuchrun", "lib", "e1"] {
+            for command in commands(name) {
+                assert!(said(&command, 4).await.1.contains(&format!("{name}: there is no such run")));
+            }
+        }
+    };
+    for (run, size) in [("e1/lib/alone", 5_000), ("e1/lib/twice", 6_000), ("e2/lib/twice", 7_000)] {
+        write_pair(&facility.path("runs").join(run), "S1", [size, size + 100]);
+    }
+    let service = facility.serve().await;
+    facility.becomes("e2_twice_S1", "waiting").await;
+    facility.becomes("e1_alone_S1", "waiting").await;
+    refused().await;
+    for command in commands("alone") {
+        said(&command, 0).await;
+        let state = match command[0] {
+            "hold" => "held",
+            "release" => "waiting",
+            "skip" => "skipped",
+            _ => continue,
+        };
+        facility.becomes("e1_alone_S1", state).await;
+    }
+    assert!(said(&["report", "--run", "alone"], 0).await.0["samples"].as_array().unwrap().is_empty());
+    let told = facility.output(&["report", "--run", "alone"]).await;
+    assert_eq!(String::from_utf8(told.stdout).unwrap().trim(), "nothing was sent yet");
+    service.stop().await;
+
+    // Without a service, too. The run was closed, and skipped before.
+    refused().await;
+    said(&["release", "alone"], 0).await;
+    once(&facility).await;
+    let (report, _) = said(&["report", "--run", "alone"], 0).await;
+    assert_eq!(report["samples"][0]["run"], "e1/lib/alone", "{report:#}");
+    assert_eq!(report, said(&["report", "--run", "e1/lib/alone"], 0).await.0);
+    said(&["hold", "e1/lib/twice"], 0).await;
+    let (document, _) = said(&["status"], 0).await;
+    let states = ["e1_twice_S1", "e2_twice_S1"].map(|name| sample(&document, name)["state"].as_str().unwrap());
+    assert_eq!(states, ["held", "waiting"]);
+    said(&["hold", "alone"], 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_is_held_stops_between_two_chunks_and_goes_on_from_there() {
     let facility = facility().await;
     let run = facility.path("runs/run1");

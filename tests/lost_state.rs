@@ -198,7 +198,9 @@ async fn report_says_what_was_sent_beside_a_running_service() {
     let csv = report(&["--format", "csv"]).await;
     assert_eq!(csv.lines().count(), 1 + 4, "{csv}");
     assert!(csv.starts_with("finished,first_seen,watch,run,rule,kind,name,id,sample_id,slot,filename,bytes,data_id"));
-    assert_eq!(report(&["--run", "another"]).await.trim(), "nothing was sent yet");
+    let (exit, _, words) = facility.ask(&["report", "--run", "another"]).await;
+    assert_eq!(exit, Some(4), "{words}");
+    assert!(words.contains("cannot report on another: there is no such run"), "{words}");
     assert!(report(&[]).await.contains("S2_R2.fastq.gz"));
 
     let checked = facility.output(&["state", "check", "--json"]).await;

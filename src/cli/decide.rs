@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::exit::{CommandError, Exit};
-use super::{Globals, open_journal, output, status};
+use super::{Globals, open_journal, output, runs, status};
 use crate::journal::{JournalError, Order, RunName, Verb};
 use crate::observation::Moment;
 use crate::sample::{SampleId, acceptable_name};
@@ -14,7 +14,7 @@ use crate::status::{SampleStatus, Snapshot, Socket};
 
 #[derive(Debug, Args)]
 pub(super) struct Targets {
-    /// Samples, by the ids that status shows, or runs by their names
+    /// Samples, by the ids that status shows, or runs, by their paths below the watch or their folders' names
     #[arg(value_name = "RUN|ID", required = true)]
     targets: Vec<String>,
     /// Why, for those who ask later
@@ -28,7 +28,7 @@ pub(super) struct Retry {
     /// Samples, by the ids that status shows
     #[arg(value_name = "ID", conflicts_with = "run")]
     ids: Vec<String>,
-    /// All of a run that can be tried again
+    /// All of a run that can be tried again; the run by its path below the watch or its folder's name
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
 }
@@ -54,11 +54,12 @@ struct Document {
 pub(super) async fn execute(verb: Verb, arguments: Targets, globals: &Globals) -> Result<Exit, CommandError> {
     let state_dir = globals.state_dir().await?;
     let known = status::current(&state_dir).await?;
+    let known_runs = runs::known(&known);
     let (mut samples, mut runs) = (Vec::new(), Vec::new());
     for target in &arguments.targets {
         match known.samples.iter().find(|sample| sample.id == *target) {
             Some(sample) => samples.push(SampleId::typed(&sample.id)),
-            None => runs.extend(runs_called(&known, target, verb)?),
+            None => runs.extend(runs::named(target, &known_runs, verb.name(), "run or sample")?),
         }
     }
     if verb == Verb::Close
@@ -79,7 +80,7 @@ pub(super) async fn retry(arguments: Retry, globals: &Globals) -> Result<Exit, C
     let known = status::current(&state_dir).await?;
     let verb = Verb::Retry;
     let (samples, runs) = match &arguments.run {
-        Some(run) => (Vec::new(), runs_called(&known, run, verb)?),
+        Some(run) => (Vec::new(), runs::named(run, &runs::known(&known), verb.name(), "run")?),
         None => (arguments.ids.iter().map(|id| find(&known, id, verb)).collect::<Result<_, _>>()?, Vec::new()),
     };
     let order = Order { verb, samples, runs, who: who(), reason: None, name: None };
@@ -196,22 +197,6 @@ fn find(known: &Snapshot, id: &str, verb: Verb) -> Result<SampleId, CommandError
         ))
     })?;
     Ok(SampleId::typed(&sample.id))
-}
-
-/// The runs of this name, in whatever watch.
-fn runs_called(known: &Snapshot, name: &str, verb: Verb) -> Result<Vec<RunName>, CommandError> {
-    let of_name = known.samples.iter().filter(|sample| sample.run == name);
-    let mut runs: Vec<_> =
-        of_name.map(|sample| RunName { watch: sample.watch.clone(), run: sample.run.clone() }).collect();
-    runs.sort();
-    runs.dedup();
-    if runs.is_empty() {
-        return Err(CommandError::Missing(format!(
-            "cannot {} {name}: there is no such run or sample; flow-ingest status lists them",
-            verb.name()
-        )));
-    }
-    Ok(runs)
 }
 
 /// Who gives the command: behind sudo, the person who called it.

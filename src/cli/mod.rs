@@ -27,6 +27,7 @@ mod prompt;
 mod reload;
 mod report;
 mod run;
+mod runs;
 mod sandbox;
 mod schema;
 mod state;
@@ -177,7 +178,7 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Close(targets) => decide::execute(Verb::Close, targets, &globals).await,
         Command::Resend(arguments) => decide::resend(arguments, &globals).await,
         Command::Reload(arguments) => reload::execute(arguments, &globals).await,
-        Command::Report(arguments) => report::execute(&arguments, &globals),
+        Command::Report(arguments) => report::execute(&arguments, &globals).await,
         Command::State(command) => state::execute(command, &globals).await,
         Command::Login(arguments) => login::execute(arguments, &globals).await,
         Command::List(arguments) => list::execute(arguments, &globals).await,

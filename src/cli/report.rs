@@ -1,5 +1,9 @@
 //! `flow-ingest report`: the receipts of what was sent, for people and their spreadsheets. It reads one file, and works
-//! beside a running service.
+//! beside a running service; only for a run that nothing was sent of, or that is called by its folder's name, it asks
+//! what status knows.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
@@ -8,14 +12,14 @@ use serde::Serialize;
 
 use super::exit::{CommandError, Exit};
 use super::upload::quoted;
-use super::{Globals, output};
-use crate::journal::{self, Event, Receipt, read_receipts};
+use super::{Globals, output, runs, status};
+use crate::journal::{self, Event, Receipt, RunName, read_receipts};
 use crate::sample::{Kind, Part, SheetUsed, Slot, path_to_text};
 use crate::status::columns;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Only the samples of this run
+    /// Only the samples of this run, by its path below the watch or its folder's name
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
     /// Print it as comma-separated values or as one JSON document [default: a table]
@@ -124,18 +128,18 @@ fn parts(slot: &Slot, sent: Option<&journal::SentFile>) -> Vec<SentPart> {
     slot.parts.iter().enumerate().map(part).collect()
 }
 
-pub(super) fn execute(arguments: &Arguments, globals: &Globals) -> Result<Exit, CommandError> {
+pub(super) async fn execute(arguments: &Arguments, globals: &Globals) -> Result<Exit, CommandError> {
     let config = globals.load_config()?;
     let mut samples: Vec<SentSample> = Vec::new();
     let findings = read_receipts(&config.state_dir, |receipt| {
-        if let Some(sent) = SentSample::of(receipt)
-            && arguments.run.as_ref().is_none_or(|run| *run == sent.run)
-        {
-            samples.push(sent);
-        }
+        samples.extend(SentSample::of(receipt));
     })?;
+    if let Some(name) = &arguments.run {
+        let runs = runs_called(name, &samples, &config.state_dir).await?;
+        samples.retain(|sample| runs.iter().any(|run| run.watch == sample.watch && run.run == sample.run));
+    }
     // A line that was written anew says what an earlier one said.
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     samples.retain(|sample| seen.insert((sample.id.clone(), sample.finished)));
     for finding in &findings {
         eprintln!("flow-ingest: the receipts are not as they were written: {finding}");
@@ -148,6 +152,17 @@ pub(super) fn execute(arguments: &Arguments, globals: &Globals) -> Result<Exit, 
         None => output::line(table(&samples).trim_end()),
     }
     Ok(Exit::Success)
+}
+
+/// The runs that this name means, of those that something was sent of and of those that the agent knows.
+async fn runs_called(name: &str, sent: &[SentSample], state_dir: &Path) -> Result<Vec<RunName>, CommandError> {
+    let of = |sample: &SentSample| RunName { watch: sample.watch.clone(), run: sample.run.clone() };
+    let mut known: BTreeSet<RunName> = sent.iter().map(of).collect();
+    // A path that something was sent of is no other run's, so the receipts alone tell.
+    if !known.iter().any(|run| run.run == name) {
+        known.extend(runs::known(&status::current(state_dir).await?));
+    }
+    runs::named(name, &known, "report on", "run")
 }
 
 const COLUMNS: [&str; 17] = [

@@ -46,7 +46,8 @@ pub struct Layout {
 /// Files that no rule takes unless it names them.
 #[derive(Debug, Clone, Copy)]
 pub struct Ignored {
-    /// Of their paths below the watch, or below the run.
+    /// Of their paths below the watch, or below the run. It must not fit folders: in a watch's own `ignore` it would
+    /// keep them from being listed, and what is in them from being counted.
     pub glob: &'static str,
     /// What of the path a rule must say in so many words.
     pub word: &'static str,

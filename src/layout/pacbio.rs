@@ -22,7 +22,7 @@ pub(super) const PACBIO: Layout = Layout {
     described_by: &[],
     ignored: &[
         Ignored { glob: "**/*.unassigned.bam", word: "unassigned", what: "reads that no barcode was found for" },
-        Ignored { glob: "**/fail_reads/**", word: "fail", what: "failed reads" },
+        Ignored { glob: "**/fail_reads/**/*.*", word: "fail", what: "failed reads" },
         INDEXES_OF_FILES[0],
         INDEXES_OF_FILES[1],
     ],
