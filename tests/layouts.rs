@@ -211,6 +211,15 @@ async fn half_of_a_pair_that_a_marker_overtook_is_not_sent_alone() {
     let document = host.once().await;
     assert_eq!(host.told(&document), expected("done", &[("reads1", &[&r1]), ("reads2", &[&r2])]));
     host.check_arrived(&host.told(&document));
+
+    let host = Host::new("element", "{sample}", "paired: auto").await;
+    let file = |read: &str| format!("20230404_AV223406_run/Samples/S/S_{read}.fastq.gz");
+    host.write("20230404_AV223406_run/RunStats.json", r#"{"Reads": [{"Read": "R1"}, {"Read": "R2"}]}"#);
+    host.add(&[&file("R1")]);
+    let document = host.once().await;
+    assert!(reason(&document, "S").starts_with("waiting for reads2, since RunStats.json tells of two reads"));
+    host.add(&[&file("R2")]);
+    assert_eq!(host.once().await["counts"]["done"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

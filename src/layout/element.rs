@@ -19,7 +19,7 @@ pub(super) const ELEMENT: Layout = Layout {
         - marker: '*/{prefix:(?:.+_)?}RunStats.json'
     - { outcome: RunUploaded.json, optional: true }
 "#,
-    described_by: &[],
+    described_by: &["{prefix:(?:.+_)?}RunStats.json", "*/{prefix:(?:.+_)?}RunStats.json"],
     ignored: &[
         Ignored { glob: "**/Unassigned_*", word: "Unassigned", what: "reads that no sample was found for" },
         Ignored { glob: "**/*_I1.fastq.gz", word: "_I1", what: "index reads" },

@@ -1,5 +1,5 @@
-//! What tells how many reads a run has: `RunInfo.xml` of the instrument, which BCL Convert copies into its `Reports`, and
-//! bcl2fastq's `Stats.json` [real files of MiSeq, NextSeq and NovaSeq runs; MultiQC's test data].
+//! What tells how many reads a run has: Illumina's `RunInfo.xml`, which BCL Convert copies into its `Reports`, bcl2fastq's
+//! `Stats.json`, and `RunStats.json` of Element's bases2fastq [real files of each; MultiQC's test data].
 
 use quick_xml::events::Event;
 use quick_xml::reader::Reader;
@@ -42,8 +42,13 @@ fn run_info(text: &str) -> Option<usize> {
     }
 }
 
-/// Of the lanes, the most.
+/// Of the lanes, the most; bases2fastq has one list for all: `"Reads": [{"Read": "R1"}, {"Read": "R2"}]`.
 fn stats(stats: &Value) -> Option<usize> {
+    if let Some(reads) = stats.get("Reads") {
+        let is_read =
+            |read: &&Value| read.get("Read").and_then(Value::as_str).is_some_and(|name| name.starts_with('R'));
+        return Some(reads.as_array()?.iter().filter(is_read).count());
+    }
     let lanes = stats.get("ReadInfosForLanes")?.as_array()?;
     let of_lane = |lane: &Value| {
         let reads = lane.get("ReadInfos")?.as_array()?.iter();
@@ -73,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_statistics_of_bcl2fastq_tell_it_lane_by_lane() {
+    fn the_statistics_of_demultiplexers_tell_it() {
         let read = |is_index: bool| format!("{{\"Number\": 1, \"NumCycles\": 8, \"IsIndexedRead\": {is_index}}}");
         let lane = |reads: &[bool]| {
             let reads: Vec<_> = reads.iter().copied().map(read).collect();
@@ -82,6 +87,7 @@ mod tests {
         let stats = |lanes: &[String]| format!("{{\"ReadInfosForLanes\": [{}]}}", lanes.join(", "));
         assert_eq!(reads(&stats(&[lane(&[false, true]), lane(&[false, true, false])])), Some(2));
         assert_eq!(reads("{\"ReadInfosForLanes\": []}"), None);
+        assert_eq!(reads("{\"Reads\": [{\"Read\": \"R1\"}, {\"Read\": \"I1\"}, {\"Read\": \"R2\"}]}"), Some(2));
         assert_eq!(reads("{"), None);
     }
 }
