@@ -209,14 +209,16 @@ fn is_known_to_speak(rule: &Rule, groups: &[Group<'_>]) -> bool {
 /// Whether a sheet of a rule has not settled.
 fn awaits_sheet<'a>(desk: &Desk<'a>, rule: &'a Rule, groups: &[Group<'a>]) -> bool {
     let waits = |lack: &Lack| matches!(lack, Lack::Waits { .. });
+    let is_awaited = |folder: &Path| desk.sheet(rule, folder).is_err_and(|lack| waits(&lack));
     let mut own = groups.iter().filter(|group| std::ptr::eq(group.rule, rule)).peekable();
-    match own.peek() {
-        Some(_) if rule.sheet.is_none() && rule.declaring().is_some() => {
-            own.any(|group| desk.sheet(rule, &folder_of(group.first())).is_err_and(|lack| waits(&lack)))
-        }
-        Some(_) => own.any(|group| group.told.lack.as_ref().is_some_and(waits)),
-        None => rule.sheet.is_some() && desk.sheet(rule, Path::new("")).is_err_and(|lack| waits(&lack)),
+    if own.peek().is_none() {
+        return rule.sheet.is_some() && is_awaited(Path::new(""));
     }
+    // Nobody waits for a sheet of which nothing is asked.
+    let is_unasked = rule.sheet.is_none();
+    own.any(|group| {
+        group.told.lack.as_ref().is_some_and(waits) || (is_unasked && is_awaited(&folder_of(group.first())))
+    })
 }
 
 /// The samples of a sheet, each with whether files of it are named after its key.

@@ -39,18 +39,19 @@ impl Missing {
             return None;
         }
         let has = |key| slots.iter().any(|slot| slot.key == key);
-        let paired = match rule.paired {
-            _ if is_closed => Paired::Auto,
-            Some(paired) => paired,
-            None if view.is_drop_folder() => Paired::Required,
-            None => Paired::Auto,
-        };
+        let paired = if is_closed { Paired::Auto } else { paired(rule, view) };
         match (has("reads1"), has("reads2")) {
             (false, _) => Some("reads1"),
             (true, false) if paired == Paired::Required => Some("reads2"),
             _ => None,
         }
     }
+}
+
+/// How a rule pairs what it takes of a run.
+fn paired(rule: &Rule, view: &RunView) -> Paired {
+    let by_default = if view.is_drop_folder() { Paired::Required } else { Paired::Auto };
+    rule.paired.unwrap_or(by_default)
 }
 
 impl Context<'_> {
@@ -64,7 +65,8 @@ impl Context<'_> {
     ) -> Option<(Standing, Option<Duration>)> {
         let is_closed = self.closed.run || self.closed.samples.contains(name);
         let has_one = slots.iter().any(|slot| slot.key == "reads1") && slots.iter().all(|slot| slot.key != "reads2");
-        if is_closed || !has_one || self.view.is_drop_folder() || !group.rule.pairs_what_comes(Paired::Auto) {
+        let takes_what_comes = paired(group.rule, self.view) == Paired::Auto && group.rule.has_place_for_mates();
+        if is_closed || !has_one || self.view.is_drop_folder() || !takes_what_comes {
             return None;
         }
         let paper = match self.view.reads() {

@@ -376,10 +376,9 @@ impl Rule {
         self.pattern.names().contains(&name)
     }
 
-    /// Whether it pairs what comes, rather than asking for both reads or for one alone; `by_default` where it says nothing.
-    pub fn pairs_what_comes(&self, by_default: Paired) -> bool {
-        let paired = self.paired.unwrap_or(by_default);
-        paired == Paired::Auto && self.joins_files() && self.captures("read") && self.reads.have_mates()
+    /// Whether a second read has a place in what it makes.
+    pub fn has_place_for_mates(&self) -> bool {
+        self.joins_files() && self.captures("read") && self.reads.have_mates()
     }
 
     /// Whether files are put together, with their mates, into one thing; else each is an upload of its own.

@@ -93,8 +93,8 @@ impl Picture {
     ) -> Self {
         let mut quiets = Vec::new();
         settings.complete_when.conditions().for_each(|condition| collect_quiets(condition, &mut quiets));
-        // A run that has been without news for so long is shown again.
         quiets.extend(settings.described_by.as_ref().map(|_| AWAITS_MATES));
+        // A run that has been without news for so long is shown again.
         quiets.extend(settings.expect_within.filter(|_| settings.run_folder.is_some()));
         quiets.sort_unstable();
         quiets.dedup();
