@@ -8,12 +8,13 @@ mod candidates;
 mod declared;
 mod missing;
 mod overdue;
+mod overtaken;
 mod sheets;
 mod slots;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::manifest::{Manifest, Output, Paired, Release, Rule, Run, Tried, Verdict as Taker};
@@ -28,6 +29,7 @@ pub use sheets::RowsUsed;
 
 use declared::{Expected, no_reads};
 use missing::Missing;
+use overtaken::Overtaken;
 use sheets::{Desk, Lack, Told};
 use slots::{Content, Filled, Member, content, file_name, slots};
 
@@ -78,7 +80,9 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
             Taker::Extra { rule, captures, label } => {
                 let reason = format!("rule {} has no place for {label}; map it with reads, or ignore it", rule.name);
                 assembly.left_out.push((file.path.clone(), reason));
-                extras.entry((place(rule), identity(rule, &captures, file))).or_insert(Extra { file, label });
+                extras
+                    .entry((place(rule), identity(rule, &captures, &file.below_run)))
+                    .or_insert(Extra { file, label });
                 continue;
             }
             Taker::LeftOut { .. } if view.is_marker(file) => {
@@ -98,13 +102,14 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
         }
         taken.push(file);
         groups
-            .entry((place(rule), identity(rule, &captures, file)))
+            .entry((place(rule), identity(rule, &captures, &file.below_run)))
             .or_insert_with(|| Group {
                 rule,
                 captures: captures.clone(),
                 files: Vec::new(),
                 annotation: None,
                 extra: None,
+                unfinished: None,
                 told: Told::default(),
             })
             .files
@@ -114,6 +119,15 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
     for (identity, extra) in extras {
         if let Some(group) = groups.get_mut(&identity) {
             group.extra = Some(extra);
+        }
+    }
+    for (finished, unfinished) in &view.unfinished {
+        // Of columns nothing is known yet.
+        let taker = manifest.classify_with(&finished.to_string_lossy(), &view.captures, |_, _| None);
+        if let Taker::Taken { rule, captures } = taker
+            && let Some(group) = groups.get_mut(&(place(rule), identity(rule, &captures, finished)))
+        {
+            group.unfinished = Some(unfinished);
         }
     }
 
@@ -149,16 +163,15 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
     for group in groups {
         by_name.entry((group.kind(), group.name(&run))).or_default().push(group);
     }
-    let mut unsettled = BTreeMap::new();
-    if !view.is_drop_folder() {
-        let mut parts: BTreeMap<usize, Vec<&FileView>> = BTreeMap::new();
-        for file in taken.into_iter().filter(|file| !file.settled) {
-            parts.entry(view.scope(file)).or_default().push(file);
-        }
-        unsettled
-            .extend(parts.into_iter().filter_map(|(scope, files)| Some((scope, Unsettled::of(files.into_iter())?))));
+    let mut parts: BTreeMap<usize, Vec<&FileView>> = BTreeMap::new();
+    for file in taken.into_iter().filter(|_| !view.is_drop_folder()) {
+        parts.entry(view.scope(file)).or_default().push(file);
     }
-    let context = Context { watch, run, view, closed, shelf, expected: &expected, paired, shows_an_end, unsettled };
+    let unsettled = parts.iter().filter_map(|(scope, files)| Some((*scope, Unsettled::of(files.iter().copied())?)));
+    let unsettled = unsettled.collect();
+    let overtaken = parts.into_iter().filter_map(|(scope, files)| Some((scope, Overtaken::of(view, files)?))).collect();
+    let context =
+        Context { watch, run, view, closed, shelf, expected: &expected, paired, shows_an_end, unsettled, overtaken };
     // The name is that of the first group; the others are known by their files, so that none of them is silent.
     for ((_, name), groups) in by_name {
         let (first, others) = (&groups[0], &groups[1..]);
@@ -200,6 +213,8 @@ struct Group<'a> {
     annotation: Option<Annotation<'a>>,
     /// A read of it that has no place in the sample.
     extra: Option<Extra<'a>>,
+    /// A file that will belong to it, and is being written under another name, below the run.
+    unfinished: Option<&'a Path>,
     /// What sheets say of it; its values are among the captures, too.
     told: Told<'a>,
 }
@@ -244,14 +259,14 @@ impl Extra<'_> {
 }
 
 /// What tells a group from the others of its rule. A generic file is a group of its own.
-fn identity(rule: &Rule, captures: &Captures, file: &FileView) -> Captures {
+fn identity(rule: &Rule, captures: &Captures, below_run: &Path) -> Captures {
     let mut identity = captures.clone();
     match rule.output {
         Output::Sample(_) | Output::Multiplexed(_) => {
             identity.retain(|name, _| !crate::manifest::ORDERING.contains(&name.as_str()))
         }
         Output::Data(_) => {
-            identity.insert(String::new(), path_to_text(&file.below_run));
+            identity.insert(String::new(), path_to_text(below_run));
         }
     }
     identity
@@ -320,6 +335,8 @@ struct Context<'a> {
     /// the last of its files is not over while one of them still changes. Empty in a drop folder, whose samples have
     /// nothing to do with each other.
     unsettled: BTreeMap<usize, Unsettled>,
+    /// By part of the run, those in which files came after the marker.
+    overtaken: BTreeMap<usize, Overtaken<'a>>,
 }
 
 impl Context<'_> {
@@ -344,7 +361,7 @@ impl Context<'_> {
         sample.slots = slots.into_iter().map(|slot| slot.into_slot(&sample.key.name)).collect();
         sample.name_target();
         let is_existing = group.views().all(|file| file.observation.existing);
-        let in_ending_run = self.view.tells_its_end(group.reads());
+        let in_ending_run = self.can_be_late(group);
         let mut captured = group.captures.clone();
         captured.retain(|name, _| !crate::manifest::ORDERING.contains(&name.as_str()));
         let rows = group.told.lines.clone();
@@ -402,6 +419,7 @@ impl Context<'_> {
             (None, Some(unsettled)) => Some((unsettled.reason(), settles_in)),
             (Some((reason, in_time)), _) => Some((reason, in_time.zip(settles_in).map(|(a, b)| a.max(b)))),
         };
+        let waits = waits.or_else(|| self.awaits_more(group).filter(|_| !is_closed && !self.closed.run));
         let waits = match (lack, waits) {
             (Some(Lack::Waits { reason, in_time }), None) => Some((reason.clone(), *in_time)),
             (Some(Lack::Waits { reason, in_time }), Some((other, other_in_time))) => {

@@ -33,6 +33,14 @@ impl Moment {
     }
 }
 
+impl std::ops::Sub<Duration> for Moment {
+    type Output = Moment;
+    /// Ends at the boot.
+    fn sub(self, by: Duration) -> Moment {
+        Moment { at: self.at.saturating_sub(by), ..self }
+    }
+}
+
 impl std::ops::Add<Duration> for Moment {
     type Output = Moment;
     fn add(self, by: Duration) -> Moment {

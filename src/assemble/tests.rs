@@ -49,6 +49,7 @@ pub(super) fn file(path: impl AsRef<OsStr>) -> FileView {
             since: BOOT,
             existing: false,
         },
+        unseen_until: BOOT,
         unchanged_for: Duration::from_secs(1000),
         settled: true,
         settles_in: None,

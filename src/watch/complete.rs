@@ -10,6 +10,7 @@ use super::papers::{self, Decided, Told, Whole};
 use super::stated::{Clock, Stated};
 use super::view::{FileView, Verdict};
 use super::{Condition, Paper};
+use crate::observation::Moment;
 use crate::pattern::{Captures, Pattern};
 use crate::sample::path_to_text;
 
@@ -32,11 +33,48 @@ pub(super) enum Check {
         pattern: Pattern,
         of: Captures,
         decided: Decided,
+        /// Whether they list what must be there, rather than how it ended.
+        are_lists: bool,
     },
     Quiet(Duration),
     Settled,
     Any(Vec<Check>),
     All(Vec<Check>),
+}
+
+/// What a condition that holds rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ground {
+    /// It says nothing of whether more files will come.
+    Nothing,
+    /// Files say so by being there, since this moment. What comes later gives them the lie.
+    Marker(Moment),
+    /// The run's files themselves: all that a list names are there, or none has come for long.
+    Files,
+}
+
+impl Ground {
+    fn of(told: &Told) -> Self {
+        told.since.map_or(Self::Files, Self::Marker)
+    }
+
+    /// Of two conditions that both must hold.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Files, _) | (_, Self::Files) => Self::Files,
+            (Self::Nothing, ground) | (ground, Self::Nothing) => ground,
+            (Self::Marker(a), Self::Marker(b)) => Self::Marker(if a.at > b.at { a } else { b }),
+        }
+    }
+
+    /// Of two conditions of which one is enough, and both hold.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Files, _) | (_, Self::Files) => Self::Files,
+            (Self::Nothing, _) | (_, Self::Nothing) => Self::Nothing,
+            (Self::Marker(a), Self::Marker(b)) => Self::Marker(if a.at < b.at { a } else { b }),
+        }
+    }
 }
 
 /// Where a condition looks.
@@ -62,12 +100,12 @@ impl Check {
             }
             Condition::Outcome(paper) => {
                 let decided = place.decided(paper, "outcome", |papers| papers::outcome(papers, &place.whole));
-                Check::Papers { pattern: paper.pattern.clone(), of: of(), decided }
+                Check::Papers { pattern: paper.pattern.clone(), of: of(), decided, are_lists: false }
             }
             Condition::Listed(paper) => {
                 let decided =
                     place.decided(paper, "marker", |papers| papers::listed(papers, place.folder, &place.whole));
-                Check::Papers { pattern: paper.pattern.clone(), of: of(), decided }
+                Check::Papers { pattern: paper.pattern.clone(), of: of(), decided, are_lists: true }
             }
             Condition::Quiet(time) => Check::Quiet(*time),
             Condition::Settled => Check::Settled,
@@ -126,6 +164,25 @@ impl Check {
                 waits(reasons.join(", or "), times.into_iter().flatten().min())
             }
             Check::All(checks) => joined(checks.iter().map(|c| c.judge(group, quiet_for)).collect()),
+        }
+    }
+
+    /// What it rests on where it holds over `group`.
+    pub(super) fn ground(&self, group: &[&FileView], quiet_for: Option<Duration>) -> Ground {
+        let holding = |checks: &[Check]| -> Vec<Ground> {
+            let hold = checks.iter().filter(|check| check.judge(group, quiet_for) == Verdict::Complete);
+            hold.map(|check| check.ground(group, quiet_for)).collect()
+        };
+        match self {
+            Check::Marker { found, .. } => found.as_ref().map_or(Ground::Nothing, Ground::of),
+            Check::Papers { decided, are_lists: true, .. } => {
+                let told = decided.told.iter().filter(|told| !told.is_aside);
+                told.map(Ground::of).reduce(Ground::and).unwrap_or(Ground::Nothing)
+            }
+            Check::Papers { are_lists: false, .. } | Check::Settled => Ground::Nothing,
+            Check::Quiet(_) => Ground::Files,
+            Check::Any(checks) => holding(checks).into_iter().reduce(Ground::or).unwrap_or(Ground::Nothing),
+            Check::All(checks) => holding(checks).into_iter().reduce(Ground::and).unwrap_or(Ground::Nothing),
         }
     }
 
@@ -247,7 +304,7 @@ fn spoken(time: Duration) -> String {
 mod tests {
     use super::super::view::RunView;
     use super::*;
-    use crate::observation::{Moment, Observation};
+    use crate::observation::Observation;
     use crate::sample::Fingerprint;
 
     const MOMENT: Moment = Moment { boot: 1, at: Duration::ZERO };
@@ -264,6 +321,7 @@ mod tests {
             path: Path::new("/watch/run").join(path),
             below_run: path.into(),
             observation: Observation { fingerprint, since: MOMENT, existing: false },
+            unseen_until: MOMENT,
             unchanged_for: seconds(unchanged_for),
             settled: left.is_none(),
             settles_in: left,

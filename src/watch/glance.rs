@@ -106,6 +106,7 @@ impl Glance {
                 path: settings.path.join(path),
                 below_run: path.strip_prefix(run).unwrap_or(path).to_owned(),
                 observation: Observation { fingerprint: *fingerprint, since: now, existing: false },
+                unseen_until: now,
                 unchanged_for: Duration::MAX,
                 settled: true,
                 settles_in: None,

@@ -29,7 +29,7 @@ mod view;
 pub use glance::Glance;
 pub use news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, Outage, PathText, Remembered};
 pub use settings::{
-    AWAITS_MATES, Completion, Condition, Existing, Folder, FolderCompletion, Ignore, Mode, Paper, Settings,
+    AWAITS_THE_REST, Completion, Condition, Existing, Folder, FolderCompletion, Ignore, Mode, Paper, Settings,
 };
 pub use sieve::{Sifted, outside_runs, sift};
 pub use stated::Stated;

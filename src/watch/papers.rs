@@ -323,6 +323,7 @@ mod tests {
                 since: Moment::now(),
                 existing: false,
             },
+            unseen_until: Moment::now(),
             unchanged_for: Duration::from_secs(100),
             settled: true,
             settles_in: None,

@@ -18,11 +18,12 @@ use super::papers::{Papers, ReadPaper};
 use super::reading::Question;
 use super::root::{Root, why};
 use super::scan::Found;
+use super::settings::CALM;
 use super::settle::{Seen, Sight, reached};
-use super::sieve::{Reason, Sieve};
+use super::sieve::{Reason, Sieve, finished};
 use super::stated::Clock;
 use super::view::{FileView, RunView};
-use super::{AWAITS_MATES, Condition, Paper, Settings};
+use super::{AWAITS_THE_REST, Condition, Paper, Settings};
 
 #[derive(Debug)]
 pub(super) struct Picture {
@@ -91,18 +92,11 @@ impl Picture {
         observations: HashMap<PathBuf, Observation>,
         now: Moment,
     ) -> Self {
-        let mut quiets = Vec::new();
-        settings.complete_when.conditions().for_each(|condition| collect_quiets(condition, &mut quiets));
-        quiets.extend(settings.described_by.as_ref().map(|_| AWAITS_MATES));
-        // A run that has been without news for so long is shown again.
-        quiets.extend(settings.expect_within.filter(|_| settings.run_folder.is_some()));
-        quiets.sort_unstable();
-        quiets.dedup();
         let mut picture = Self {
             settings: settings.clone(),
             sieve: Sieve::new(settings),
             settle: Duration::ZERO,
-            quiets,
+            quiets: Vec::new(),
             spans: Vec::new(),
             files: BTreeMap::new(),
             absent: BTreeSet::new(),
@@ -146,6 +140,7 @@ impl Picture {
     /// Sets the settle time, which may depend on the file system that was found.
     pub fn set_settle(&mut self, settle: Duration) {
         self.settle = settle;
+        self.quiets = quiets(&self.settings, settle);
         self.spans = vec![settle];
         if self.settings.run_folder.is_none() {
             self.spans.extend(&self.quiets);
@@ -455,6 +450,8 @@ impl Picture {
                 path: self.settings.path.join(path),
                 below_run: path.strip_prefix(folder).unwrap_or(path).to_owned(),
                 observation: seen.observation,
+                // A scan takes no longer than it takes a file to settle, as far as that is not remembered.
+                unseen_until: seen.found_by.unwrap_or(seen.observation.since - self.settle),
                 unchanged_for: seen.unchanged_for(),
                 settled: settles_in.is_none(),
                 settles_in,
@@ -467,7 +464,13 @@ impl Picture {
         let papers = self.papers_of(folder);
         let (folder, complete_when) = (folder.to_owned(), &self.settings.complete_when);
         let view = RunView::new(name, folder, captures, files, run.first_seen, quiet_for, complete_when);
-        Some(view.with_unreadable(unreadable).with_papers(papers, self.clock))
+        let below_run = |path: PathBuf| path.strip_prefix(&view.folder).map(Path::to_owned).unwrap_or(path);
+        let unfinished = below(&self.left_out, &view.folder)
+            .filter(|(_, reason)| matches!(reason, Reason::DotName | Reason::Unfinished))
+            .filter_map(|(path, _)| Some((below_run(finished(path)?), below_run(path.clone()))))
+            .collect();
+        let view = view.with_unreadable(unreadable).with_unfinished(unfinished).with_settle(self.settle);
+        Some(view.with_papers(papers, self.clock))
     }
 
     fn add_run(&mut self, folder: &Path, first_seen: Moment) {
@@ -495,6 +498,21 @@ pub(super) fn below<'a, V>(
 ) -> impl Iterator<Item = (&'a PathBuf, &'a V)> {
     let from = (Bound::Included(path), Bound::Unbounded);
     map.range::<Path, _>(from).take_while(move |(at, _)| at.starts_with(path))
+}
+
+/// The times, sorted, after which a run or a sample without news is looked at again.
+fn quiets(settings: &Settings, settle: Duration) -> Vec<Duration> {
+    let mut quiets = Vec::new();
+    settings.complete_when.conditions().for_each(|condition| collect_quiets(condition, &mut quiets));
+    if settings.run_folder.is_some() {
+        if settings.complete_when.conditions().any(Condition::asks_for_markers) {
+            quiets.extend([settle.saturating_mul(CALM), AWAITS_THE_REST]);
+        }
+        quiets.extend(settings.expect_within);
+    }
+    quiets.sort_unstable();
+    quiets.dedup();
+    quiets
 }
 
 fn collect_quiets(condition: &Condition, quiets: &mut Vec<Duration>) {

@@ -7,11 +7,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::complete::{Check, Place, joined};
+use super::complete::{Check, Ground, Place, joined};
 use super::papers::Whole;
 use super::stated::{Clock, Stated};
 use super::view::{FileView, Verdict};
 use super::{Completion, Folder, FolderCompletion};
+use crate::observation::Moment;
 use crate::pattern::{Captures, Pattern};
 
 /// The parts of a run, each with its condition, the markers looked for already.
@@ -31,6 +32,8 @@ struct Scope {
     whole: Verdict,
     /// Its conditions over all of its files, for people.
     stated: Vec<Stated>,
+    /// Since when it is complete, where nothing but markers say so.
+    marked_since: Option<Moment>,
     is_own_unit: bool,
 }
 
@@ -45,7 +48,11 @@ impl Scopes {
         let scope = |check: Check, files: &[&FileView], is_own_unit| {
             let whole = check.judge(files, quiet_for);
             let stated = check.stated(files, quiet_for, clock);
-            Scope { check, whole, stated, is_own_unit }
+            let marked_since = match check.ground(files, quiet_for) {
+                Ground::Marker(since) if whole == Verdict::Complete => Some(since),
+                _ => None,
+            };
+            Scope { check, whole, stated, marked_since, is_own_unit }
         };
         let (places, numbers) = places(&completion.folders, whole.files);
         let mut parts: Vec<Vec<&FileView>> = vec![Vec::new(); places.len() + 1];
@@ -75,6 +82,11 @@ impl Scopes {
     /// The verdict over all files of one scope.
     pub(super) fn whole(&self, scope: usize) -> &Verdict {
         &self.scopes[scope].whole
+    }
+
+    /// Since when one scope is complete, where nothing but markers say so.
+    pub(super) fn marked_since(&self, scope: usize) -> Option<Moment> {
+        self.scopes[scope].marked_since
     }
 
     /// Each scope. What lies outside of the folders counts where there is nothing else.
@@ -188,7 +200,7 @@ fn number(numbers: &HashMap<PathBuf, usize>, file: &FileView) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observation::{Moment, Observation};
+    use crate::observation::Observation;
     use crate::sample::Fingerprint;
     use crate::watch::Condition;
     use crate::watch::papers::Papers;
@@ -202,6 +214,7 @@ mod tests {
                 since: Moment { boot: 1, at: Duration::ZERO },
                 existing: false,
             },
+            unseen_until: Moment { boot: 1, at: Duration::ZERO },
             unchanged_for: Duration::from_secs(100),
             settled: true,
             settles_in: None,

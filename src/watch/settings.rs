@@ -80,10 +80,12 @@ impl PartialEq for Ignore {
     }
 }
 
-/// How long a run must be quiet before a mate that it should have is no longer awaited, though a marker says that it is
-/// complete. A share that is mirrored file by file shows half of a pair for as long as the other half takes, which its
-/// dot file hides meanwhile.
-pub const AWAITS_MATES: Duration = Duration::from_secs(60 * 60);
+/// How long a run must be quiet before what should still come of a sample is no longer awaited, though a marker says that
+/// it is complete. A share that is mirrored file by file shows half of a pair for as long as the other half takes.
+pub const AWAITS_THE_REST: Duration = Duration::from_secs(60 * 60);
+
+/// For how many settle times nothing must have come before a marker is believed that was there before some of the files.
+pub(super) const CALM: u32 = 10;
 
 /// The settle time on a disk of this host.
 pub(super) const SETTLE: Duration = Duration::from_secs(30);
@@ -230,6 +232,17 @@ impl Condition {
             Condition::Settled => false,
             Condition::Any(conditions) => conditions.iter().all(Condition::tells_an_end),
             Condition::All(conditions) => conditions.iter().any(Condition::tells_an_end),
+        }
+    }
+
+    /// Whether it can hold because a file is there, which may be before the others.
+    pub(super) fn asks_for_markers(&self) -> bool {
+        match self {
+            Condition::Marker(_) | Condition::Listed(_) => true,
+            Condition::Outcome(_) | Condition::Quiet(_) | Condition::Settled => false,
+            Condition::Any(conditions) | Condition::All(conditions) => {
+                conditions.iter().any(Condition::asks_for_markers)
+            }
         }
     }
 

@@ -12,6 +12,8 @@ use crate::sample::Fingerprint;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sight {
     pub fingerprint: Fingerprint,
+    /// A moment before the scan that the look is part of: what earlier scans found was known by then.
+    pub scan: Moment,
     /// A moment before the look: what it confirms, it confirms up to here.
     pub asked: Moment,
     /// A moment after the look: what it finds new is known from here on.
@@ -22,6 +24,8 @@ pub(super) struct Sight {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Seen {
     pub observation: Observation,
+    /// A moment before the scan that first found it so; `None` where that was before a restart.
+    pub found_by: Option<Moment>,
     /// The last look that found the file as the observation says; `None` until there is a second one.
     confirmed: Option<Moment>,
 }
@@ -30,12 +34,12 @@ impl Seen {
     /// A file that is looked at for the first time.
     pub fn first(sight: &Sight, existing: bool) -> Self {
         let observation = Observation { fingerprint: sight.fingerprint, since: sight.answered, existing };
-        Self { observation, confirmed: None }
+        Self { observation, found_by: Some(sight.scan), confirmed: None }
     }
 
     /// A file that was observed before a restart, and not yet since.
     pub fn remembered(observation: Observation) -> Self {
-        Self { observation, confirmed: None }
+        Self { observation, found_by: None, confirmed: None }
     }
 
     /// Takes a further look into account; true when the observation is a new one.
@@ -50,6 +54,7 @@ impl Seen {
         } else {
             self.observation =
                 Observation { fingerprint: sight.fingerprint, since: sight.answered, ..self.observation };
+            self.found_by = Some(sight.scan);
             self.confirmed = None;
         }
         !same
@@ -84,7 +89,8 @@ mod tests {
     }
 
     fn sight(size: u64, modified_ns: i64, seconds: u64) -> Sight {
-        Sight { fingerprint: Fingerprint { size, modified_ns }, asked: at(seconds), answered: at(seconds) }
+        let (fingerprint, now) = (Fingerprint { size, modified_ns }, at(seconds));
+        Sight { fingerprint, scan: now, asked: now, answered: now }
     }
 
     fn settled(seen: &Seen) -> bool {

@@ -163,6 +163,23 @@ impl Sieve {
     }
 }
 
+/// The path that an unfinished file will have, where its name tells: `a.gz.part` becomes `a.gz`, as does rsync's
+/// `.a.gz.Xk3f9Q` [rsync(1), --temp-dir].
+pub(super) fn finished(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str()?;
+    let undotted = name.strip_prefix('.').unwrap_or(name);
+    let ending = UNFINISHED.iter().find_map(|ending| {
+        let at = undotted.len().checked_sub(ending.len())?;
+        undotted.as_bytes()[at..].eq_ignore_ascii_case(ending).then_some(at)
+    });
+    let by_rsync = || {
+        let (finished, random) = undotted.rsplit_once('.').filter(|_| undotted != name)?;
+        (random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(finished.len())
+    };
+    let finished = undotted.get(..ending.or_else(by_rsync)?).filter(|finished| !finished.is_empty())?;
+    Some(path.with_file_name(finished))
+}
+
 fn text(path: &Path) -> Cow<'_, str> {
     path.to_string_lossy()
 }
@@ -189,6 +206,17 @@ mod tests {
         }
         for name in ["a.fastq.gz", "tmp", "part", "a.parts", "a.tmp.gz"] {
             assert_eq!(sieve.leaves_out(Path::new(name)), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_an_unfinished_file_tells_what_it_will_be() {
+        let finished = |path: &str| finished(Path::new(path)).map(|path| path.to_str().unwrap().to_owned());
+        for name in ["d/a.gz.part", "d/a.gz.TMP", "d/.a.gz.filepart", "d/.a.gz.Xk3f9Q", "d/a.gz~"] {
+            assert_eq!(finished(name).as_deref(), Some("d/a.gz"), "{name}");
+        }
+        for name in ["a.gz", ".a.gz", "._a.gz", "a.gz.Xk3f9Q", ".nfs0001", ".part", ".a.gz.Xk3f9", ".DS_Store"] {
+            assert_eq!(finished(name), None, "{name}");
         }
     }
 

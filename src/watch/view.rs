@@ -16,6 +16,7 @@ use super::complete::joined;
 use super::papers::ReadPaper;
 use super::papers::{Papers, Whole};
 use super::scope::Scopes;
+use super::settings::CALM;
 use super::stated::{Clock, Stated};
 
 /// A file of a run, as last seen.
@@ -26,6 +27,8 @@ pub struct FileView {
     /// Path below the run folder; in a drop folder, below the watch.
     pub below_run: PathBuf,
     pub observation: Observation,
+    /// A moment up to which the agent had not seen the file as it is: what it knew by then came before.
+    pub unseen_until: Moment,
     /// For how long the agent itself has seen the file as it is.
     pub unchanged_for: Duration,
     /// Whether a look at or after the end of the settle time found it unchanged.
@@ -84,6 +87,10 @@ pub struct RunView {
     pub quiet_for: Duration,
     /// Folders and files of the run, below the watch, that cannot be read now.
     pub unreadable: Vec<PathBuf>,
+    /// Paths below the run that unfinished files will have, each with the path that it has now.
+    pub unfinished: BTreeMap<PathBuf, PathBuf>,
+    /// How long a file must stay as it is to have settled.
+    settle: Duration,
     complete_when: Arc<Completion>,
     papers: Papers,
     /// For times that are told; none in a view that was built by hand.
@@ -112,6 +119,8 @@ impl RunView {
             first_seen,
             quiet_for,
             unreadable: Vec::new(),
+            unfinished: BTreeMap::new(),
+            settle: Duration::ZERO,
             complete_when: Arc::new(complete_when.clone()),
             papers: Papers::default(),
             clock: None,
@@ -123,6 +132,16 @@ impl RunView {
     /// A drop folder goes on, since its samples have nothing to do with each other.
     pub fn with_unreadable(self, unreadable: Vec<PathBuf>) -> Self {
         Self { unreadable, ..self }
+    }
+
+    /// Adds what is written in the run under names of unfinished files, by the paths that it will have.
+    pub fn with_unfinished(self, unfinished: BTreeMap<PathBuf, PathBuf>) -> Self {
+        Self { unfinished, ..self }
+    }
+
+    /// Adds the watch's settle time.
+    pub fn with_settle(self, settle: Duration) -> Self {
+        Self { settle, ..self }
     }
 
     /// Adds what the run's papers say, and the clock by which times are told.
@@ -196,6 +215,16 @@ impl RunView {
     /// Which part of the run a file belongs to: those of one part are complete together.
     pub fn scope(&self, file: &FileView) -> usize {
         self.scopes().of(file)
+    }
+
+    /// Since when a part of the run is complete, where nothing but markers say so, which cannot know of what comes later.
+    pub fn marked_since(&self, scope: usize) -> Option<Moment> {
+        self.scopes().marked_since(scope)
+    }
+
+    /// For how long nothing must have come before a marker is believed that was there before some of the files.
+    pub fn calm(&self) -> Duration {
+        self.settle.saturating_mul(CALM)
     }
 
     /// Whether a sample made of `group`, files of this view, may be taken.

@@ -1,0 +1,197 @@
+//! Markers that came before files of what they speak for. A share that is mirrored file by file shows `CopyComplete.txt`
+//! before the large files [Clinical-Genomics/cg#2403], and `final_summary` was seen before the last reads
+//! [NationalGenomicsInfrastructure/TACA#353]. Such a marker says nothing of when the rest will be there.
+
+use std::time::Duration;
+
+use super::{Context, Group};
+use crate::observation::Moment;
+use crate::sample::path_to_text;
+use crate::watch::{AWAITS_THE_REST, FileView, RunView};
+
+/// A part of a run in which files came after the marker, although nothing but the marker says that it is complete.
+pub(super) struct Overtaken<'a> {
+    marked: Moment,
+    /// All files of the part that rules take.
+    files: Vec<&'a FileView>,
+}
+
+impl<'a> Overtaken<'a> {
+    /// `files`: those of one part that rules take.
+    pub fn of(view: &RunView, files: Vec<&'a FileView>) -> Option<Self> {
+        let marked = view.marked_since(view.scope(files.first()?))?;
+        let overtaken = Self { marked, files };
+        overtaken.files.iter().any(|file| overtaken.came_after(file)).then_some(overtaken)
+    }
+
+    fn came_after(&self, file: &FileView) -> bool {
+        file.unseen_until.boot == self.marked.boot && file.unseen_until.at > self.marked.at
+    }
+
+    /// The file that came last.
+    fn last(&self) -> Option<&FileView> {
+        self.files.iter().copied().min_by_key(|file| file.unchanged_for)
+    }
+
+    /// Whether the marker was there before all files, and a group of them came with the rest: it is not late then,
+    /// whatever was sent of the others.
+    fn came_with_the_rest(&self, group: &Group<'_>) -> bool {
+        let Some(first) = group.reads().map(|file| file.unseen_until.at).min() else { return false };
+        let others = self.files.iter().map(|file| file.observation.since.at).filter(|since| *since <= first);
+        let before = others.max().unwrap_or(self.marked.at);
+        self.files.iter().all(|file| self.came_after(file)) && first.saturating_sub(before) < AWAITS_THE_REST
+    }
+}
+
+impl Context<'_> {
+    /// What a sample waits for although its marker is there: a file of it that is being written, or, where the marker was
+    /// there before some of the files, that nothing more has come for a while.
+    pub(super) fn awaits_more(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
+        self.awaits_unfinished(group).or_else(|| self.awaits_calm(group))
+    }
+
+    /// A copy that was broken off leaves such a file behind, and is not awaited for ever.
+    fn awaits_unfinished(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
+        let unfinished = group.unfinished.filter(|_| !self.view.is_drop_folder())?;
+        let left = AWAITS_THE_REST.checked_sub(self.view.quiet_for).filter(|left| !left.is_zero())?;
+        let reason = format!(
+            "a file of it is still being written ({}): waiting for it until nothing has come for an hour",
+            path_to_text(unfinished)
+        );
+        Some((reason, Some(left)))
+    }
+
+    fn awaits_calm(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
+        let calm = self.view.calm();
+        let parts = group.reads().filter_map(|file| self.overtaken.get(&self.view.scope(file)));
+        let last = parts.filter_map(Overtaken::last).min_by_key(|file| file.unchanged_for)?;
+        let left = calm.checked_sub(last.unchanged_for).filter(|left| !left.is_zero())?;
+        let reason = format!(
+            "{} came after the marker: waiting until nothing more has come for {}",
+            path_to_text(&last.below_run),
+            humantime::format_duration(calm)
+        );
+        Some((reason, Some(left)))
+    }
+
+    /// Whether a group is late where others of its run were sent.
+    pub(super) fn can_be_late(&self, group: &Group<'_>) -> bool {
+        let came_along = |file: &FileView| {
+            self.overtaken.get(&self.view.scope(file)).is_some_and(|part| part.came_with_the_rest(group))
+        };
+        self.view.tells_its_end(group.reads()) && !group.reads().all(came_along)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{BOOT, file};
+    use super::super::{Assembled, assemble};
+    use super::*;
+    use crate::manifest::Manifest;
+    use crate::pattern::{Captures, Pattern};
+    use crate::sample::{Closed, Standing};
+    use crate::sheet::Shelf;
+    use crate::watch::{Completion, Condition};
+
+    const PAIRS: &str = "version: 1\nrules: [{name: r, match: '{sample}_R{read}.gz', \
+                         sample: {name: '{sample}', type: RNA-Seq}}]";
+    const SETTLE: Duration = Duration::from_secs(30);
+
+    /// A file that a scan found which began at this second after the boot, and that has not changed since; it is so long
+    /// ago.
+    fn came(path: &str, at: u64, ago: u64) -> FileView {
+        let mut file = file(path);
+        file.unseen_until = BOOT + Duration::from_secs(at);
+        file.observation.since = BOOT + Duration::from_secs(at + 1);
+        FileView { unchanged_for: Duration::from_secs(ago), ..file }
+    }
+
+    fn marker() -> Condition {
+        Condition::Marker(Pattern::parse("done").unwrap())
+    }
+
+    fn assembled(files: Vec<FileView>, condition: Condition, closed: &Closed) -> Vec<Assembled> {
+        let complete_when: Completion = condition.into();
+        let captures = Captures::new();
+        let view = RunView::new("run1".into(), "run1".into(), captures, files, BOOT, Duration::MAX, &complete_when);
+        let manifest = Manifest::parse("manifest.yaml", PAIRS).unwrap();
+        assemble("w", &manifest, &view.with_settle(SETTLE), closed, &Shelf::default()).samples
+    }
+
+    fn standing(files: Vec<FileView>) -> (Standing, Option<u64>) {
+        let assembled = assembled(files, marker(), &Closed::default()).remove(0);
+        (assembled.finding.standing, assembled.in_time.map(|time| time.as_secs()))
+    }
+
+    #[test]
+    fn a_marker_that_came_first_is_believed_once_nothing_has_come_for_ten_settle_times() {
+        let run = |ago| vec![came("done", 10, 5000), came("a_R1.gz", 20, ago), came("a_R2.gz", 20, ago + 60)];
+        let reason = "a_R1.gz came after the marker: waiting until nothing more has come for 5m; marker done present";
+        assert_eq!(standing(run(40)), (Standing::Waiting(reason.to_owned()), Some(260)));
+        assert_eq!(standing(run(300)), (Standing::Ready, None));
+        let closed = Closed { run: true, ..Closed::default() };
+        let closed = assembled(run(40), marker(), &closed).remove(0);
+        assert_eq!(closed.finding.standing, Standing::Ready, "a person knows better");
+    }
+
+    #[test]
+    fn what_one_scan_found_with_the_marker_did_not_come_after_it() {
+        assert_eq!(standing(vec![came("done", 10, 40), came("a_R1.gz", 10, 40)]), (Standing::Ready, None));
+        assert_eq!(standing(vec![came("a_R1.gz", 10, 40), came("done", 50, 40)]), (Standing::Ready, None));
+        // Of another boot, when it came says nothing.
+        let mut before = came("a_R1.gz", 90, 40);
+        before.unseen_until.boot = 2;
+        assert_eq!(standing(vec![came("done", 10, 40), before]), (Standing::Ready, None));
+    }
+
+    #[test]
+    fn what_says_more_than_a_marker_is_believed_at_once() {
+        let run = || vec![came("done", 10, 5000), came("a_R1.gz", 20, 40)];
+        let quiet = Condition::Quiet(Duration::from_secs(3600));
+        let is_ready = |condition| {
+            let assembled = assembled(run(), condition, &Closed::default()).remove(0);
+            assembled.finding.standing == Standing::Ready
+        };
+        assert!(!is_ready(marker()));
+        assert!(is_ready(Condition::Any(vec![marker(), quiet.clone()])));
+        assert!(is_ready(Condition::All(vec![marker(), quiet])));
+        assert!(is_ready(Condition::Any(vec![marker(), Condition::Settled])));
+        assert!(!is_ready(Condition::All(vec![marker(), Condition::Settled])));
+    }
+
+    #[test]
+    fn a_file_that_is_being_written_under_another_name_keeps_its_sample_waiting_for_an_hour() {
+        let complete_when: Completion = marker().into();
+        let told = |unfinished: &str, quiet_for| {
+            let files = vec![came("a_R1.gz", 1, 40), came("b_R1.gz", 1, 40), came("done", 10, 40)];
+            let captures = Captures::new();
+            let quiet_for = Duration::from_secs(quiet_for);
+            let view = RunView::new("run1".into(), "run1".into(), captures, files, BOOT, quiet_for, &complete_when);
+            let view = view.with_unfinished([("b_R2.gz".into(), unfinished.into())].into());
+            let manifest = Manifest::parse("manifest.yaml", PAIRS).unwrap();
+            let samples = assemble("w", &manifest, &view, &Closed::default(), &Shelf::default()).samples;
+            samples.into_iter().map(|sample| (sample.finding.standing, sample.in_time)).collect::<Vec<_>>()
+        };
+        let reason = "a file of it is still being written (.b_R2.gz.Xk3f9Q): waiting for it until nothing has come for an \
+                      hour; marker done present";
+        let waits = (Standing::Waiting(reason.to_owned()), Some(Duration::from_secs(3540)));
+        assert_eq!(told(".b_R2.gz.Xk3f9Q", 60), [(Standing::Ready, None), waits]);
+        assert_eq!(told(".b_R2.gz.Xk3f9Q", 3600), [(Standing::Ready, None), (Standing::Ready, None)]);
+    }
+
+    #[test]
+    fn behind_a_marker_that_came_first_nobody_is_late_unless_all_was_calm_for_an_hour() {
+        let is_late = |files: Vec<FileView>| -> Vec<bool> {
+            let assembled = assembled(files, marker(), &Closed::default());
+            assembled.into_iter().map(|sample| sample.in_ending_run).collect()
+        };
+        assert_eq!(
+            is_late(vec![came("done", 10, 0), came("a_R1.gz", 20, 0), came("b_R1.gz", 3000, 0)]),
+            [false, false]
+        );
+        assert_eq!(is_late(vec![came("done", 10, 0), came("a_R1.gz", 20, 0), came("b_R1.gz", 4000, 0)]), [false, true]);
+        let some_before = vec![came("a_R1.gz", 5, 0), came("done", 10, 0), came("b_R1.gz", 20, 0)];
+        assert_eq!(is_late(some_before), [true, true], "the marker was right for some");
+    }
+}

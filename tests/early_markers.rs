@@ -1,0 +1,80 @@
+//! Markers that are there before the files of which they speak, as on a share that is mirrored file by file: what comes
+//! behind them is neither torn apart nor taken for late.
+
+mod support;
+
+use std::fs;
+
+use serde_json::Value;
+use support::{Facility, Setup, bytes};
+
+const RUN: &str = "240115_A01234_0042_AHXXXXDSX7";
+
+async fn facility() -> Facility {
+    let facility = Facility::with(Setup { settle: "200ms", ..Setup::default() }, |_| {}).await;
+    let config = fs::read_to_string(facility.path("flow-ingest.yaml")).unwrap();
+    let watch =
+        "    run_folder: \"{date}_{instrument}_{run_number}_{flow_cell}\"\n    complete_when: { marker: done }\n";
+    fs::write(facility.path("flow-ingest.yaml"), config.replace("status:", &format!("{watch}status:"))).unwrap();
+    let manifest = "version: 1\nrules:\n  - name: all\n    match: \"{sample}_R{read}.fastq.gz\"\n    \
+                    sample: { name: \"{sample}\", type: RNA-Seq }\n";
+    fs::write(facility.path("manifest.yaml"), manifest).unwrap();
+    fs::create_dir(facility.path("drop").join(RUN)).unwrap();
+    facility
+}
+
+fn write(facility: &Facility, name: &str, content: &[u8]) {
+    fs::write(facility.path("drop").join(RUN).join(name), content).unwrap();
+}
+
+fn sample<'d>(document: &'d Value, name: &str) -> Option<&'d Value> {
+    document["samples"].as_array()?.iter().find(|sample| sample["name"] == name)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mate_and_a_sample_that_come_long_after_the_marker_are_taken_with_the_rest() {
+    let facility = facility().await;
+    let service = facility.serve().await;
+    write(&facility, "done", b"");
+    facility.status_until("the run is seen", |document| !document["left_out"].as_array().unwrap().is_empty()).await;
+
+    write(&facility, "a_R1.fastq.gz", &bytes(1001));
+    let waits = facility.status_until("one read has settled", |document| {
+        sample(document, "a").is_some_and(|a| a["reason"].as_str().is_some_and(|reason| reason.contains("came after")))
+    });
+    let reason = sample(&waits.await, "a").unwrap()["reason"].as_str().unwrap().to_owned();
+    let said = "a_R1.fastq.gz came after the marker: waiting until nothing more has come for 2s; marker done present";
+    assert!(reason.starts_with(said), "{reason}");
+    write(&facility, "a_R2.fastq.gz", &bytes(1002));
+    let a = facility.becomes("a", "done").await;
+    assert_eq!(a["files"].as_array().unwrap().len(), 2, "{a:#}");
+
+    for read in [1, 2] {
+        write(&facility, &format!("b_R{read}.fastq.gz"), &bytes(2000 + read));
+    }
+    let b = facility.becomes("b", "done").await;
+    assert_eq!(b["files"].as_array().unwrap().len(), 2, "{b:#}");
+    assert_eq!(facility.names_on_flow(), ["a", "b"]);
+    service.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mate_that_is_still_being_copied_under_another_name_is_awaited() {
+    let facility = facility().await;
+    write(&facility, "a_R1.fastq.gz", &bytes(1001));
+    write(&facility, ".a_R2.fastq.gz.Xk3f9Q", &bytes(1002)[..500]);
+    write(&facility, "b_R1.fastq.gz", &bytes(2001));
+    write(&facility, "done", b"");
+    let service = facility.serve().await;
+    facility.becomes("b", "done").await;
+    let a = facility.becomes("a", "waiting").await;
+    let said = "a file of it is still being written (.a_R2.fastq.gz.Xk3f9Q): waiting for it until nothing has come for an hour";
+    assert!(a["reason"].as_str().unwrap().starts_with(said), "{a:#}");
+
+    write(&facility, ".a_R2.fastq.gz.Xk3f9Q", &bytes(1002));
+    let folder = facility.path("drop").join(RUN);
+    fs::rename(folder.join(".a_R2.fastq.gz.Xk3f9Q"), folder.join("a_R2.fastq.gz")).unwrap();
+    let a = facility.becomes("a", "done").await;
+    assert_eq!(a["files"].as_array().unwrap().len(), 2, "{a:#}");
+    service.kill();
+}
