@@ -655,12 +655,18 @@ async fn a_drop_folder_takes_pairs_under_their_common_names() {
         "x/a_S1_L001_R2_001.fastq.gz",
         "b_1.fq.gz",
         "b_2.fq.gz",
+        "c_R1.fastq",
+        "c_R2.fastq",
+        "d_S4_R1_001.fq.gz",
+        "d_S4_R2_001.fq.gz",
         "Undetermined_S0_L001_R1_001.fastq.gz",
     ];
     host.add(&files);
     let expected = [
         sample("a", "waiting", &[("reads1", &[files[2], files[0]]), ("reads2", &[files[3], files[1]])]),
         sample("b", "waiting", &[("reads1", &[files[4]]), ("reads2", &[files[5]])]),
+        sample("c", "waiting", &[("reads1", &[files[6]]), ("reads2", &[files[7]])]),
+        sample("d", "waiting", &[("reads1", &[files[8]]), ("reads2", &[files[9]])]),
     ];
     assert_eq!(host.told(&host.plan().await), expected.into());
 }

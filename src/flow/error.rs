@@ -414,7 +414,8 @@ fn sober(message: &str) -> String {
     line
 }
 
-/// `{"field": ["message", …]}` reads `field: message`; what has no such form is shown as JSON.
+/// `{"field": ["message", …]}` reads `field: message`, and `[{"row": 3, "message": …}]` reads `row 3: message`; what has no
+/// such form is shown as JSON.
 fn one_line(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -426,8 +427,25 @@ fn one_line(value: &Value) -> String {
             let items: Vec<_> = items.iter().map(one_line).collect();
             items.join(", ")
         }
+        Value::Array(items) => match items.iter().map(complaint).collect::<Option<Vec<_>>>() {
+            Some(complaints) => complaints.join("; "),
+            None => value.to_string(),
+        },
         other => other.to_string(),
     }
+}
+
+/// A message with its place, each member of which is a word.
+fn complaint(value: &Value) -> Option<String> {
+    let fields = value.as_object()?;
+    let message = fields.get("message")?.as_str()?;
+    let place = fields.iter().filter(|(field, _)| *field != "message").map(|(field, value)| match value {
+        Value::String(text) => Some(format!("{field} {text}")),
+        Value::Number(number) => Some(format!("{field} {number}")),
+        _ => None,
+    });
+    let place = place.collect::<Option<Vec<_>>>()?.join(", ");
+    Some(if place.is_empty() { message.to_owned() } else { format!("{place}: {message}") })
 }
 
 /// A proxy's page gives its status and a short excerpt, without the markup.
@@ -496,10 +514,12 @@ mod tests {
             "filename: Spaces in filename, Too long"
         );
         assert_eq!(json(r#"{"filename": ["Spaces in filename"]}"#), "filename: Spaces in filename");
+        assert_eq!(json(r#"{"validation": [{"row": 3, "message": "no name"}]}"#), "validation: row 3: no name");
         assert_eq!(
-            json(r#"{"validation": [{"row": 3, "message": "no name"}]}"#),
-            r#"validation: [{"message":"no name","row":3}]"#
+            json(r#"{"warnings": [{"message": "twice", "row": 3, "column": "name"}, {"message": "odd"}]}"#),
+            "warnings: column name, row 3: twice; odd"
         );
+        assert_eq!(json(r#"{"warnings": [{"row": 3}]}"#), r#"warnings: [{"row":3}]"#);
 
         let envelope = answer(
             422,

@@ -6,17 +6,17 @@ pub(super) const DROP_FOLDER: Layout = Layout {
     name: "drop-folder",
     about: "a folder into which pairs of FASTQ are put, without run folders",
     run_folder: &[],
-    // What says more comes first: a lane that nobody names would tell samples apart.
+    // FASTQ are called .fastq or .fq. What says more comes first: a lane that nobody names would tell samples apart.
     reads: &[
-        "**/{sample}_S{sample_number:int}_L{lane:int}_R{read}_001.fastq.gz",
-        "**/{sample}_S{sample_number:int}_R{read}_001.fastq.gz",
-        "**/{sample}_L{lane:[0-9]{3}}_R{read}_001.fastq.gz",
-        "**/{sample}_L{lane:[0-9]{3}}_R{read}.fastq.gz",
-        "**/{sample}_R{read}_001.fastq.gz",
-        "**/{sample}_R{read}.fastq.gz",
-        "**/{sample}_R{read}.fq.gz",
-        "**/{sample}_{read}.fastq.gz",
-        "**/{sample}_{read}.fq.gz",
+        "**/{sample}_S{sample_number:int}_L{lane:int}_R{read}_001.f*q.gz",
+        "**/{sample}_S{sample_number:int}_R{read}_001.f*q.gz",
+        "**/{sample}_L{lane:[0-9]{3}}_R{read}_001.f*q.gz",
+        "**/{sample}_L{lane:[0-9]{3}}_R{read}.f*q.gz",
+        "**/{sample}_R{read}_001.f*q.gz",
+        "**/{sample}_R{read}.f*q.gz",
+        "**/{sample}_{read}.f*q.gz",
+        "**/{sample}_R{read}.f*q",
+        "**/{sample}_{read}.f*q",
     ],
     captures: &["sample", "sample_number", "lane", "read"],
     complete_when: "

@@ -1,4 +1,4 @@
-//! PacBio: Revio, Vega and Sequel IIe run folders [PacBio, FileStructure.rst v13].
+//! PacBio: Revio and Vega run folders [PacBio, FileStructure.rst v13].
 
 use super::{INDEXES_OF_FILES, Ignored, Layout};
 
