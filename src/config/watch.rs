@@ -318,7 +318,19 @@ fn complete_when(value: &Value) -> Option<Condition> {
     }
     let mut map = value.map(COMPLETE_WHEN)?;
     let marker = map.get("marker").map(|value| value.parse("a pattern", Pattern::parse).map(Condition::Marker));
-    let quiet = map.get("quiet").map(|value| value.duration().map(Condition::Quiet));
+    let of = map.get("of");
+    let counted = of.as_ref().map(patterns);
+    let quiet = map.get("quiet").map(|value| {
+        let time = value.duration()?;
+        match counted {
+            Some(of) => Some(Condition::QuietOf { time, of: of? }),
+            None => Some(Condition::Quiet(time)),
+        }
+    });
+    if let Some(value) = of.filter(|_| quiet.is_none()) {
+        value.problem("of is said of quiet alone: which files must be quiet");
+        return None;
+    }
     let optional = map.get("optional");
     let is_optional = optional.as_ref().map_or(Some(false), Value::boolean);
     let paper = |value: Value| {

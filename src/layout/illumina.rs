@@ -119,17 +119,18 @@ pub(super) const ILLUMINA: Layout = Layout {
           - marker: CompletedJobInfo.xml
           - marker: Data/Intensities/BaseCalls/Logs/FastqComplete.txt
           - marker: Data/Intensities/BaseCalls/Stats/Stats.json
-          - quiet: 1h
+          - { quiet: 1h, of: '**/*.fastq.gz' }
     # What a demultiplexer writes is covered by the marker in its own output folder, and by no other's.
     - holds: Logs/FastqComplete.txt
     - holds: Stats/Stats.json
   # RTAComplete.txt and the root's CopyComplete.txt speak of base calls; bcl2fastq goes on for hours after them
-  # [irida-uploader, docs/parsers/nextseq.md].
+  # [irida-uploader, docs/parsers/nextseq.md]. Without a marker, all FASTQ of the run count, whoever takes them, and
+  # nothing else does.
   else:
     any:
       - marker: '**/Logs/FastqComplete.txt'
       - marker: '**/Stats/Stats.json'
-      - quiet: 1h
+      - { quiet: 1h, of: '**/*.fastq.gz' }
 "#,
     described_by: DESCRIBED_BY,
     ignored: IGNORED,
@@ -150,7 +151,7 @@ pub(super) const BCL_CONVERT: Layout = Layout {
   else:
     any:
       - marker: '**/Logs/FastqComplete.txt'
-      - quiet: 1h
+      - { quiet: 1h, of: '**/*.fastq.gz' }
 "#,
     described_by: DESCRIBED_BY,
     ignored: IGNORED,
@@ -172,7 +173,7 @@ pub(super) const BCL2FASTQ: Layout = Layout {
   else:
     any:
       - marker: '**/Stats/Stats.json'
-      - quiet: 1h
+      - { quiet: 1h, of: '**/*.fastq.gz' }
 "#,
     described_by: DESCRIBED_BY,
     ignored: IGNORED,

@@ -10,7 +10,7 @@ use super::papers::{self, Decided, Told, Whole};
 use super::stated::{Clock, Stated};
 use super::view::{FileView, Verdict};
 use super::{Condition, Paper};
-use crate::pattern::{Captures, Pattern};
+use crate::pattern::{Captures, Pattern, Patterns};
 use crate::sample::path_to_text;
 
 /// How many files a reason names.
@@ -34,9 +34,23 @@ pub(super) enum Check {
         decided: Decided,
     },
     Quiet(Duration),
+    /// Quiet of the files of these patterns.
+    QuietOf {
+        time: Duration,
+        counted: Counted,
+    },
     Settled,
     Any(Vec<Check>),
     All(Vec<Check>),
+}
+
+/// The files whose quiet counts.
+#[derive(Debug, Clone)]
+pub(super) struct Counted {
+    patterns: Patterns,
+    of: Captures,
+    /// The least time for which one of the run's is known to be as it is; `None`: there is none.
+    in_run: Option<Duration>,
 }
 
 /// Where a condition looks.
@@ -70,6 +84,11 @@ impl Check {
                 Check::Papers { pattern: paper.pattern.clone(), of: of(), decided }
             }
             Condition::Quiet(time) => Check::Quiet(*time),
+            Condition::QuietOf { time, of: patterns } => {
+                let mut counted = Counted { patterns: patterns.clone(), of: of(), in_run: None };
+                counted.in_run = counted.quiet_for(place.whole.files);
+                Check::QuietOf { time: *time, counted }
+            }
             Condition::Settled => Check::Settled,
             Condition::Any(conditions) => Check::Any(each(conditions)),
             Condition::All(conditions) => Check::All(each(conditions)),
@@ -80,7 +99,7 @@ impl Check {
     pub(super) fn is_marker(&self, below_run: &Path) -> bool {
         match self {
             Check::Marker { pattern, of, .. } | Check::Papers { pattern, of, .. } => marks(pattern, below_run, of),
-            Check::Quiet(_) | Check::Settled => false,
+            Check::Quiet(_) | Check::QuietOf { .. } | Check::Settled => false,
             Check::Any(checks) | Check::All(checks) => checks.iter().any(|check| check.is_marker(below_run)),
         }
     }
@@ -101,9 +120,13 @@ impl Check {
             Check::Quiet(time) => {
                 let so_far =
                     quiet_for.unwrap_or_else(|| group.iter().map(|file| file.unchanged_for).min().unwrap_or_default());
-                match time.checked_sub(so_far) {
-                    None | Some(Duration::ZERO) => Verdict::Complete,
-                    left => waits(format!("quiet for {} of {}", spoken(so_far), spoken(*time)), left),
+                quiet("", so_far, *time)
+            }
+            Check::QuietOf { time, counted } => {
+                let of_group = || counted.quiet_for(group.iter().copied());
+                match quiet_for.map_or_else(of_group, |_| counted.in_run) {
+                    Some(so_far) => quiet(&format!("{} ", counted.named(" and ")), so_far, *time),
+                    None => waits(format!("waiting for a first file of {}", counted.named(" or ")), None),
                 }
             }
             Check::Settled => {
@@ -155,8 +178,23 @@ impl Check {
                 found.iter().map(|found| stated(found, clock)).collect()
             }
             (Check::Quiet(time), Verdict::Complete) => vec![Stated::quietly(format!("quiet for {}", spoken(*time)))],
+            (Check::QuietOf { time, counted }, Verdict::Complete) => {
+                vec![Stated::quietly(format!("{} quiet for {}", counted.named(" and "), spoken(*time)))]
+            }
             (Check::Settled, Verdict::Complete) => vec![Stated::quietly("every file has settled".to_owned())],
         }
+    }
+}
+
+impl Counted {
+    /// The least time for which one of these files that counts is known to be as it is.
+    fn quiet_for<'f>(&self, files: impl IntoIterator<Item = &'f FileView>) -> Option<Duration> {
+        let counts = |file: &&FileView| self.patterns.iter().any(|pattern| marks(pattern, &file.below_run, &self.of));
+        files.into_iter().filter(counts).map(|file| file.unchanged_for).min()
+    }
+
+    fn named(&self, joined_by: &str) -> String {
+        self.patterns.iter().map(|pattern| pattern.filled(&self.of)).collect::<Vec<_>>().join(joined_by)
     }
 }
 
@@ -176,6 +214,17 @@ impl Place<'_> {
             }
         };
         Decided { verdict, told: Vec::new() }
+    }
+}
+
+/// The verdict over what has been quiet `so_far`; `what`, with a space behind it, where it is not all.
+fn quiet(what: &str, so_far: Duration, time: Duration) -> Verdict {
+    match time.checked_sub(so_far) {
+        None | Some(Duration::ZERO) => Verdict::Complete,
+        left => {
+            let reason = format!("{what}quiet for {} of {}", spoken(so_far), spoken(time));
+            Verdict::Waits { reason, in_time: left }
+        }
     }
 }
 
@@ -246,6 +295,7 @@ fn spoken(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::view::RunView;
+    use super::super::{Completion, Folder, FolderCompletion};
     use super::*;
     use crate::observation::{Moment, Observation};
     use crate::sample::Fingerprint;
@@ -309,6 +359,48 @@ mod tests {
         let files = || vec![file("a", 5000)];
         assert_eq!(whole(files(), 200, &condition), waits("quiet for 3m 20s of 10m", Some(400)));
         assert_eq!(whole(files(), 600, &condition), Verdict::Complete);
+    }
+
+    fn quiet_of(patterns: &[&str], time: u64) -> Condition {
+        let patterns = patterns.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+        Condition::QuietOf { time: seconds(time), of: Patterns::new(patterns).unwrap() }
+    }
+
+    #[test]
+    fn quiet_of_some_files_is_that_of_the_last_among_them_whatever_else_goes_on() {
+        let condition = quiet_of(&["**/*.fastq.gz", "**/*.fq.gz"], 600);
+        let files = |fq| vec![file("a.fastq.gz", 5000), file("x/Undetermined.fq.gz", fq), file("log", 0)];
+        let wait = "**/*.fastq.gz and **/*.fq.gz quiet for 3m 20s of 10m";
+        assert_eq!(whole(files(200), 0, &condition), waits(wait, Some(400)));
+        assert_eq!(whole(files(600), 0, &condition), Verdict::Complete);
+        // That something else of the run is quiet says nothing.
+        let first = "waiting for a first file of **/*.fastq.gz or **/*.fq.gz";
+        assert_eq!(whole(vec![file("log", 9000)], 9000, &condition), waits(first, None));
+        assert_eq!(run("run", vec![file("log", 0)], 0, &condition).as_if_settled().verdict([]), waits(first, None));
+        assert_eq!(run("run", files(0), 0, &condition).as_if_settled().verdict([]), whole(files(0), 0, &condition));
+        assert_eq!(run("run", files(0), 0, &condition).as_if_quiet().verdict([]), Verdict::Complete);
+        let told = run("run", files(600), 0, &condition).conditions([]);
+        assert_eq!(told, [Stated::quietly("**/*.fastq.gz and **/*.fq.gz quiet for 10m".into())]);
+    }
+
+    #[test]
+    fn quiet_of_some_files_counts_all_of_the_run_and_with_a_name_of_the_folder_those_of_the_folder() {
+        let folder = |of: &str| FolderCompletion {
+            folder: Folder::Named(Pattern::parse("Analysis/{analysis}").unwrap()),
+            complete_when: quiet_of(&[of], 600),
+            is_own_unit: false,
+        };
+        let completion = |of| Completion { folders: vec![folder(of)], otherwise: quiet_of(&["**/*.gz"], 600) };
+        let files = || vec![file("Analysis/1/a.gz", 700), file("Analysis/2/b.gz", 60), file("out/c.gz", 700)];
+        let view = |of| {
+            let (files, condition) = (files(), completion(of));
+            RunView::new("run".into(), "run".into(), Captures::new(), files, MOMENT, seconds(0), &condition)
+        };
+        let verdicts = |view: RunView| files().iter().map(|file| view.verdict([file])).collect::<Vec<_>>();
+        let open = || waits("**/*.gz quiet for 1m of 10m", Some(540));
+        assert_eq!(verdicts(view("**/*.gz")), [open(), open(), open()]);
+        let of_second = waits("Analysis/2/**/*.gz quiet for 1m of 10m", Some(540));
+        assert_eq!(verdicts(view("Analysis/{analysis}/**/*.gz")), [Verdict::Complete, of_second, open()]);
     }
 
     #[test]
@@ -381,6 +473,9 @@ mod tests {
         let quiet = run("", files.clone(), 0, &Condition::Quiet(seconds(600)));
         assert_eq!(quiet.verdict(&group), waits("quiet for 1m 40s of 10m", Some(500)));
         assert_eq!(quiet.verdict(&group[..1]), Verdict::Complete);
+        let of_first = run("", files.clone(), 0, &quiet_of(&["a_R1"], 600));
+        assert_eq!(of_first.verdict(&group), Verdict::Complete);
+        assert_eq!(of_first.verdict(&files[1..]), waits("waiting for a first file of a_R1", None));
         assert_eq!(run("", files.clone(), 0, &Condition::Settled).verdict(&group), Verdict::Complete);
         assert_eq!(run("", files, 0, &marker("b_R1")).verdict(&group), Verdict::Complete);
     }

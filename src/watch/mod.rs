@@ -14,6 +14,7 @@ mod glance;
 mod news;
 mod papers;
 mod picture;
+mod quiet;
 mod reading;
 mod root;
 mod scan;

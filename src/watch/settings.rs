@@ -126,6 +126,12 @@ pub enum Condition {
     Marker(Pattern),
     /// No file of the run has changed, come or gone for this long.
     Quiet(Duration),
+    /// A file of these patterns lies in the run, and none has changed or come for this long, whatever else goes on. In a
+    /// drop folder, of the sample's files.
+    QuietOf {
+        time: Duration,
+        of: Patterns,
+    },
     /// Every file of the run has settled; in a drop folder, every file of the sample.
     Settled,
     /// A file of this pattern says how the run ended, and none says that it failed. What cannot be read is no failure.
@@ -225,7 +231,7 @@ impl Condition {
     /// before a marker came or all was quiet.
     pub fn tells_an_end(&self) -> bool {
         match self {
-            Condition::Marker(_) | Condition::Quiet(_) => true,
+            Condition::Marker(_) | Condition::Quiet(_) | Condition::QuietOf { .. } => true,
             Condition::Outcome(paper) | Condition::Listed(paper) => !paper.is_optional,
             Condition::Settled => false,
             Condition::Any(conditions) => conditions.iter().all(Condition::tells_an_end),
@@ -240,7 +246,7 @@ impl Condition {
             Condition::Any(conditions) | Condition::All(conditions) => {
                 conditions.iter().for_each(|condition| condition.collect_papers(papers));
             }
-            Condition::Marker(_) | Condition::Quiet(_) | Condition::Settled => {}
+            Condition::Marker(_) | Condition::Quiet(_) | Condition::QuietOf { .. } | Condition::Settled => {}
         }
     }
 }
