@@ -164,6 +164,22 @@ fn quiet_may_count_some_files_alone() {
 }
 
 #[test]
+fn a_marker_that_nothing_waits_for_tells_no_end() {
+    let complete_when = |keys: &str| {
+        let watch = format!("{{path: d, manifest: manifest.yaml, existing: skip, complete_when: {keys}}}");
+        right(&format!("state_dir: s\nwatch: [{watch}]\n")).1.watches[0].watch.complete_when.clone()
+    };
+    let marker = || Pattern::parse("Copied.txt").unwrap();
+    let optional = complete_when("{marker: Copied.txt, optional: true}");
+    assert_eq!(optional, Condition::OptionalMarker(marker()).into());
+    assert!(!optional.tells_an_end());
+    assert_eq!(complete_when("{marker: Copied.txt, optional: false}"), Condition::Marker(marker()).into());
+    let beside = "{always: {marker: Copied.txt, optional: true}, else: {quiet: 1h}}";
+    assert!(complete_when(beside).tells_an_end());
+    assert!(!complete_when(&beside.replace("{quiet: 1h}", "settled")).tells_an_end());
+}
+
+#[test]
 fn json_loads_too() {
     right(
         r#"{"state_dir": "s", "watch": [{"path": "d", "manifest": "manifest.yaml", "existing": "upload"}], "flow": null}"#,
@@ -276,8 +292,8 @@ fn mistakes_about_layouts_say_what_to_write() {
     assert!(of.contains("of is said of quiet alone: which files must be quiet"), "{of}");
     assert!(watch("run_folder: r, complete_when: {quiet: 1h, of: []}").contains("a pattern, or a list of them"));
     assert!(watch("run_folder: r, complete_when: {quiet: 1h, of: '{a'}").contains("complete_when.of: column 1"));
-    let optional = watch("run_folder: r, complete_when: {marker: m, optional: true}");
-    assert!(optional.contains("optional is said of outcome and listed alone"), "{optional}");
+    let optional = watch("run_folder: r, complete_when: {quiet: 1h, optional: true}");
+    assert!(optional.contains("optional is said of marker, outcome and listed alone"), "{optional}");
     let two = watch("run_folder: r, complete_when: {outcome: a, listed: b}");
     assert!(two.contains("one condition was expected"), "{two}");
     let each = watch("run_folder: r, complete_when: {each: [{folder: 'a/{b', own_unit: 3}]}");

@@ -63,8 +63,12 @@ pub(super) const ILLUMINA: Layout = Layout {
     ],
     captures: &["sample", "sample_number", "lane", "read", "analysis", "project"],
     complete_when: r#"
-  # Present is not successful [cleve, runscanner]. Older instruments write no outcome.
-  always: { outcome: RunCompletionStatus.xml, optional: true }
+  always:
+    all:
+      # Present is not successful [cleve, runscanner]. Older instruments write no outcome.
+      - { outcome: RunCompletionStatus.xml, optional: true }
+      # What is there once the base calls are, which whoever sees the run wait looks for: the first is told.
+      - { marker: '{base_calls:CopyComplete\.txt|RTAComplete\.(?:txt|xml)}', optional: true }
   each:
     # DRAGEN on board has a pair of markers of its own for each analysis [npg_tracking, cleve]. A NextSeq 1000/2000
     # without it has the run's own [irida-uploader, nextseq2k], which speaks of the first analysis. Markers overtake the

@@ -26,6 +26,8 @@ pub(super) enum Check {
         found: Option<Told>,
         /// What the pattern must capture, where it captures these names.
         of: Captures,
+        /// Whether it holds without one, too.
+        is_optional: bool,
     },
     /// What papers of this pattern say, once there is one.
     Papers {
@@ -70,9 +72,11 @@ impl Check {
         let each = |conditions: &[Condition]| conditions.iter().map(|c| Check::new(c, place)).collect();
         let of = || place.bound.clone();
         match condition {
-            Condition::Marker(pattern) => {
+            Condition::Marker(pattern) | Condition::OptionalMarker(pattern) => {
                 let found = place.files.iter().find(|file| marks(pattern, &file.below_run, place.bound));
-                Check::Marker { pattern: pattern.clone(), found: found.map(|file| Told::marker(file)), of: of() }
+                let is_optional = matches!(condition, Condition::OptionalMarker(_));
+                let found = found.map(|file| Told::marker(file));
+                Check::Marker { pattern: pattern.clone(), found, of: of(), is_optional }
             }
             Condition::Outcome(paper) => {
                 let decided = place.decided(paper, "outcome", |papers| papers::outcome(papers, &place.whole));
@@ -95,12 +99,18 @@ impl Check {
         }
     }
 
-    /// Whether a file of the run is one of its markers.
-    pub(super) fn is_marker(&self, below_run: &Path) -> bool {
+    /// Whether a file of the run is one of its markers: of those that hold something up, or, where `are_optional`, of
+    /// those that do not.
+    pub(super) fn is_marker(&self, below_run: &Path, are_optional: bool) -> bool {
         match self {
-            Check::Marker { pattern, of, .. } | Check::Papers { pattern, of, .. } => marks(pattern, below_run, of),
+            Check::Marker { pattern, of, is_optional, .. } => {
+                *is_optional == are_optional && marks(pattern, below_run, of)
+            }
+            Check::Papers { pattern, of, .. } => !are_optional && marks(pattern, below_run, of),
             Check::Quiet(_) | Check::QuietOf { .. } | Check::Settled => false,
-            Check::Any(checks) | Check::All(checks) => checks.iter().any(|check| check.is_marker(below_run)),
+            Check::Any(checks) | Check::All(checks) => {
+                checks.iter().any(|check| check.is_marker(below_run, are_optional))
+            }
         }
     }
 
@@ -112,10 +122,8 @@ impl Check {
             return waits("no file has appeared yet".into(), None);
         }
         match self {
-            Check::Marker { found: Some(_), .. } => Verdict::Complete,
-            Check::Marker { pattern, found: None, of } => {
-                waits(format!("waiting for the marker {}", pattern.filled(of)), None)
-            }
+            Check::Marker { found: Some(_), .. } | Check::Marker { is_optional: true, .. } => Verdict::Complete,
+            Check::Marker { pattern, of, .. } => waits(format!("waiting for the marker {}", pattern.filled(of)), None),
             Check::Papers { decided, .. } => decided.verdict.clone(),
             Check::Quiet(time) => {
                 let so_far =
@@ -359,6 +367,36 @@ mod tests {
         let files = || vec![file("a", 5000)];
         assert_eq!(whole(files(), 200, &condition), waits("quiet for 3m 20s of 10m", Some(400)));
         assert_eq!(whole(files(), 600, &condition), Verdict::Complete);
+    }
+
+    #[test]
+    fn an_optional_marker_holds_nothing_up_and_is_told_once_where_it_is_there() {
+        let optional = || Condition::OptionalMarker(Pattern::parse("{which:Copy|RTA}Complete.txt").unwrap());
+        let both = || Condition::All(vec![optional(), marker("done")]);
+        let told = |condition: &Condition, paths: &[&str]| {
+            let files = paths.iter().map(|path| file(path, 30)).collect();
+            let stated = run("run", files, 0, condition).conditions([]);
+            stated.into_iter().map(|one| (one.what, one.holds)).collect::<Vec<_>>()
+        };
+        let waiting = || ("waiting for the marker done".to_owned(), false);
+        let copied = || ("marker CopyComplete.txt present".to_owned(), true);
+        assert_eq!(whole(vec![file("a", 0)], 0, &optional()), Verdict::Complete);
+        assert_eq!(told(&both(), &["a"]), [waiting()]);
+        assert_eq!(told(&both(), &["CopyComplete.txt", "RTAComplete.txt"]), [waiting(), copied()], "the first of them");
+        let rta = ("marker RTAComplete.txt present".to_owned(), true);
+        assert_eq!(told(&both(), &["RTAComplete.txt"]), [waiting(), rta]);
+        let real = Condition::All(vec![optional(), Condition::Any(vec![marker("CopyComplete.txt"), marker("done")])]);
+        assert_eq!(told(&real, &["CopyComplete.txt"]), [copied()], "it is told once, as what it is");
+
+        let files = ["CopyComplete.txt", "RTAComplete.txt", "a", "done"].map(|path| file(path, 30)).to_vec();
+        let which = |condition: &Condition| {
+            let view = run("run", files.clone(), 0, condition);
+            let of = |file: &FileView| (view.is_marker(file), view.is_optional_marker(file));
+            files.iter().map(of).collect::<Vec<_>>()
+        };
+        let (none, mark, told) = ((false, false), (true, false), (false, true));
+        assert_eq!(which(&both()), [told, told, none, mark]);
+        assert_eq!(which(&real), [(true, true), told, none, mark]);
     }
 
     fn quiet_of(patterns: &[&str], time: u64) -> Condition {

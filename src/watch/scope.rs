@@ -115,7 +115,12 @@ impl Scopes {
 
     /// Whether a file marks something as complete.
     pub(super) fn are_marked_by(&self, file: &FileView) -> bool {
-        self.scopes.iter().any(|scope| scope.check.is_marker(&file.below_run))
+        self.scopes.iter().any(|scope| scope.check.is_marker(&file.below_run, false))
+    }
+
+    /// Whether a file is a marker that nothing waits for.
+    pub(super) fn tell_of(&self, file: &FileView) -> bool {
+        self.scopes.iter().any(|scope| scope.check.is_marker(&file.below_run, true))
     }
 
     pub(super) fn is_own_unit(&self, scope: usize) -> bool {

@@ -124,6 +124,9 @@ pub enum Mode {
 pub enum Condition {
     /// A file of this pattern lies in the run folder. Its content means nothing.
     Marker(Pattern),
+    /// Holds whether or not a file of this pattern lies in the run, and is told where one does: what it marks is not that
+    /// the run is complete, but people look for it.
+    OptionalMarker(Pattern),
     /// No file of the run has changed, come or gone for this long.
     Quiet(Duration),
     /// A file of these patterns lies in the run, and none has changed or come for this long, whatever else goes on. In a
@@ -233,7 +236,7 @@ impl Condition {
         match self {
             Condition::Marker(_) | Condition::Quiet(_) | Condition::QuietOf { .. } => true,
             Condition::Outcome(paper) | Condition::Listed(paper) => !paper.is_optional,
-            Condition::Settled => false,
+            Condition::Settled | Condition::OptionalMarker(_) => false,
             Condition::Any(conditions) => conditions.iter().all(Condition::tells_an_end),
             Condition::All(conditions) => conditions.iter().any(Condition::tells_an_end),
         }
@@ -246,7 +249,8 @@ impl Condition {
             Condition::Any(conditions) | Condition::All(conditions) => {
                 conditions.iter().for_each(|condition| condition.collect_papers(papers));
             }
-            Condition::Marker(_) | Condition::Quiet(_) | Condition::QuietOf { .. } | Condition::Settled => {}
+            Condition::Marker(_) | Condition::OptionalMarker(_) | Condition::Settled => {}
+            Condition::Quiet(_) | Condition::QuietOf { .. } => {}
         }
     }
 }
