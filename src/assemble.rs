@@ -89,6 +89,11 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
                 assembly.left_out.push((file.path.clone(), "it marks the run as complete (complete_when)".to_owned()));
                 continue;
             }
+            Taker::LeftOut { .. } if view.is_optional_marker(file) => {
+                let reason = "it is a marker that is told, and nothing waits for it (complete_when)";
+                assembly.left_out.push((file.path.clone(), reason.to_owned()));
+                continue;
+            }
             Taker::LeftOut { reason } => {
                 let sheet_of = desk.rule_of_sheet(file).map(|rule| format!("it is a sample sheet (rule {rule})"));
                 assembly.left_out.push((file.path.clone(), sheet_of.unwrap_or(reason)));

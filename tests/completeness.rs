@@ -5,6 +5,9 @@
 mod host;
 
 use std::fs;
+use std::io::Write;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use host::{Host, Told, reason};
 use serde_json::Value;
@@ -268,6 +271,57 @@ async fn an_aviti_says_whether_its_run_ended_well() {
     // The instrument has the last word.
     host.write(&uploaded, "{\"instrument\": \"AV1\", \"outcome\": \"OutcomeCompleted\"}");
     assert_eq!(states(&host, &host.once().await), told(&[("a", "done")]));
+}
+
+/// Appends to a file below the watch, as an instrument does to its log, until it is dropped.
+struct Log {
+    stop: Option<std::sync::mpsc::Sender<()>>,
+    writer: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Log {
+    fn written(host: &Host, below: &str) -> Self {
+        host.write(below, "");
+        let path = host.dir.path().join("runs").join(below);
+        let (stop, stopped) = std::sync::mpsc::channel();
+        let writer = std::thread::spawn(move || {
+            let mut log = fs::OpenOptions::new().append(true).open(path).unwrap();
+            while stopped.recv_timeout(Duration::from_millis(50)) == Err(RecvTimeoutError::Timeout) {
+                log.write_all(b"a cycle\n").unwrap();
+            }
+        });
+        Self { stop: Some(stop), writer: Some(writer) }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        self.writer.take().unwrap().join().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_that_are_quiet_are_taken_though_the_log_of_the_run_goes_on() {
+    let watch = "run_folder: \"{name}\", complete_when: { quiet: 2s, of: ['**/*.fastq.gz'] }";
+    let rule = "match: \"**/{sample}_R{read}.fastq.gz\"\n    where: { sample: \"[!U]*\" }\n    paired: never";
+    let host = Host::with(watch, "{sample}", rule).await;
+    let log = Log::written(&host, "run1/RTA.log");
+    assert_eq!(states(&host, &host.once().await), told(&[]));
+    host.add(&["run1/a_R1.fastq.gz"]);
+    assert_eq!(reason(&host.plan().await, "a"), "**/*.fastq.gz quiet for 0s of 2s");
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("a", "done")]), "{once:#}");
+    drop(log);
+    // One that no rule takes counts as well.
+    host.add(&["run2/b_R1.fastq.gz"]);
+    let undetermined = Log::written(&host, "run2/Undetermined_R1.fastq.gz");
+    let (exit, once) = host.flow_ingest(&["run", "--once", "--give-up-after", "4s"]).await;
+    assert_eq!((exit, states(&host, &once)), (1, told(&[("a", "done"), ("b", "waiting")])), "{once:#}");
+    let wait = reason(&once, "b");
+    assert!(wait.starts_with("**/*.fastq.gz quiet for ") && wait.ends_with(" of 2s"), "{wait}");
+    drop(undetermined);
+    assert_eq!(states(&host, &host.once().await), told(&[("a", "done"), ("b", "done")]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

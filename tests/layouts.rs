@@ -50,7 +50,9 @@ async fn each_analysis_of_a_novaseq_x_is_complete_by_itself() {
     assert_eq!(host.told(&plan), expected("waiting", "waiting"));
     let wait = "waiting for the marker Analysis/1/Data/Secondary_Analysis_Complete.txt";
     let said = reason(&plan, &first).strip_prefix(wait).unwrap_or_else(|| panic!("{plan:#}"));
-    assert!(said.starts_with("; marker Analysis/1/CopyComplete.txt present since "), "{said}");
+    // The run's own says that the base calls are there, and decides nothing here.
+    assert!(said.starts_with("; marker CopyComplete.txt present since "), "{said}");
+    assert!(said.contains("; marker Analysis/1/CopyComplete.txt present since "), "{said}");
     let left_out = host.left_out(&plan);
     let undetermined = &left_out[&reads(1, "BCLConvert", "Undetermined_S0", 1, 1)];
     assert!(undetermined.starts_with("ignored by the layout illumina: reads that no sample was found for"));
@@ -111,15 +113,54 @@ async fn fastq_off_board_wait_for_the_demultiplexer_and_its_projects_stay_apart(
     let document = host.once().await;
     assert_eq!(host.told(&document), expected("waiting"));
     let wait = reason(&document, &format!("{run}_ProjA_S_1"));
-    assert!(
-        wait.starts_with("waiting for the marker **/Logs/FastqComplete.txt, or ") && wait.ends_with(" of 1h"),
-        "{wait}"
-    );
+    let (wait, holds) = wait.split_once(" of 1h; ").unwrap_or_else(|| panic!("{wait}"));
+    let demultiplexers =
+        "waiting for the marker **/Logs/FastqComplete.txt, or waiting for the marker **/Stats/Stats.json";
+    assert!(wait.starts_with(&format!("{demultiplexers}, or **/*.fastq.gz quiet for ")), "{wait}");
+    // Whoever sees the run wait looks for this one.
+    let clock = holds.strip_prefix("marker CopyComplete.txt present since ").unwrap_or_else(|| panic!("{holds}"));
+    assert!(clock.len() == "14:02".len(), "{clock}");
+    let left_out = host.left_out(&document);
+    for marker in ["RTAComplete.txt", "CopyComplete.txt"] {
+        let why = &left_out[&format!("{run}/{marker}")];
+        assert_eq!(why, "it is a marker that is told, and nothing waits for it (complete_when)", "{marker}");
+    }
     host.add(&[&format!("{run}/Fastq/Logs/FastqComplete.txt")]);
     let document = host.once().await;
     assert_eq!(host.told(&document), expected("done"));
     host.check_arrived(&host.told(&document));
     assert!(host.left_out(&document)[&file("ProjA", "I1")].contains("index reads"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sees_a_run_wait_is_told_that_its_base_calls_are_there() {
+    let host = Host::new("illumina", "{run}_{sample}", "paired: never\n    sheet: {}").await;
+    let [copied, old, early] = ["230912_A00187_9_AHK3", "140822_NS500_1_AHK4", "230914_A00187_10_AHK5"];
+    let read = |run: &str| format!("{run}/out/P/S_S1_R1_001.fastq.gz");
+    for run in [copied, old, early] {
+        host.add(&[&read(run)]);
+        host.write(&format!("{run}/SampleSheet.csv"), "[Data]\nSample_ID\nS\nT\n");
+    }
+    host.add(&[&format!("{copied}/CopyComplete.txt"), &format!("{copied}/RTAComplete.txt")]);
+    host.add(&[&format!("{old}/RTAComplete.xml")]);
+    let plan = host.plan().await;
+    let holds = |run: &str| {
+        let reason = reason(&plan, &format!("{run}_S"));
+        let lacks = "1 of 2 samples of SampleSheet.csv has no reads; waiting for the marker ";
+        assert!(reason.starts_with(lacks), "{reason}");
+        let holds = reason.split(" of 1h").nth(1).unwrap();
+        holds.split(" since ").next().unwrap().to_owned()
+    };
+    assert_eq!(holds(copied), "; marker CopyComplete.txt present");
+    assert_eq!(holds(old), "; marker RTAComplete.xml present");
+    assert_eq!(holds(early), "");
+    // It is no sign of an end: what the sheet declares and has nothing of is awaited.
+    assert_eq!(host.told(&plan)[&format!("{copied}_T")].0, "waiting");
+    let path = host.dir.path().join("runs").join(read(copied));
+    let (exit, explained) = host.flow_ingest(&["explain", path.to_str().unwrap()]).await;
+    assert_eq!(exit, 0, "{explained:#}");
+    let holds = explained["holds"].as_array().unwrap();
+    assert!(holds[0].as_str().unwrap().starts_with("marker CopyComplete.txt present since "), "{explained:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

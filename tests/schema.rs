@@ -196,7 +196,7 @@ fn right_configs() -> Vec<Value> {
             {
                 "name": "a", "path": "a", "manifest": "manifest.yaml", "existing": {"since": "2026-11-01"},
                 "run_folder": ["{date}_{flow_cell}", "x/{flow_cell}"], "complete_when": {"any": [
-                    {"marker": "Done.txt"}, {"all": ["settled", {"quiet": "1h"}, {"listed": "Manifest.tsv", "optional": true}]}
+                    {"marker": "Done.txt"}, {"all": ["settled", {"quiet": "1h", "of": ["**/*.fastq.gz", "*.fq"]}, {"listed": "Manifest.tsv", "optional": true}]}
                 ]},
                 "settle": "30s", "mode": "auto", "poll": "30s", "rescan": "15m", "ignore": ["**/*.bak"], "check_gzip": false,
                 "no_reads": "block", "expect": {"within": "24h"}
@@ -442,8 +442,15 @@ fn each_key_of_a_config_is_taken_and_refused_by_both() {
         (true, "/watch/0/complete_when", json!({"listed": "M.tsv"})),
         (true, "/watch/0/complete_when", json!({"outcome": "O.xml", "optional": true})),
         (false, "/watch/0/complete_when", json!({"listed": "M.tsv", "outcome": "O.xml"})),
-        (false, "/watch/0/complete_when", json!({"marker": "a", "optional": true})),
+        (true, "/watch/0/complete_when", json!({"marker": "a", "optional": true})),
+        (false, "/watch/0/complete_when", json!({"marker": "a", "optional": "yes"})),
+        (false, "/watch/0/complete_when", json!({"quiet": "1h", "optional": true})),
         (false, "/watch/0/complete_when", json!({"optional": true})),
+        (true, "/watch/0/complete_when", json!({"quiet": "1h", "of": "**/*.gz"})),
+        (false, "/watch/0/complete_when", json!({"of": "**/*.gz"})),
+        (false, "/watch/0/complete_when", json!({"marker": "a", "of": "**/*.gz"})),
+        (false, "/watch/0/complete_when", json!({"quiet": "1h", "of": []})),
+        (false, "/watch/0/complete_when", json!({"quiet": "1h", "of": null})),
         (false, "/watch/0/complete_when", json!({"always": "settled"})),
         (true, "/watch/0/complete_when", json!({"always": {"outcome": "O.xml"}, "else": {"quiet": "1h"}})),
         (false, "/watch/0/no_reads", json!("never")),

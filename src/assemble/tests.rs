@@ -282,6 +282,19 @@ fn reads2_without_reads1_blocks_whatever_the_pairing() {
 }
 
 #[test]
+fn a_marker_that_nothing_waits_for_is_told_and_left_out_as_what_it_is() {
+    let optional = Condition::OptionalMarker(Pattern::parse("Copied.txt").unwrap());
+    let condition = Condition::All(vec![optional, marker()]);
+    let run = |paths: &[&str]| view("run1", "2026/run1", files(paths), 1000, &condition);
+    let manifest = paired("required");
+    let copied = run(&["Copied.txt", "a_R1.fastq.gz", "a_R2.fastq.gz"]);
+    waits(&manifest, &copied, "waiting for the marker done; marker Copied.txt present", None);
+    let told = "it is a marker that is told, and nothing waits for it (complete_when)".to_owned();
+    assert_eq!(left_out(&manifest, &copied), [("/data/watch/run1/Copied.txt".to_owned(), told)]);
+    ready(&manifest, &run(&["a_R1.fastq.gz", "a_R2.fastq.gz", "done"]));
+}
+
+#[test]
 fn never_leaves_reads2_out_and_says_which_rule_did() {
     let manifest = paired("never");
     let mut view = complete_run(vec![file("a_R1.fastq.gz"), changing("a_R2.fastq.gz", 0), file("b_R2.fastq.gz")]);

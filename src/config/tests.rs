@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::watch::{Condition, Existing, Mode};
+use crate::pattern::{Pattern, Patterns};
+use crate::watch::{Completion, Condition, Existing, Mode};
 
 const MANIFEST: &str = "version: 1\nrules:\n- {name: a, match: '{s}.fq', sample: {name: '{s}', type: x}}\n";
 
@@ -146,6 +147,39 @@ fn a_run_can_wait_for_lists_and_outcomes_in_every_part_of_it() {
 }
 
 #[test]
+fn quiet_may_count_some_files_alone() {
+    let condition = |keys: &str| {
+        let watch =
+            format!("{{path: d, manifest: manifest.yaml, existing: skip, run_folder: r, complete_when: {keys}}}");
+        right(&format!("state_dir: s\nwatch: [{watch}]\n")).1.watches[0].watch.complete_when.clone()
+    };
+    let of = |patterns: &[&str]| {
+        let of = patterns.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+        Completion::from(Condition::QuietOf { time: Duration::from_secs(3600), of: Patterns::new(of).unwrap() })
+    };
+    assert_eq!(condition("{quiet: 1h, of: '**/*.gz'}"), of(&["**/*.gz"]));
+    assert_eq!(condition("{of: ['*.gz', 'b/{c}.fq'], quiet: 1h}"), of(&["*.gz", "b/{c}.fq"]));
+    assert!(of(&["*.gz"]).tells_an_end());
+    assert_eq!(condition("{quiet: 1h}"), Condition::Quiet(Duration::from_secs(3600)).into());
+}
+
+#[test]
+fn a_marker_that_nothing_waits_for_tells_no_end() {
+    let complete_when = |keys: &str| {
+        let watch = format!("{{path: d, manifest: manifest.yaml, existing: skip, complete_when: {keys}}}");
+        right(&format!("state_dir: s\nwatch: [{watch}]\n")).1.watches[0].watch.complete_when.clone()
+    };
+    let marker = || Pattern::parse("Copied.txt").unwrap();
+    let optional = complete_when("{marker: Copied.txt, optional: true}");
+    assert_eq!(optional, Condition::OptionalMarker(marker()).into());
+    assert!(!optional.tells_an_end());
+    assert_eq!(complete_when("{marker: Copied.txt, optional: false}"), Condition::Marker(marker()).into());
+    let beside = "{always: {marker: Copied.txt, optional: true}, else: {quiet: 1h}}";
+    assert!(complete_when(beside).tells_an_end());
+    assert!(!complete_when(&beside.replace("{quiet: 1h}", "settled")).tells_an_end());
+}
+
+#[test]
 fn json_loads_too() {
     right(
         r#"{"state_dir": "s", "watch": [{"path": "d", "manifest": "manifest.yaml", "existing": "upload"}], "flow": null}"#,
@@ -254,8 +288,12 @@ fn mistakes_about_layouts_say_what_to_write() {
     };
     assert!(watch("layout: ilumina").contains("unknown layout \"ilumina\"; did you mean illumina?"));
     assert!(watch("layout: abi3730").contains("expected illumina, bcl-convert, "));
-    let optional = watch("run_folder: r, complete_when: {marker: m, optional: true}");
-    assert!(optional.contains("optional is said of outcome and listed alone"), "{optional}");
+    let of = watch("run_folder: r, complete_when: {marker: m, of: '*.gz'}");
+    assert!(of.contains("of is said of quiet alone: which files must be quiet"), "{of}");
+    assert!(watch("run_folder: r, complete_when: {quiet: 1h, of: []}").contains("a pattern, or a list of them"));
+    assert!(watch("run_folder: r, complete_when: {quiet: 1h, of: '{a'}").contains("complete_when.of: column 1"));
+    let optional = watch("run_folder: r, complete_when: {quiet: 1h, optional: true}");
+    assert!(optional.contains("optional is said of marker, outcome and listed alone"), "{optional}");
     let two = watch("run_folder: r, complete_when: {outcome: a, listed: b}");
     assert!(two.contains("one condition was expected"), "{two}");
     let each = watch("run_folder: r, complete_when: {each: [{folder: 'a/{b', own_unit: 3}]}");

@@ -317,18 +317,36 @@ fn complete_when(value: &Value) -> Option<Condition> {
         return None;
     }
     let mut map = value.map(COMPLETE_WHEN)?;
-    let marker = map.get("marker").map(|value| value.parse("a pattern", Pattern::parse).map(Condition::Marker));
-    let quiet = map.get("quiet").map(|value| value.duration().map(Condition::Quiet));
+    let of = map.get("of");
+    let counted = of.as_ref().map(patterns);
+    let quiet = map.get("quiet").map(|value| {
+        let time = value.duration()?;
+        match counted {
+            Some(of) => Some(Condition::QuietOf { time, of: of? }),
+            None => Some(Condition::Quiet(time)),
+        }
+    });
+    if let Some(value) = of.filter(|_| quiet.is_none()) {
+        value.problem("of is said of quiet alone: which files must be quiet");
+        return None;
+    }
     let optional = map.get("optional");
     let is_optional = optional.as_ref().map_or(Some(false), Value::boolean);
+    let marker = map.get("marker").map(|value| {
+        let pattern = value.parse("a pattern", Pattern::parse);
+        let kind = if is_optional? { Condition::OptionalMarker } else { Condition::Marker };
+        pattern.map(kind)
+    });
     let paper = |value: Value| {
         let pattern = value.parse("a pattern", Pattern::parse);
         Some(Paper { pattern: pattern?, is_optional: is_optional? })
     };
     let outcome = map.get("outcome").map(|value| paper(value).map(Condition::Outcome));
     let listed = map.get("listed").map(|value| paper(value).map(Condition::Listed));
-    if let Some(value) = optional.filter(|_| outcome.is_none() && listed.is_none()) {
-        value.problem("optional is said of outcome and listed alone, of a file that an instrument may not write");
+    if let Some(value) = optional.filter(|_| marker.is_none() && outcome.is_none() && listed.is_none()) {
+        value.problem(
+            "optional is said of marker, outcome and listed alone, of a file that an instrument may not write",
+        );
         return None;
     }
     let any = map.get("any").map(|value| conditions(&value).map(Condition::Any));

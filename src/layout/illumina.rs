@@ -63,8 +63,12 @@ pub(super) const ILLUMINA: Layout = Layout {
     ],
     captures: &["sample", "sample_number", "lane", "read", "analysis", "project"],
     complete_when: r#"
-  # Present is not successful [cleve, runscanner]. Older instruments write no outcome.
-  always: { outcome: RunCompletionStatus.xml, optional: true }
+  always:
+    all:
+      # Present is not successful [cleve, runscanner]. Older instruments write no outcome.
+      - { outcome: RunCompletionStatus.xml, optional: true }
+      # What is there once the base calls are, which whoever sees the run wait looks for: the first is told.
+      - { marker: '{base_calls:CopyComplete\.txt|RTAComplete\.(?:txt|xml)}', optional: true }
   each:
     # DRAGEN on board has a pair of markers of its own for each analysis [npg_tracking, cleve]. A NextSeq 1000/2000
     # without it has the run's own [irida-uploader, nextseq2k], which speaks of the first analysis. Markers overtake the
@@ -119,17 +123,18 @@ pub(super) const ILLUMINA: Layout = Layout {
           - marker: CompletedJobInfo.xml
           - marker: Data/Intensities/BaseCalls/Logs/FastqComplete.txt
           - marker: Data/Intensities/BaseCalls/Stats/Stats.json
-          - quiet: 1h
+          - { quiet: 1h, of: '**/*.fastq.gz' }
     # What a demultiplexer writes is covered by the marker in its own output folder, and by no other's.
     - holds: Logs/FastqComplete.txt
     - holds: Stats/Stats.json
   # RTAComplete.txt and the root's CopyComplete.txt speak of base calls; bcl2fastq goes on for hours after them
-  # [irida-uploader, docs/parsers/nextseq.md].
+  # [irida-uploader, docs/parsers/nextseq.md]. Without a marker, all FASTQ of the run count, whoever takes them, and
+  # nothing else does.
   else:
     any:
       - marker: '**/Logs/FastqComplete.txt'
       - marker: '**/Stats/Stats.json'
-      - quiet: 1h
+      - { quiet: 1h, of: '**/*.fastq.gz' }
 "#,
     described_by: DESCRIBED_BY,
     ignored: IGNORED,
@@ -150,7 +155,7 @@ pub(super) const BCL_CONVERT: Layout = Layout {
   else:
     any:
       - marker: '**/Logs/FastqComplete.txt'
-      - quiet: 1h
+      - { quiet: 1h, of: '**/*.fastq.gz' }
 "#,
     described_by: DESCRIBED_BY,
     ignored: IGNORED,
@@ -172,7 +177,7 @@ pub(super) const BCL2FASTQ: Layout = Layout {
   else:
     any:
       - marker: '**/Stats/Stats.json'
-      - quiet: 1h
+      - { quiet: 1h, of: '**/*.fastq.gz' }
 "#,
     described_by: DESCRIBED_BY,
     ignored: IGNORED,

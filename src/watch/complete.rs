@@ -10,8 +10,7 @@ use super::papers::{self, Decided, Told, Whole};
 use super::stated::{Clock, Stated};
 use super::view::{FileView, Verdict};
 use super::{Condition, Paper};
-use crate::observation::Moment;
-use crate::pattern::{Captures, Pattern};
+use crate::pattern::{Captures, Pattern, Patterns};
 use crate::sample::path_to_text;
 
 /// How many files a reason names.
@@ -27,6 +26,8 @@ pub(super) enum Check {
         found: Option<Told>,
         /// What the pattern must capture, where it captures these names.
         of: Captures,
+        /// Whether it holds without one, too.
+        is_optional: bool,
     },
     /// What papers of this pattern say, once there is one.
     Papers {
@@ -37,44 +38,23 @@ pub(super) enum Check {
         are_lists: bool,
     },
     Quiet(Duration),
+    /// Quiet of the files of these patterns.
+    QuietOf {
+        time: Duration,
+        counted: Counted,
+    },
     Settled,
     Any(Vec<Check>),
     All(Vec<Check>),
 }
 
-/// What a condition that holds rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ground {
-    /// It says nothing of whether more files will come.
-    Nothing,
-    /// Files say so by being there, since this moment. What comes later gives them the lie.
-    Marker(Moment),
-    /// The run's files themselves: all that a list names are there, or none has come for long.
-    Files,
-}
-
-impl Ground {
-    fn of(told: &Told) -> Self {
-        told.since.map_or(Self::Files, Self::Marker)
-    }
-
-    /// Of two conditions that both must hold.
-    fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Files, _) | (_, Self::Files) => Self::Files,
-            (Self::Nothing, ground) | (ground, Self::Nothing) => ground,
-            (Self::Marker(a), Self::Marker(b)) => Self::Marker(if a.at > b.at { a } else { b }),
-        }
-    }
-
-    /// Of two conditions of which one is enough, and both hold.
-    fn or(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Files, _) | (_, Self::Files) => Self::Files,
-            (Self::Nothing, _) | (_, Self::Nothing) => Self::Nothing,
-            (Self::Marker(a), Self::Marker(b)) => Self::Marker(if a.at < b.at { a } else { b }),
-        }
-    }
+/// The files whose quiet counts.
+#[derive(Debug, Clone)]
+pub(super) struct Counted {
+    patterns: Patterns,
+    of: Captures,
+    /// The least time for which one of the run's is known to be as it is; `None`: there is none.
+    in_run: Option<Duration>,
 }
 
 /// Where a condition looks.
@@ -94,9 +74,11 @@ impl Check {
         let each = |conditions: &[Condition]| conditions.iter().map(|c| Check::new(c, place)).collect();
         let of = || place.bound.clone();
         match condition {
-            Condition::Marker(pattern) => {
+            Condition::Marker(pattern) | Condition::OptionalMarker(pattern) => {
                 let found = place.files.iter().find(|file| marks(pattern, &file.below_run, place.bound));
-                Check::Marker { pattern: pattern.clone(), found: found.map(|file| Told::marker(file)), of: of() }
+                let is_optional = matches!(condition, Condition::OptionalMarker(_));
+                let found = found.map(|file| Told::marker(file));
+                Check::Marker { pattern: pattern.clone(), found, of: of(), is_optional }
             }
             Condition::Outcome(paper) => {
                 let decided = place.decided(paper, "outcome", |papers| papers::outcome(papers, &place.whole));
@@ -108,18 +90,29 @@ impl Check {
                 Check::Papers { pattern: paper.pattern.clone(), of: of(), decided, are_lists: true }
             }
             Condition::Quiet(time) => Check::Quiet(*time),
+            Condition::QuietOf { time, of: patterns } => {
+                let mut counted = Counted { patterns: patterns.clone(), of: of(), in_run: None };
+                counted.in_run = counted.quiet_for(place.whole.files);
+                Check::QuietOf { time: *time, counted }
+            }
             Condition::Settled => Check::Settled,
             Condition::Any(conditions) => Check::Any(each(conditions)),
             Condition::All(conditions) => Check::All(each(conditions)),
         }
     }
 
-    /// Whether a file of the run is one of its markers.
-    pub(super) fn is_marker(&self, below_run: &Path) -> bool {
+    /// Whether a file of the run is one of its markers: of those that hold something up, or, where `are_optional`, of
+    /// those that do not.
+    pub(super) fn is_marker(&self, below_run: &Path, are_optional: bool) -> bool {
         match self {
-            Check::Marker { pattern, of, .. } | Check::Papers { pattern, of, .. } => marks(pattern, below_run, of),
-            Check::Quiet(_) | Check::Settled => false,
-            Check::Any(checks) | Check::All(checks) => checks.iter().any(|check| check.is_marker(below_run)),
+            Check::Marker { pattern, of, is_optional, .. } => {
+                *is_optional == are_optional && marks(pattern, below_run, of)
+            }
+            Check::Papers { pattern, of, .. } => !are_optional && marks(pattern, below_run, of),
+            Check::Quiet(_) | Check::QuietOf { .. } | Check::Settled => false,
+            Check::Any(checks) | Check::All(checks) => {
+                checks.iter().any(|check| check.is_marker(below_run, are_optional))
+            }
         }
     }
 
@@ -131,17 +124,19 @@ impl Check {
             return waits("no file has appeared yet".into(), None);
         }
         match self {
-            Check::Marker { found: Some(_), .. } => Verdict::Complete,
-            Check::Marker { pattern, found: None, of } => {
-                waits(format!("waiting for the marker {}", pattern.filled(of)), None)
-            }
+            Check::Marker { found: Some(_), .. } | Check::Marker { is_optional: true, .. } => Verdict::Complete,
+            Check::Marker { pattern, of, .. } => waits(format!("waiting for the marker {}", pattern.filled(of)), None),
             Check::Papers { decided, .. } => decided.verdict.clone(),
             Check::Quiet(time) => {
                 let so_far =
                     quiet_for.unwrap_or_else(|| group.iter().map(|file| file.unchanged_for).min().unwrap_or_default());
-                match time.checked_sub(so_far) {
-                    None | Some(Duration::ZERO) => Verdict::Complete,
-                    left => waits(format!("quiet for {} of {}", spoken(so_far), spoken(*time)), left),
+                quiet("", so_far, *time)
+            }
+            Check::QuietOf { time, counted } => {
+                let of_group = || counted.quiet_for(group.iter().copied());
+                match quiet_for.map_or_else(of_group, |_| counted.in_run) {
+                    Some(so_far) => quiet(&format!("{} ", counted.named(" and ")), so_far, *time),
+                    None => waits(format!("waiting for a first file of {}", counted.named(" or ")), None),
                 }
             }
             Check::Settled => {
@@ -164,25 +159,6 @@ impl Check {
                 waits(reasons.join(", or "), times.into_iter().flatten().min())
             }
             Check::All(checks) => joined(checks.iter().map(|c| c.judge(group, quiet_for)).collect()),
-        }
-    }
-
-    /// What it rests on where it holds over `group`.
-    pub(super) fn ground(&self, group: &[&FileView], quiet_for: Option<Duration>) -> Ground {
-        let holding = |checks: &[Check]| -> Vec<Ground> {
-            let hold = checks.iter().filter(|check| check.judge(group, quiet_for) == Verdict::Complete);
-            hold.map(|check| check.ground(group, quiet_for)).collect()
-        };
-        match self {
-            Check::Marker { found, .. } => found.as_ref().map_or(Ground::Nothing, Ground::of),
-            Check::Papers { decided, are_lists: true, .. } => {
-                let told = decided.told.iter().filter(|told| !told.is_aside);
-                told.map(Ground::of).reduce(Ground::and).unwrap_or(Ground::Nothing)
-            }
-            Check::Papers { are_lists: false, .. } | Check::Settled => Ground::Nothing,
-            Check::Quiet(_) => Ground::Files,
-            Check::Any(checks) => holding(checks).into_iter().reduce(Ground::or).unwrap_or(Ground::Nothing),
-            Check::All(checks) => holding(checks).into_iter().reduce(Ground::and).unwrap_or(Ground::Nothing),
         }
     }
 
@@ -212,8 +188,23 @@ impl Check {
                 found.iter().map(|found| stated(found, clock)).collect()
             }
             (Check::Quiet(time), Verdict::Complete) => vec![Stated::quietly(format!("quiet for {}", spoken(*time)))],
+            (Check::QuietOf { time, counted }, Verdict::Complete) => {
+                vec![Stated::quietly(format!("{} quiet for {}", counted.named(" and "), spoken(*time)))]
+            }
             (Check::Settled, Verdict::Complete) => vec![Stated::quietly("every file has settled".to_owned())],
         }
+    }
+}
+
+impl Counted {
+    /// The least time for which one of these files that counts is known to be as it is.
+    fn quiet_for<'f>(&self, files: impl IntoIterator<Item = &'f FileView>) -> Option<Duration> {
+        let counts = |file: &&FileView| self.patterns.iter().any(|pattern| marks(pattern, &file.below_run, &self.of));
+        files.into_iter().filter(counts).map(|file| file.unchanged_for).min()
+    }
+
+    fn named(&self, joined_by: &str) -> String {
+        self.patterns.iter().map(|pattern| pattern.filled(&self.of)).collect::<Vec<_>>().join(joined_by)
     }
 }
 
@@ -233,6 +224,17 @@ impl Place<'_> {
             }
         };
         Decided { verdict, told: Vec::new() }
+    }
+}
+
+/// The verdict over what has been quiet `so_far`; `what`, with a space behind it, where it is not all.
+fn quiet(what: &str, so_far: Duration, time: Duration) -> Verdict {
+    match time.checked_sub(so_far) {
+        None | Some(Duration::ZERO) => Verdict::Complete,
+        left => {
+            let reason = format!("{what}quiet for {} of {}", spoken(so_far), spoken(time));
+            Verdict::Waits { reason, in_time: left }
+        }
     }
 }
 
@@ -303,8 +305,9 @@ fn spoken(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::view::RunView;
+    use super::super::{Completion, Folder, FolderCompletion};
     use super::*;
-    use crate::observation::Observation;
+    use crate::observation::{Moment, Observation};
     use crate::sample::Fingerprint;
 
     const MOMENT: Moment = Moment { boot: 1, at: Duration::ZERO };
@@ -367,6 +370,78 @@ mod tests {
         let files = || vec![file("a", 5000)];
         assert_eq!(whole(files(), 200, &condition), waits("quiet for 3m 20s of 10m", Some(400)));
         assert_eq!(whole(files(), 600, &condition), Verdict::Complete);
+    }
+
+    #[test]
+    fn an_optional_marker_holds_nothing_up_and_is_told_once_where_it_is_there() {
+        let optional = || Condition::OptionalMarker(Pattern::parse("{which:Copy|RTA}Complete.txt").unwrap());
+        let both = || Condition::All(vec![optional(), marker("done")]);
+        let told = |condition: &Condition, paths: &[&str]| {
+            let files = paths.iter().map(|path| file(path, 30)).collect();
+            let stated = run("run", files, 0, condition).conditions([]);
+            stated.into_iter().map(|one| (one.what, one.holds)).collect::<Vec<_>>()
+        };
+        let waiting = || ("waiting for the marker done".to_owned(), false);
+        let copied = || ("marker CopyComplete.txt present".to_owned(), true);
+        assert_eq!(whole(vec![file("a", 0)], 0, &optional()), Verdict::Complete);
+        assert_eq!(told(&both(), &["a"]), [waiting()]);
+        assert_eq!(told(&both(), &["CopyComplete.txt", "RTAComplete.txt"]), [waiting(), copied()], "the first of them");
+        let rta = ("marker RTAComplete.txt present".to_owned(), true);
+        assert_eq!(told(&both(), &["RTAComplete.txt"]), [waiting(), rta]);
+        let real = Condition::All(vec![optional(), Condition::Any(vec![marker("CopyComplete.txt"), marker("done")])]);
+        assert_eq!(told(&real, &["CopyComplete.txt"]), [copied()], "it is told once, as what it is");
+
+        let files = ["CopyComplete.txt", "RTAComplete.txt", "a", "done"].map(|path| file(path, 30)).to_vec();
+        let which = |condition: &Condition| {
+            let view = run("run", files.clone(), 0, condition);
+            let of = |file: &FileView| (view.is_marker(file), view.is_optional_marker(file));
+            files.iter().map(of).collect::<Vec<_>>()
+        };
+        let (none, mark, told) = ((false, false), (true, false), (false, true));
+        assert_eq!(which(&both()), [told, told, none, mark]);
+        assert_eq!(which(&real), [(true, true), told, none, mark]);
+    }
+
+    fn quiet_of(patterns: &[&str], time: u64) -> Condition {
+        let patterns = patterns.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+        Condition::QuietOf { time: seconds(time), of: Patterns::new(patterns).unwrap() }
+    }
+
+    #[test]
+    fn quiet_of_some_files_is_that_of_the_last_among_them_whatever_else_goes_on() {
+        let condition = quiet_of(&["**/*.fastq.gz", "**/*.fq.gz"], 600);
+        let files = |fq| vec![file("a.fastq.gz", 5000), file("x/Undetermined.fq.gz", fq), file("log", 0)];
+        let wait = "**/*.fastq.gz and **/*.fq.gz quiet for 3m 20s of 10m";
+        assert_eq!(whole(files(200), 0, &condition), waits(wait, Some(400)));
+        assert_eq!(whole(files(600), 0, &condition), Verdict::Complete);
+        // That something else of the run is quiet says nothing.
+        let first = "waiting for a first file of **/*.fastq.gz or **/*.fq.gz";
+        assert_eq!(whole(vec![file("log", 9000)], 9000, &condition), waits(first, None));
+        assert_eq!(run("run", vec![file("log", 0)], 0, &condition).as_if_settled().verdict([]), waits(first, None));
+        assert_eq!(run("run", files(0), 0, &condition).as_if_settled().verdict([]), whole(files(0), 0, &condition));
+        assert_eq!(run("run", files(0), 0, &condition).as_if_quiet().verdict([]), Verdict::Complete);
+        let told = run("run", files(600), 0, &condition).conditions([]);
+        assert_eq!(told, [Stated::quietly("**/*.fastq.gz and **/*.fq.gz quiet for 10m".into())]);
+    }
+
+    #[test]
+    fn quiet_of_some_files_counts_all_of_the_run_and_with_a_name_of_the_folder_those_of_the_folder() {
+        let folder = |of: &str| FolderCompletion {
+            folder: Folder::Named(Pattern::parse("Analysis/{analysis}").unwrap()),
+            complete_when: quiet_of(&[of], 600),
+            is_own_unit: false,
+        };
+        let completion = |of| Completion { folders: vec![folder(of)], otherwise: quiet_of(&["**/*.gz"], 600) };
+        let files = || vec![file("Analysis/1/a.gz", 700), file("Analysis/2/b.gz", 60), file("out/c.gz", 700)];
+        let view = |of| {
+            let (files, condition) = (files(), completion(of));
+            RunView::new("run".into(), "run".into(), Captures::new(), files, MOMENT, seconds(0), &condition)
+        };
+        let verdicts = |view: RunView| files().iter().map(|file| view.verdict([file])).collect::<Vec<_>>();
+        let open = || waits("**/*.gz quiet for 1m of 10m", Some(540));
+        assert_eq!(verdicts(view("**/*.gz")), [open(), open(), open()]);
+        let of_second = waits("Analysis/2/**/*.gz quiet for 1m of 10m", Some(540));
+        assert_eq!(verdicts(view("Analysis/{analysis}/**/*.gz")), [Verdict::Complete, of_second, open()]);
     }
 
     #[test]
@@ -439,6 +514,9 @@ mod tests {
         let quiet = run("", files.clone(), 0, &Condition::Quiet(seconds(600)));
         assert_eq!(quiet.verdict(&group), waits("quiet for 1m 40s of 10m", Some(500)));
         assert_eq!(quiet.verdict(&group[..1]), Verdict::Complete);
+        let of_first = run("", files.clone(), 0, &quiet_of(&["a_R1"], 600));
+        assert_eq!(of_first.verdict(&group), Verdict::Complete);
+        assert_eq!(of_first.verdict(&files[1..]), waits("waiting for a first file of a_R1", None));
         assert_eq!(run("", files.clone(), 0, &Condition::Settled).verdict(&group), Verdict::Complete);
         assert_eq!(run("", files, 0, &marker("b_R1")).verdict(&group), Verdict::Complete);
     }

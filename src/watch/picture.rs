@@ -15,6 +15,7 @@ use super::baseline::FirstStart;
 use super::drawer::Drawer;
 use super::news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, Outage};
 use super::papers::{Papers, ReadPaper};
+use super::quiet::{LastChanges, Quiets};
 use super::reading::Question;
 use super::root::{Root, why};
 use super::scan::Found;
@@ -32,6 +33,8 @@ pub(super) struct Picture {
     settle: Duration,
     /// The condition's quiet times, sorted.
     quiets: Vec<Duration>,
+    /// Those that count some files of a run alone. None in a drop folder, where every file has its own.
+    quiets_of: Quiets,
     /// How long a file must stay unchanged for something to follow from it, sorted.
     spans: Vec<Duration>,
     files: BTreeMap<PathBuf, Seen>,
@@ -58,6 +61,8 @@ struct Run {
     first_seen: Moment,
     /// When something in it last changed, came or went.
     last_change: Moment,
+    /// When files that count for quiet of their own last changed or came.
+    counted: LastChanges,
     /// Up to when a look at all of it found nothing new.
     confirmed: Option<Moment>,
 }
@@ -97,6 +102,7 @@ impl Picture {
             sieve: Sieve::new(settings),
             settle: Duration::ZERO,
             quiets: Vec::new(),
+            quiets_of: settings.run_folder.as_ref().map(|_| Quiets::of(&settings.complete_when)).unwrap_or_default(),
             spans: Vec::new(),
             files: BTreeMap::new(),
             absent: BTreeSet::new(),
@@ -129,6 +135,7 @@ impl Picture {
             }
             if let (Some(run), Some(_)) = (self.runs.get_mut(&folder), now.since(&since)) {
                 run.touch(since);
+                self.quiets_of.note(&mut run.counted, path.strip_prefix(&folder).unwrap_or(&path), since);
                 if run.first_seen.since(&since).is_some_and(|later| !later.is_zero()) {
                     run.first_seen = since;
                 }
@@ -219,6 +226,7 @@ impl Picture {
         if changed {
             self.untold.files.insert(path.to_owned());
             self.touch_run_of(path, Some(since));
+            self.note_counted(path, since);
         } else if reached_more {
             self.touch_run_of(path, None);
         }
@@ -305,9 +313,11 @@ impl Picture {
                 if below(&self.unread, folder).next().is_some() {
                     continue;
                 }
-                let before = reached(&self.quiets, run.quiet_for());
+                let all = |run: &Run| reached(&self.quiets, run.quiet_for());
+                let some = |run: &Run| self.quiets_of.reached(&run.counted, run.confirmed);
+                let before = (all(run), some(run));
                 run.confirmed = Some(found.started);
-                if reached(&self.quiets, run.quiet_for()) != before {
+                if (all(run), some(run)) != before {
                     self.untold.runs.insert(folder.clone());
                 }
             }
@@ -376,9 +386,11 @@ impl Picture {
     fn runs_due(&self) -> impl Iterator<Item = (Moment, &Path)> {
         self.runs.iter().filter(|_| self.scanned && self.settings.run_folder.is_some()).filter_map(|(folder, run)| {
             let quiet_for = run.quiet_for();
-            let quiet = self.quiets.iter().find(|quiet| **quiet > quiet_for)?;
+            let of_all = self.quiets.iter().find(|quiet| **quiet > quiet_for).map(|quiet| run.last_change + *quiet);
+            let of_some = self.quiets_of.due(&run.counted, run.confirmed);
+            let due = of_all.into_iter().chain(of_some).min_by_key(|due| due.at)?;
             let readable = below(&self.unread, folder).next().is_none();
-            readable.then(|| (run.last_change + *quiet, folder.as_path()))
+            readable.then_some((due, folder.as_path()))
         })
     }
 
@@ -475,19 +487,32 @@ impl Picture {
 
     fn add_run(&mut self, folder: &Path, first_seen: Moment) {
         let captures = self.sieve.captures(folder).unwrap_or_default();
-        let run = Run { captures, first_seen, last_change: first_seen, confirmed: None };
+        let run =
+            Run { captures, first_seen, last_change: first_seen, counted: LastChanges::default(), confirmed: None };
         self.runs.insert(folder.to_owned(), run);
         self.untold.runs.insert(folder.to_owned());
     }
 
     /// Notes that the run of this file is to be shown again, and when it changed, if it did.
     fn touch_run_of(&mut self, path: &Path, changed: Option<Moment>) {
-        // Run folders do not nest in the picture, so the nearest is the topmost.
-        let Some(folder) = path.ancestors().find(|folder| self.runs.contains_key(*folder)) else { return };
+        let Some(folder) = self.run_of(path) else { return };
         if let (Some(run), Some(at)) = (self.runs.get_mut(folder), changed) {
             run.touch(at);
         }
         self.untold.runs.insert(folder.to_owned());
+    }
+
+    /// Notes that a file changed or came, where it counts for a quiet of its own.
+    fn note_counted(&mut self, path: &Path, at: Moment) {
+        let Some(folder) = self.run_of(path) else { return };
+        if let (Some(run), Ok(below_run)) = (self.runs.get_mut(folder), path.strip_prefix(folder)) {
+            self.quiets_of.note(&mut run.counted, below_run, at);
+        }
+    }
+
+    /// The folder of the run in which a file lies. Run folders do not nest in the picture, so the nearest is the topmost.
+    fn run_of<'p>(&self, path: &'p Path) -> Option<&'p Path> {
+        path.ancestors().find(|folder| self.runs.contains_key(*folder))
     }
 }
 
@@ -509,6 +534,8 @@ fn quiets(settings: &Settings, settle: Duration) -> Vec<Duration> {
             quiets.extend([settle.saturating_mul(CALM), AWAITS_THE_REST]);
         }
         quiets.extend(settings.expect_within);
+    } else {
+        quiets.extend(Quiets::of(&settings.complete_when).times());
     }
     quiets.sort_unstable();
     quiets.dedup();
@@ -519,6 +546,10 @@ fn collect_quiets(condition: &Condition, quiets: &mut Vec<Duration>) {
     match condition {
         Condition::Quiet(time) => quiets.push(*time),
         Condition::Any(all) | Condition::All(all) => all.iter().for_each(|one| collect_quiets(one, quiets)),
-        Condition::Marker(_) | Condition::Settled | Condition::Outcome(_) | Condition::Listed(_) => {}
+        // What counts some files alone, `quiet` knows.
+        _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::complete::{Check, Ground, Place, joined};
+use super::complete::{Check, Place, joined};
+use super::ground::Ground;
 use super::papers::Whole;
 use super::stated::{Clock, Stated};
 use super::view::{FileView, Verdict};
@@ -127,7 +128,12 @@ impl Scopes {
 
     /// Whether a file marks something as complete.
     pub(super) fn are_marked_by(&self, file: &FileView) -> bool {
-        self.scopes.iter().any(|scope| scope.check.is_marker(&file.below_run))
+        self.scopes.iter().any(|scope| scope.check.is_marker(&file.below_run, false))
+    }
+
+    /// Whether a file is a marker that nothing waits for.
+    pub(super) fn tell_of(&self, file: &FileView) -> bool {
+        self.scopes.iter().any(|scope| scope.check.is_marker(&file.below_run, true))
     }
 
     pub(super) fn is_own_unit(&self, scope: usize) -> bool {

@@ -126,8 +126,17 @@ pub enum Mode {
 pub enum Condition {
     /// A file of this pattern lies in the run folder. Its content means nothing.
     Marker(Pattern),
+    /// Holds whether or not a file of this pattern lies in the run, and is told where one does: what it marks is not that
+    /// the run is complete, but people look for it.
+    OptionalMarker(Pattern),
     /// No file of the run has changed, come or gone for this long.
     Quiet(Duration),
+    /// A file of these patterns lies in the run, and none has changed or come for this long, whatever else goes on. In a
+    /// drop folder, of the sample's files.
+    QuietOf {
+        time: Duration,
+        of: Patterns,
+    },
     /// Every file of the run has settled; in a drop folder, every file of the sample.
     Settled,
     /// A file of this pattern says how the run ended, and none says that it failed. What cannot be read is no failure.
@@ -227,9 +236,9 @@ impl Condition {
     /// before a marker came or all was quiet.
     pub fn tells_an_end(&self) -> bool {
         match self {
-            Condition::Marker(_) | Condition::Quiet(_) => true,
+            Condition::Marker(_) | Condition::Quiet(_) | Condition::QuietOf { .. } => true,
             Condition::Outcome(paper) | Condition::Listed(paper) => !paper.is_optional,
-            Condition::Settled => false,
+            Condition::Settled | Condition::OptionalMarker(_) => false,
             Condition::Any(conditions) => conditions.iter().all(Condition::tells_an_end),
             Condition::All(conditions) => conditions.iter().any(Condition::tells_an_end),
         }
@@ -239,10 +248,10 @@ impl Condition {
     pub(super) fn asks_for_markers(&self) -> bool {
         match self {
             Condition::Marker(_) | Condition::Listed(_) => true,
-            Condition::Outcome(_) | Condition::Quiet(_) | Condition::Settled => false,
             Condition::Any(conditions) | Condition::All(conditions) => {
                 conditions.iter().any(Condition::asks_for_markers)
             }
+            _ => false,
         }
     }
 
@@ -253,7 +262,8 @@ impl Condition {
             Condition::Any(conditions) | Condition::All(conditions) => {
                 conditions.iter().for_each(|condition| condition.collect_papers(papers));
             }
-            Condition::Marker(_) | Condition::Quiet(_) | Condition::Settled => {}
+            Condition::Marker(_) | Condition::OptionalMarker(_) | Condition::Settled => {}
+            Condition::Quiet(_) | Condition::QuietOf { .. } => {}
         }
     }
 }

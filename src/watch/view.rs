@@ -190,6 +190,11 @@ impl RunView {
         self.scopes().are_marked_by(file)
     }
 
+    /// Whether a file is a marker that is told and that nothing waits for.
+    pub fn is_optional_marker(&self, file: &FileView) -> bool {
+        self.scopes().tell_of(file)
+    }
+
     /// What the run's papers tell of its reads.
     pub fn reads(&self) -> Reads<'_> {
         if let Some(path) = &self.papers.undescribed {
