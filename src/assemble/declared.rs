@@ -8,8 +8,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
+use super::group::Group;
 use super::sheets::{Desk, Lack, Scope, Told, folder_of, joined};
-use super::{Assembled, Context, Group, run_key};
+use super::standing::Context;
+use super::{Assembled, run_key};
 use crate::manifest::{NoReads, Output, Rule};
 use crate::pattern::Captures;
 use crate::sample::{Finding, Kind, Sample, SampleKey, Standing, acceptable_name};

@@ -9,6 +9,7 @@ use super::sheet_tests::Lab;
 use super::tests::{changing, complete_run, endless, file, open_run};
 use super::*;
 use crate::pattern::Pattern;
+use crate::sample::Standing;
 use crate::watch::{Completion, Condition, Folder, FolderCompletion};
 
 const RULE: &str = r#"

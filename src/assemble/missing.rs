@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use super::group::Group;
 use super::slots::Filled;
-use super::{Context, Group};
+use super::standing::Context;
 use crate::manifest::{Paired, Rule};
 use crate::sample::{Standing, path_to_text};
 use crate::watch::{AWAITS_THE_REST, Reads, RunView};

@@ -1,5 +1,6 @@
 use super::tests::{changing, complete_run, endless, file, open_run};
 use super::*;
+use crate::sample::Standing;
 use crate::sample::Target;
 
 /// Pools in lanes, and another rule that would take their sheets.

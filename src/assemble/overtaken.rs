@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::{Context, Group};
+use super::group::Group;
+use super::standing::Context;
 use crate::observation::Moment;
 use crate::sample::path_to_text;
 use crate::watch::{AWAITS_THE_REST, FileView, RunView};

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::tests::{changing, complete_run, endless, file, open_run};
 use super::*;
+use crate::sample::Standing;
 use crate::sample::{Fingerprint, Target};
 use crate::sheet::Library;
 

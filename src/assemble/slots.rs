@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Group;
+use super::group::Group;
 use crate::manifest::{Output, Rule};
 use crate::pattern::Captures;
 use crate::sample::{ANNOTATION, NameError, Part, Slot, acceptable_name, path_to_text};

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::observation::{Moment, Observation};
 use crate::pattern::Pattern;
-use crate::sample::{Fingerprint, Slot, Target};
+use crate::sample::{Fingerprint, Sample, SampleKey, Slot, Standing, Target};
 use crate::watch::Condition;
 
 pub(super) const BOOT: Moment = Moment { boot: 1, at: Duration::ZERO };
