@@ -16,6 +16,7 @@ mod papers;
 mod picture;
 mod reading;
 mod root;
+mod run_folder;
 mod scan;
 mod scope;
 mod session;
@@ -28,6 +29,7 @@ mod view;
 
 pub use glance::Glance;
 pub use news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, Outage, PathText, Remembered};
+pub use run_folder::{RunByEntries, RunFolders};
 pub use settings::{
     AWAITS_MATES, Completion, Condition, Existing, Folder, FolderCompletion, Ignore, Mode, Paper, Settings,
 };

@@ -307,7 +307,7 @@ impl Picture {
         for covered in &found.covered {
             let from = (Bound::Included(covered.as_path()), Bound::Unbounded);
             for (folder, run) in self.runs.range_mut::<Path, _>(from).take_while(|(at, _)| at.starts_with(covered)) {
-                if below(&self.unread, folder).next().is_some() {
+                if within(&self.sieve, &self.unread, folder).next().is_some() {
                     continue;
                 }
                 let before = reached(&self.quiets, run.quiet_for());
@@ -329,7 +329,7 @@ impl Picture {
         }
         let mut unread = Vec::new();
         for folder in &self.untold.runs {
-            for (path, seen) in below(&self.files, folder) {
+            for (path, seen) in within(&self.sieve, &self.files, folder) {
                 let Some(below_run) = path.strip_prefix(folder).ok().map(Path::to_string_lossy) else { continue };
                 let asks = |papers: &[&Paper]| papers.iter().any(|paper| paper.pattern.is_match(&below_run));
                 let reads = described_by.is_some_and(|patterns| patterns.is_match(&below_run));
@@ -352,9 +352,9 @@ impl Picture {
 
     fn papers_of(&self, folder: &Path) -> Papers {
         let look = |path: &Path| self.files.get(path).map(|seen| seen.observation.fingerprint);
-        let mut papers = self.papers.of_run(folder, look, below(&self.left_out, folder));
+        let mut papers = self.papers.of_run(folder, look, within(&self.sieve, &self.left_out, folder));
         if let Some(described_by) = &self.settings.described_by {
-            let files = below(&self.files, folder).filter_map(|(path, _)| path.strip_prefix(folder).ok());
+            let files = within(&self.sieve, &self.files, folder).filter_map(|(path, _)| path.strip_prefix(folder).ok());
             let is_known = |path: &Path| papers.read.contains_key(path) || papers.unread.contains_key(path);
             let mut unread = files.filter(|path| described_by.is_match(&path.to_string_lossy()) && !is_known(path));
             papers.undescribed = unread.next().map(Path::to_owned);
@@ -382,7 +382,7 @@ impl Picture {
         self.runs.iter().filter(|_| self.scanned && self.settings.run_folder.is_some()).filter_map(|(folder, run)| {
             let quiet_for = run.quiet_for();
             let quiet = self.quiets.iter().find(|quiet| **quiet > quiet_for)?;
-            let readable = below(&self.unread, folder).next().is_none();
+            let readable = within(&self.sieve, &self.unread, folder).next().is_none();
             readable.then(|| (run.last_change + *quiet, folder.as_path()))
         })
     }
@@ -461,9 +461,9 @@ impl Picture {
             }
         };
         let name = folder.file_name().map_or(self.settings.name.clone(), |name| name.to_string_lossy().into_owned());
-        let files = below(&self.files, folder).map(file).collect();
+        let files = within(&self.sieve, &self.files, folder).map(file).collect();
         let (captures, quiet_for) = (run.captures.clone(), run.quiet_for());
-        let unreadable = below(&self.unread, folder).map(|(path, _)| path.clone()).collect();
+        let unreadable = within(&self.sieve, &self.unread, folder).map(|(path, _)| path.clone()).collect();
         let papers = self.papers_of(folder);
         let (folder, complete_when) = (folder.to_owned(), &self.settings.complete_when);
         let view = RunView::new(name, folder, captures, files, run.first_seen, quiet_for, complete_when);
@@ -479,7 +479,7 @@ impl Picture {
 
     /// Notes that the run of this file is to be shown again, and when it changed, if it did.
     fn touch_run_of(&mut self, path: &Path, changed: Option<Moment>) {
-        // Run folders do not nest in the picture, so the nearest is the topmost.
+        // A run folder lies in another only where it is not its own, so the nearest is right.
         let Some(folder) = path.ancestors().find(|folder| self.runs.contains_key(*folder)) else { return };
         if let (Some(run), Some(at)) = (self.runs.get_mut(folder), changed) {
             run.touch(at);
@@ -495,6 +495,17 @@ pub(super) fn below<'a, V>(
 ) -> impl Iterator<Item = (&'a PathBuf, &'a V)> {
     let from = (Bound::Included(path), Bound::Unbounded);
     map.range::<Path, _>(from).take_while(move |(at, _)| at.starts_with(path))
+}
+
+/// The entries of a map that are a run's own.
+fn within<'a, V>(
+    sieve: &'a Sieve,
+    map: &'a BTreeMap<PathBuf, V>,
+    folder: &'a Path,
+) -> impl Iterator<Item = (&'a PathBuf, &'a V)> {
+    // Mostly there is nothing, and nothing to ask for.
+    let is_own = std::cell::LazyCell::new(|| sieve.own(folder));
+    below(map, folder).filter(move |(path, _)| is_own(path))
 }
 
 fn collect_quiets(condition: &Condition, quiets: &mut Vec<Duration>) {
