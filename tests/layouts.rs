@@ -355,14 +355,20 @@ fn pooled(folder: &str, below: &str, barcode: &str, n: u8) -> String {
 async fn the_folder_of_a_sample_is_the_run_where_minknow_pools_its_data() {
     let host = Host::new("nanopore", "{experiment}_{run}_{barcode}_{flow_cell}", "paired: never").await;
     let parts: Vec<String> = (0..=10).map(|n| pooled("exp/lib", "fastq_pass", "barcode01", n)).collect();
-    host.add(&parts.iter().map(String::as_str).collect::<Vec<_>>());
+    // Of another flow cell, which goes on after the first is done.
+    let other = |path: &str| path.replace("PAA12345", "PBB54321").replace("e05460c6_0f1d7e9e", "f05460c6_1f1d7e9e");
+    let others: Vec<String> = parts[..2].iter().map(|part| other(part)).collect();
+    host.add(&parts.iter().chain(&others).map(String::as_str).collect::<Vec<_>>());
     let failed = pooled("exp/lib", "fastq_fail", "barcode01", 0);
     let strays = ["exp/lib/notes.txt", "exp/lib/mine/fastq_pass/x.fastq.gz", "exp/notes.txt"];
     host.add(&[&failed, "exp/lib/pod5/PAA12345_e05460c6_0f1d7e9e_0.pod5"]);
     host.add(&strays);
     let name = "exp_lib_barcode01_PAA12345";
     let expected = |state: &str| {
-        BTreeMap::from([(name.to_owned(), (state.to_owned(), vec![("reads1".to_owned(), parts.clone())]))])
+        let one = |name: &str, parts: &[String]| {
+            (name.to_owned(), (state.to_owned(), vec![("reads1".to_owned(), parts.to_vec())]))
+        };
+        BTreeMap::from([one(name, &parts), one("exp_lib_barcode01_PBB54321", &others)])
     };
     let plan = host.plan().await;
     assert_eq!(host.told(&plan), expected("waiting"));
@@ -375,14 +381,22 @@ async fn the_folder_of_a_sample_is_the_run_where_minknow_pools_its_data() {
     }
     assert_eq!(host.told(&host.once().await), expected("waiting"));
 
-    // Of two runs of the sample; what is not the run's does not count.
-    let summary = |n: u8| format!("exp/lib/final_summary_PAA12345_e05460c6_0f1d7e9{n}.txt");
-    host.write(&summary(1), "fastq_files_in_final_dest=6\nfastq_files_in_fallback=0\n");
-    host.write(&summary(2), "fastq_files_in_final_dest=7\nfastq_files_in_fallback=0\n");
+    let summary = "exp/lib/final_summary_PAA12345_e05460c6_0f1d7e9e.txt";
+    host.write(summary, "fastq_files_in_final_dest=12\nfastq_files_in_fallback=0\n");
+    let going_on = host.plan().await;
+    assert_eq!(host.told(&going_on), expected("waiting"));
+    let wait = reason(&going_on, name);
+    assert!(
+        wait.starts_with("waiting for a list of the acquisition of PBB54321_pass_barcode01_f05460c6_1f1d7e9e_"),
+        "{wait}"
+    );
+    host.write(&other(summary), "fastq_files_in_final_dest=3\n");
     let lacking = host.plan().await;
     assert_eq!(host.told(&lacking), expected("waiting"));
-    assert!(reason(&lacking, name).starts_with("1 of 13 FASTQ of final_summary_"), "{lacking:#}");
-    host.write(&summary(2), "fastq_files_in_final_dest=6\nfastq_files_in_fallback=0\n");
+    // What lies in no run does not count.
+    let wait = reason(&lacking, name);
+    assert!(wait.starts_with("1 of 15 FASTQ of final_summary_PAA12345_e05460c6_0f1d7e9e.txt and 1 more"), "{wait}");
+    host.write(&other(summary), "fastq_files_in_final_dest=2\n");
     assert_eq!(host.told(&host.plan().await), expected("queued"));
 
     let document = host.once().await;

@@ -47,6 +47,24 @@ impl Kind {
     }
 }
 
+/// The acquisition that a summary of this name is of: `final_summary_{flow_cell}_{protocol}_{acquisition}.txt`.
+pub fn acquisition_of_summary(name: &str) -> Option<&str> {
+    name.strip_suffix(".txt")?.rsplit('_').next().filter(|word| is_short_id(word))
+}
+
+/// The acquisition that reads in a file of this name are of: `{flow_cell}_pass_{barcode}_{protocol}_{acquisition}_{n}.*`.
+pub fn acquisition_of_reads(name: &str) -> Option<&str> {
+    let mut words = name.split('.').next()?.rsplit('_');
+    let is_part = words.next()?.bytes().all(|byte| byte.is_ascii_digit());
+    let acquisition = words.next().filter(|word| is_part && is_short_id(word))?;
+    words.any(|word| matches!(word, "pass" | "fail")).then_some(acquisition)
+}
+
+/// MinKNOW shortens an id to its first characters.
+fn is_short_id(word: &str) -> bool {
+    word.len() == 8 && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// The counts; `None` where the text has none, so that it is something else.
 pub(super) fn counts(text: &str) -> Option<Vec<Count>> {
     let value = |kind: Kind, place: &str| {
@@ -76,6 +94,19 @@ mod tests {
         assert_eq!(counts("fastq_files_in_final_dest=many\n"), None);
         assert_eq!(counts("final_summary_FAP.txt\n"), None);
         assert_eq!(counts(""), None);
+    }
+
+    #[test]
+    fn names_tell_the_acquisition() {
+        assert_eq!(acquisition_of_summary("final_summary_PAA12345_e05460c6_0f1d7e9e.txt"), Some("0f1d7e9e"));
+        assert_eq!(acquisition_of_summary("final_summary_A.txt"), None);
+        assert_eq!(acquisition_of_reads("PAA12345_pass_barcode01_e05460c6_0f1d7e9e_12.fastq.gz"), Some("0f1d7e9e"));
+        assert_eq!(acquisition_of_reads("FAK72834_fail_298b7829_0.fastq"), Some("298b7829"));
+        for other in
+            ["lib_20250603_1.fastq.gz", "PAA12345_pass_0f1d7e9e.bam", "PAA12345_pass_liver_0.fastq.gz", "x.bam"]
+        {
+            assert_eq!(acquisition_of_reads(other), None, "{other}");
+        }
     }
 
     #[test]
