@@ -386,16 +386,167 @@ async fn the_parts_of_a_barcode_are_joined_by_number_once_minknow_is_done() {
     host.check_arrived(&host.told(&document));
 }
 
+/// What MinKNOW writes into the folder of a sample where data pooling is on.
+fn pooled(folder: &str, below: &str, barcode: &str, n: u8) -> String {
+    let kind = below.rsplit('_').next().unwrap();
+    format!("{folder}/{below}/{barcode}/PAA12345_{kind}_{barcode}_e05460c6_0f1d7e9e_{n}.fastq.gz")
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn pooled_parts_without_a_run_folder_are_told_what_one_looks_like() {
-    let host = Host::new("nanopore", "{run}_{barcode}", "paired: never").await;
-    let stray = "exp/lib/fastq_pass/barcode01/PAA12345_pass_barcode01_e05460c6_0f1d7e9e_1.fastq.gz";
-    host.add(&[stray]);
+async fn the_folder_of_a_sample_is_the_run_where_minknow_pools_its_data() {
+    let host = Host::new("nanopore", "{experiment}_{run}_{barcode}_{flow_cell}", "paired: never").await;
+    let parts: Vec<String> = (0..=10).map(|n| pooled("exp/lib", "fastq_pass", "barcode01", n)).collect();
+    // Of another flow cell, which goes on after the first is done.
+    let other = |path: &str| path.replace("PAA12345", "PBB54321").replace("e05460c6_0f1d7e9e", "f05460c6_1f1d7e9e");
+    let others: Vec<String> = parts[..2].iter().map(|part| other(part)).collect();
+    host.add(&parts.iter().chain(&others).map(String::as_str).collect::<Vec<_>>());
+    let failed = pooled("exp/lib", "fastq_fail", "barcode01", 0);
+    let strays = ["exp/lib/notes.txt", "exp/lib/mine/fastq_pass/x.fastq.gz", "exp/notes.txt"];
+    host.add(&[&failed, "exp/lib/pod5/PAA12345_e05460c6_0f1d7e9e_0.pod5"]);
+    host.add(&strays);
+    let name = "exp_lib_barcode01_PAA12345";
+    let expected = |state: &str| {
+        let one = |name: &str, parts: &[String]| {
+            (name.to_owned(), (state.to_owned(), vec![("reads1".to_owned(), parts.to_vec())]))
+        };
+        BTreeMap::from([one(name, &parts), one("exp_lib_barcode01_PBB54321", &others)])
+    };
     let plan = host.plan().await;
-    let said = "not inside a run folder (no folder above it matches {date}_{time}_{position}_{flow_cell}_{protocol}); where \
-                runs are named otherwise, say how by the watch's run_folder; where files lie in no runs, use layout: \
-                drop-folder";
-    assert_eq!(host.left_out(&plan)[stray], said, "{plan:#}");
+    assert_eq!(host.told(&plan), expected("waiting"));
+    assert!(reason(&plan, name).starts_with("waiting for the marker final_summary_*.txt"), "{plan:#}");
+    assert_eq!(plan["samples"][0]["run"], "exp/lib");
+    let left_out = host.left_out(&plan);
+    assert!(left_out[&failed].contains("failed reads"), "{left_out:#?}");
+    for stray in strays {
+        assert!(left_out[stray].starts_with("not inside a run folder ("), "{left_out:#?}");
+    }
+    assert_eq!(host.told(&host.once().await), expected("waiting"));
+
+    let summary = "exp/lib/final_summary_PAA12345_e05460c6_0f1d7e9e.txt";
+    host.write(summary, "fastq_files_in_final_dest=12\nfastq_files_in_fallback=0\n");
+    let going_on = host.plan().await;
+    assert_eq!(host.told(&going_on), expected("waiting"));
+    let wait = reason(&going_on, name);
+    assert!(
+        wait.starts_with("waiting for a list of the flow cell of PBB54321_pass_barcode01_f05460c6_1f1d7e9e_"),
+        "{wait}"
+    );
+    host.write(&other(summary), "fastq_files_in_final_dest=3\n");
+    let lacking = host.plan().await;
+    assert_eq!(host.told(&lacking), expected("waiting"));
+    // What lies in no run does not count.
+    let wait = reason(&lacking, name);
+    assert!(wait.starts_with("1 of 15 FASTQ of final_summary_PAA12345_e05460c6_0f1d7e9e.txt and 1 more"), "{wait}");
+    host.write(&other(summary), "fastq_files_in_final_dest=2\n");
+    assert_eq!(host.told(&host.plan().await), expected("queued"));
+
+    let document = host.once().await;
+    assert_eq!(host.told(&document), expected("done"));
+    host.check_arrived(&host.told(&document));
+
+    let at = |below: &str| host.dir.path().join("runs").join(below).to_str().unwrap().to_owned();
+    let (_, file) = host.flow_ingest(&["explain", &at(&parts[0])]).await;
+    let captured = &file["captured"];
+    assert_eq!((&file["run"], &file["state"]), (&"exp/lib".into(), &"done".into()), "{file:#}");
+    for (key, value) in [("barcode", "barcode01"), ("flow_cell", "PAA12345"), ("part", "0")] {
+        assert_eq!(captured[key], value, "{file:#}");
+    }
+    let of_run = &file["runs"][0]["captured"];
+    assert_eq!((&of_run["experiment"], &of_run["sample"]), (&"exp".into(), &"lib".into()), "{file:#}");
+    let (_, run) = host.flow_ingest(&["explain", &at("exp/lib")]).await;
+    assert_eq!((&run["kind"], run["runs"].as_array().unwrap().len()), (&"run".into(), 1), "{run:#}");
+    assert!(run["files"].to_string().contains("notes.txt"), "what is left out in it is told as well: {run:#}");
+    let (_, above) = host.flow_ingest(&["explain", &at("exp")]).await;
+    assert_eq!((&above["kind"], &above["runs"][0]["run"]), (&"folder".into(), &"exp/lib".into()), "{above:#}");
+    let (_, stray) = host.flow_ingest(&["explain", &at(strays[0])]).await;
+    assert_eq!((&stray["left_out"], &stray["run"]), (&true.into(), &serde_json::Value::Null), "{stray:#}");
+    let (_, stray) = host.flow_ingest(&["explain", &at("exp/lib/mine")]).await;
+    assert!(stray["reason"].as_str().unwrap().starts_with("it is no run folder of the watch"), "{stray:#}");
+}
+
+/// Pooling that is switched on later leaves both side by side; and a site may watch the folder of one experiment.
+#[tokio::test(flavor = "multi_thread")]
+async fn run_folders_and_pooled_data_lie_side_by_side_and_one_level_higher() {
+    for folder in ["exp/lib", "lib"] {
+        let host = Host::new("nanopore", "{experiment}_{sample}_{run}_{barcode}", "paired: never").await;
+        let run = "20250603_1201_3E_PAA12345_e05460c6";
+        let in_run = pooled(&format!("{folder}/{run}"), "fastq_pass", "barcode01", 0);
+        let side = pooled(folder, "fastq_pass", "barcode01", 0);
+        host.add(&[&in_run, &side]);
+        let experiment = if folder == "lib" { "" } else { "exp" };
+        let expected = |of_run: &str, of_side: &str| {
+            BTreeMap::from([
+                sample(&format!("{experiment}_lib_{run}_barcode01"), of_run, &[("reads1", &[&in_run])]),
+                sample(&format!("{experiment}_lib_lib_barcode01"), of_side, &[("reads1", &[&side])]),
+            ])
+        };
+        assert_eq!(host.told(&host.plan().await), expected("waiting", "waiting"), "{folder}");
+        let summary = |folder: &str| format!("{folder}/final_summary_PAA12345_e05460c6_0f1d7e9e.txt");
+        host.write(&summary(folder), "fastq_files_in_final_dest=1\n");
+        let plan = host.plan().await;
+        assert_eq!(host.told(&plan), expected("waiting", "queued"), "{plan:#}");
+        let path = host.dir.path().join("runs").join(folder);
+        let (_, explained) = host.flow_ingest(&["explain", path.to_str().unwrap()]).await;
+        let runs: Vec<&str> =
+            explained["runs"].as_array().unwrap().iter().map(|run| run["run"].as_str().unwrap()).collect();
+        assert_eq!(runs, [folder, &format!("{folder}/{run}")], "{explained:#}");
+        // Two where one was made: it would be short of one if it counted by the other's.
+        host.write(&summary(&format!("{folder}/{run}")), "fastq_files_in_final_dest=2\n");
+        let document = host.once().await;
+        assert_eq!(host.told(&document), expected("waiting", "done"), "{document:#}");
+        host.check_arrived(&host.told(&document));
+        host.write(&summary(&format!("{folder}/{run}")), "fastq_files_in_final_dest=1\n");
+        let document = host.once().await;
+        assert_eq!(host.told(&document), expected("done", "done"), "{document:#}");
+        host.check_arrived(&host.told(&document));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sheet_of_minknow_is_found_in_a_pooled_folder_and_samples_are_proposed_there() {
+    let rule = "paired: never\n    sheet: { equals: \"{barcode}\" }";
+    let host = Host::new("nanopore", "{sheet.alias}", rule).await;
+    let part = pooled("exp/lib", "fastq_pass", "barcode01", 0);
+    host.add(&[&part, "exp/lib/final_summary_PAA12345_e05460c6_0f1d7e9e.txt"]);
+    host.write(
+        "exp/lib/sample_sheet_PAA12345_20250603_1204_e05460c6.csv",
+        "flow_cell_id,kit,alias,barcode\nPAA12345,SQK-RBK114-24,liver,barcode01\n",
+    );
+    let plan = host.plan().await;
+    assert_eq!(host.told(&plan), BTreeMap::from([sample("liver", "queued", &[("reads1", &[&part])])]), "{plan:#}");
+
+    for from in ["runs", "runs/exp"] {
+        let [from, to] = [from, &from.replace('/', "_of_")].map(|at| host.dir.path().join(at));
+        let to = to.with_extension("proposed");
+        let arguments = ["init", to.to_str().unwrap(), "--type", "RNA-Seq", "--from", from.to_str().unwrap()];
+        let (exit, proposed) = host.flow_ingest(&arguments).await;
+        assert_eq!(exit, 0, "{proposed:#}");
+        let seen = &proposed["seen"];
+        assert_eq!(
+            (&seen["runs"], seen["samples"].as_array().unwrap().len()),
+            (&serde_json::json!(["lib"]), 1),
+            "{seen:#}"
+        );
+        assert_eq!(seen["layouts"][0]["layout"], "nanopore", "{seen:#}");
+        assert!(seen["samples"][0]["name"].as_str().unwrap().ends_with("barcode01"), "{seen:#}");
+    }
+}
+
+/// Where such a folder lies is all that tells that it is one: it may be a run folder that the site has named anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_lie_where_no_run_does_are_told_what_one_looks_like() {
+    let host = Host::new("nanopore", "{run}_{barcode}", "paired: never").await;
+    let strays = ["exp/lib/first_run", "."].map(|folder| pooled(folder, "fastq_pass", "barcode01", 1));
+    let [stray, of_watch] = strays.each_ref().map(|stray| stray.trim_start_matches("./"));
+    host.add(&[stray, of_watch]);
+    let plan = host.plan().await;
+    let said = "not inside a run folder (no folder above it matches {date}_{time}_{position}_{flow_cell}_{protocol}, nor \
+                {experiment}/{sample} or {sample} for fastq_pass, fastq_fail, bam_pass, … in it); where runs are named \
+                otherwise, say how by the watch's run_folder; where files lie in no runs, use layout: drop-folder";
+    for stray in [stray, of_watch] {
+        assert_eq!(host.left_out(&plan)[stray], said, "{plan:#}");
+    }
+    assert!(host.told(&plan).is_empty());
     let path = host.dir.path().join("runs").join(stray);
     let (_, explained) = host.flow_ingest(&["explain", path.to_str().unwrap()]).await;
     assert_eq!((&explained["left_out"], &explained["reason"]), (&true.into(), &said.into()), "{explained:#}");
@@ -486,6 +637,11 @@ async fn layouts_are_listed_and_shown() {
     let (exit, shown) = host.flow_ingest(&["layouts", "show", "illumina"]).await;
     assert_eq!(exit, 0);
     assert!(shown["yaml"].as_str().unwrap().contains("marker: 'Analysis/{analysis}/CopyComplete.txt'"));
+    let (_, shown) = host.flow_ingest(&["layouts", "show", "nanopore"]).await;
+    let by_entries =
+        "  - folder:\n      - '{experiment}/{sample}'\n      - '{sample}'\n    entries:\n      - 'fastq_pass'\n";
+    assert!(shown["yaml"].as_str().unwrap().contains(by_entries), "{shown:#}");
+    assert_eq!(shown["layout"]["run_folder"][3]["folder"][0], "{experiment}/{sample}", "{shown:#}");
     let (exit, error) = host.flow_ingest(&["layouts", "show", "ilumina"]).await;
     assert!(exit == 2 && error["error"].as_str().unwrap().contains("did you mean illumina?"), "{error}");
 }

@@ -195,7 +195,9 @@ fn right_configs() -> Vec<Value> {
         "watch": [
             {
                 "name": "a", "path": "a", "manifest": "manifest.yaml", "existing": {"since": "2026-11-01"},
-                "run_folder": ["{date}_{flow_cell}", "x/{flow_cell}"], "complete_when": {"any": [
+                "run_folder": [
+                    "{date}_{flow_cell}", {"folder": ["{a}/{b}", "{b}"], "entries": ["reads", "done_*"]}
+                ], "complete_when": {"any": [
                     {"marker": "Done.txt"}, {"all": ["settled", {"quiet": "1h", "of": ["**/*.fastq.gz", "*.fq"]}, {"listed": "Manifest.tsv", "optional": true}]}
                 ]},
                 "settle": "30s", "mode": "auto", "poll": "30s", "rescan": "15m", "ignore": ["**/*.bak"], "check_gzip": false,
@@ -297,6 +299,7 @@ fn maps(name: &str) -> Vec<(&'static str, &'static str)> {
             ("/watch/0", "/$defs/watch"),
             ("/watch/0/existing", "/$defs/watch/properties/existing/anyOf/1"),
             ("/watch/0/expect", "/$defs/watch/properties/expect"),
+            ("/watch/0/run_folder/1", "/$defs/run_folder/anyOf/1"),
             ("/watch/0/complete_when", "/$defs/condition/anyOf/1"),
             ("/watch/1/complete_when", "/$defs/each_folder"),
             ("/watch/1/complete_when/each/0", "/$defs/each_folder/properties/each/items"),
@@ -526,6 +529,17 @@ fn each_key_of_a_config_is_taken_and_refused_by_both() {
         (false, "/watch/0/run_folder", json!([])),
         (false, "/watch/0/run_folder", json!([""])),
         (false, "/watch/0/run_folder", json!([["a"]])),
+        (true, "/watch/0/run_folder", json!({"folder": "{a}", "entries": "reads"})),
+        (true, "/watch/0/run_folder", json!(["{a}", {"folder": "{a}", "entries": [1, "x*"]}])),
+        (false, "/watch/0/run_folder", json!({"folder": "{a}"})),
+        (false, "/watch/0/run_folder", json!({"entries": "reads"})),
+        (false, "/watch/0/run_folder", json!({"date": null})),
+        (false, "/watch/0/run_folder", json!({})),
+        (false, "/watch/0/run_folder/1/entries", json!([])),
+        (false, "/watch/0/run_folder/1/entries", json!(["a/b"])),
+        (false, "/watch/0/run_folder/1/entries", json!({})),
+        (false, "/watch/0/run_folder/1/folder", json!([])),
+        (false, "/watch/0/run_folder/1/holds", json!("reads")),
         (false, "/watch/0/layout", json!("ilumina")),
         (true, "/watch/0/layout", json!("drop-folder")),
         (true, "/watch/0/ignore", json!([])),

@@ -421,11 +421,18 @@ impl Explanation {
         let shelf = facts.shelves.get(&view.folder).unwrap_or(&none);
         let foreseen = foresee(facts.journal, &facts.watched.watch.name, &facts.watched.manifest, view, shelf)?;
         self.files = shorts(view.files.iter().filter(|file| file.path.starts_with(&at)), &foreseen);
+        // A folder that is a run for some of its entries may have runs beside them.
+        let beside = facts.views.iter().filter(|it| it.folder != view.folder && it.folder.starts_with(facts.below));
+        let beside: Vec<&RunView> = beside.copied().collect();
+        self.runs.extend(beside.iter().map(|view| RunExplained::of(facts, view)));
+        let is_beside =
+            |path: &Path| beside.iter().any(|view| path.starts_with(facts.watched.watch.path.join(&view.folder)));
         let left_out = facts.left_out.iter().filter(|(path, _)| path.starts_with(&at) && *path != at);
+        let left_out = left_out.filter(|(path, _)| !is_beside(path));
         let known: std::collections::HashSet<String> = self.files.iter().map(|file| file.path.clone()).collect();
         let left_out = left_out.map(|(path, reason)| Short::left_out(path, reason));
         self.files.extend(left_out.filter(|file| !known.contains(&file.path)));
-        if let [run] = self.runs.as_slice() {
+        if let Some(run) = self.runs.first() {
             self.waits_for = run.waits_for.clone();
             self.holds = run.holds.clone();
         }

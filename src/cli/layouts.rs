@@ -68,11 +68,13 @@ fn unknown(name: &str) -> CommandError {
 
 fn as_json(layout: &Layout) -> Value {
     let ignored = layout.ignored.iter().map(|ignored| ignored.glob);
+    let by_entries = layout.run_by_entries.map(|it| json!({ "folder": it.folder, "entries": it.entries }));
+    let run_folder: Vec<Value> = layout.run_folder.iter().map(|it| json!(it)).chain(by_entries).collect();
     json!({
         "name": layout.name,
         "about": layout.about,
         "captures": layout.captures,
-        "run_folder": layout.run_folder,
+        "run_folder": run_folder,
         "match": layout.reads,
         "ignore": ignored.chain(layout.never_listed.iter().copied()).collect::<Vec<_>>(),
     })

@@ -16,7 +16,7 @@ use crate::observation::Moment;
 use crate::sample::{SampleId, Standing};
 use crate::sheet::{Library, Shelf};
 use crate::status::{Condition, LeftOut, RuleTried, SampleStatus, Snapshot, WatchStatus, ask, render};
-use crate::watch::{FileView, News, Remembered, RunView, look_once};
+use crate::watch::{FileView, News, Remembered, RunFolders, RunView, look_once};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -181,7 +181,8 @@ fn rules(
 fn look_at_tree(settings: crate::watch::Settings) -> News {
     let news = look_once(&settings, Remembered::default());
     let name = settings.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let captures = settings.run_folder.as_ref().and_then(|pattern| pattern.captures(&name));
+    let whole = settings.run_folder.as_ref().and_then(RunFolders::whole);
+    let captures = whole.and_then(|patterns| patterns.captures(&name));
     let Some(captures) = captures.filter(|_| news.runs.is_empty()) else { return news };
     let complete_when = settings.complete_when.clone();
     let mut news = look_once(&crate::watch::Settings { run_folder: None, ..settings }, Remembered::default());

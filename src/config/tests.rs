@@ -282,6 +282,42 @@ fn a_watchs_own_keys_go_before_its_layouts() {
 }
 
 #[test]
+fn run_folders_may_be_runs_for_some_of_their_entries() {
+    let watch = |run_folder: &str| {
+        format!(
+            "state_dir: state\nwatch:\n  - path: a\n    manifest: manifest.yaml\n    existing: skip\n    complete_when: \
+             settled\n    run_folder: {run_folder}\n"
+        )
+    };
+    let names = |run_folder: &str| {
+        let (_dir, config) = right(&watch(run_folder));
+        let run_folder = config.watches[0].watch.run_folder.clone().unwrap();
+        run_folder.names().iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("{folder: '{a}/{b}', entries: reads}"), ["a", "b"]);
+    assert_eq!(names("[{folder: ['{a}', '{b}/{a}'], entries: [reads, '*.txt']}, '{c}_{a}']"), ["c", "a", "b"]);
+    for (run_folder, said) in [
+        ("{a}_{b}", "must be quoted"),
+        (
+            "{a}",
+            "watch[0].run_folder: found a map, expected a pattern, or {folder: PATTERN, entries: [...]}; a text that",
+        ),
+        ("[x, {folder: '{a'}]", "7:21: watch[0].run_folder[1]: the key entries is missing; expected the names"),
+        ("[x, {folder: '{a', entries: y}]", "watch[0].run_folder[1].folder: "),
+        ("{entries: y}", "the key folder is missing; expected a pattern of folders below the watch"),
+        ("{folder: x, entrys: y, entries: z}", "watch[0].run_folder.entrys: unknown key; did you mean entries?"),
+        ("{folder: x, entries: [y, a/b]}", "entries[1]: \"a/b\" is no name within a folder"),
+        ("{folder: x, entries: '['}", "watch[0].run_folder.entries: error parsing glob"),
+        ("{folder: x, entries: []}", "entries: found an empty list, expected a name, or a glob of names"),
+        ("{folder: x, folder: z, entries: y}", "the key stands twice"),
+    ] {
+        let error = wrong(&watch(run_folder));
+        assert!(error.contains(said), "{run_folder}: {error}");
+        assert!(error.contains("flow-ingest.yaml:7:"), "{run_folder}: {error}");
+    }
+}
+
+#[test]
 fn mistakes_about_layouts_say_what_to_write() {
     let watch = |keys: &str| {
         wrong(&format!("state_dir: state\nwatch: [{{path: a, manifest: manifest.yaml, existing: skip, {keys}}}]\n"))

@@ -12,7 +12,9 @@ use super::{Reader, WatchConfig, cross};
 use crate::layout::{self, Layout};
 use crate::manifest::{Defaults, Manifest, NoReads};
 use crate::pattern::{Pattern, Patterns};
-use crate::watch::{Completion, Condition, Existing, Folder, FolderCompletion, Ignore, Mode, Paper, Settings};
+use crate::watch::{
+    Completion, Condition, Existing, Folder, FolderCompletion, Ignore, Mode, Paper, RunByEntries, RunFolders, Settings,
+};
 use crate::yaml::{Document, Map, Value, nearest};
 
 const POLL: Duration = Duration::from_secs(30);
@@ -20,6 +22,8 @@ const RESCAN: Duration = Duration::from_secs(15 * 60);
 
 const COMPLETE_WHEN: &str = "settled, {marker: PATTERN}, {quiet: DURATION}, {listed: PATTERN}, {outcome: PATTERN}, \
                              {any: [...]} or {all: [...]}";
+
+const RUN_FOLDER: &str = "a pattern, or {folder: PATTERN, entries: [...]}";
 
 const IGNORE: &str = "a list of globs such as \"**/*.bak\"";
 
@@ -72,7 +76,7 @@ impl Reader {
         let known = layout.flatten().map(Known::of);
         let run_folder_value = map.get("run_folder");
         let run_folder = match &run_folder_value {
-            Some(value) => patterns(value).map(Some),
+            Some(value) => run_folders(value).map(Some),
             None => Some(known.as_ref().and_then(|known| known.run_folder.clone())),
         };
         let has_runs = run_folder_value.is_some() || run_folder.as_ref().is_some_and(Option::is_some);
@@ -99,7 +103,7 @@ impl Reader {
         map.not_yet(&["verify", "notify"]);
         map.finish();
         if let (Some(manifest), Some(run_folder)) = (&manifest, &run_folder) {
-            let names: Vec<&str> = run_folder.iter().flat_map(Patterns::names).collect();
+            let names: Vec<&str> = run_folder.iter().flat_map(RunFolders::names).collect();
             self.manifests.note(manifest.check_run_names(&names));
         }
         let whole = || {
@@ -157,7 +161,7 @@ impl Reader {
 
 /// What a layout sets on a watch, read as if a user had written it.
 struct Known {
-    run_folder: Option<Patterns>,
+    run_folder: Option<RunFolders>,
     complete_when: Completion,
     described_by: Option<Patterns>,
     never_listed: Vec<Glob>,
@@ -168,7 +172,7 @@ impl Known {
         let right = "a layout is right, as its tests say";
         let document = Document::parse(format!("layout {}", layout.name), layout.yaml()).expect(right);
         let mut map = document.root().map("a map").expect(right);
-        let run_folder = map.get("run_folder").map(|value| patterns(&value).expect(right));
+        let run_folder = map.get("run_folder").map(|value| run_folders(&value).expect(right));
         let complete_when = map.get("complete_when").and_then(|value| completion(&value)).expect(right);
         let never_listed = layout.never_listed.iter().map(|text| glob(text).expect(right)).collect();
         let described_by = layout.described_by.iter().map(|text| Pattern::parse(text).expect(right)).collect();
@@ -192,9 +196,45 @@ fn layout(value: &Value) -> Option<&'static Layout> {
     layout
 }
 
-/// A pattern, or a list of them, tried in order.
 fn patterns(value: &Value) -> Option<Patterns> {
     Patterns::new(value.parse_each("a pattern", Pattern::parse)?)
+}
+
+/// Patterns of run folders, and maps of those that are a run by their entries: one, or a list of them.
+fn run_folders(value: &Value) -> Option<RunFolders> {
+    let items = match value.is_list() {
+        true => value.items(&format!("{RUN_FOLDER}, or a list of them"))?,
+        false => vec![value.clone()],
+    };
+    let (maps, patterns): (Vec<_>, Vec<_>) = items.iter().partition(|item| item.is_map());
+    // Each is read before one that is wrong ends it.
+    let whole: Vec<Option<Pattern>> = patterns.iter().map(|item| item.parse(RUN_FOLDER, Pattern::parse)).collect();
+    let by_entries: Vec<Option<RunByEntries>> = maps.into_iter().map(run_by_entries).collect();
+    let (whole, by_entries): (Option<Vec<_>>, Option<Vec<_>>) =
+        (whole.into_iter().collect(), by_entries.into_iter().collect());
+    RunFolders::new(whole?, by_entries?)
+}
+
+fn run_by_entries(value: &Value) -> Option<RunByEntries> {
+    let mut map = value.map(RUN_FOLDER)?;
+    if !map.peek("folder") && !map.peek("entries") {
+        // Mostly a pattern without quotes.
+        value.expected(RUN_FOLDER);
+        return None;
+    }
+    let folder = map.require("folder", "a pattern of folders below the watch, such as \"{experiment}/{sample}\"");
+    let folder = folder.as_ref().and_then(patterns);
+    let entries = map.require("entries", "the names of those of its entries that are the run, such as fastq_pass");
+    let entries = entries.and_then(|value| value.parse_each("a name, or a glob of names", entry));
+    map.finish();
+    RunByEntries::new(folder?, &entries?).map_err(|error| value.problem(error)).ok()
+}
+
+fn entry(text: &str) -> Result<Glob, String> {
+    if text.contains('/') {
+        return Err(format!("{text:?} is no name within a folder; all that lies below an entry is the run's"));
+    }
+    glob(text).map_err(|error| error.to_string())
 }
 
 fn name(value: &Value) -> Option<String> {

@@ -6,6 +6,7 @@ pub(super) const DROP_FOLDER: Layout = Layout {
     name: "drop-folder",
     about: "a folder into which pairs of FASTQ are put, without run folders",
     run_folder: &[],
+    run_by_entries: None,
     // FASTQ are called .fastq or .fq. What says more comes first: a lane that nobody names would tell samples apart.
     reads: &[
         "**/{sample}_S{sample_number:int}_L{lane:int}_R{read}_001.f*q.gz",

@@ -8,6 +8,7 @@ pub(super) const ELEMENT: Layout = Layout {
     about: "output folders of bases2fastq for Element AVITI, in or beside the run folder",
     // The last is the name that the vendor's pages give the output folder.
     run_folder: &["**/{date:[0-9]{8}}_{instrument:[A-Za-z0-9-]+}_{run_name}", "output"],
+    run_by_entries: None,
     reads: &["**/Samples/{project}/*/{sample}_R{read}.fastq.gz", "**/Samples/*/{sample}_R{read}.fastq.gz"],
     captures: &["sample", "read", "project"],
     // The whole output's, and neither a project's nor the instrument's AvitiRunStats.json, which comes before the FASTQ.

@@ -48,6 +48,7 @@ pub(super) const ILLUMINA: Layout = Layout {
     name: "illumina",
     about: "run folders of MiSeq, MiniSeq, iSeq, NextSeq, NovaSeq: FASTQ made on board and off board, DRAGEN analyses",
     run_folder: &[RUN_FOLDER],
+    run_by_entries: None,
     reads: fastq![
         // NextSeq 1000/2000: Data/fastq; NovaSeq X: Data/BCLConvert/fastq and Data/Dragen<App>/fastq.
         "Analysis/{analysis}/Data/**/fastq/",
@@ -146,6 +147,7 @@ pub(super) const BCL_CONVERT: Layout = Layout {
     name: "bcl-convert",
     about: "output folders of BCL Convert and DRAGEN, one a run",
     run_folder: &[OUTPUT_FOLDER],
+    run_by_entries: None,
     reads: fastq!["", "**/fastq/", "**/{project}/"],
     captures: &["sample", "sample_number", "lane", "read", "project"],
     complete_when: r#"
@@ -167,6 +169,7 @@ pub(super) const BCL2FASTQ: Layout = Layout {
     name: "bcl2fastq",
     about: "output folders of bcl2fastq, one a run",
     run_folder: &[OUTPUT_FOLDER],
+    run_by_entries: None,
     // A Sample_ID other than the Sample_Name has a folder of its own below the project's.
     reads: fastq!["", "{project}/", "{project}/{sample_id}/", "**/{project}/"],
     captures: &["sample", "sample_number", "lane", "read", "project", "sample_id"],

@@ -7,6 +7,7 @@ pub(super) const ION_TORRENT: Layout = Layout {
     name: "ion-torrent",
     about: "folders of Ion Torrent base calling, each folder of the watch a run: one BAM a barcode",
     run_folder: &["*"],
+    run_by_entries: None,
     // The same reads lie beside it once more where they were aligned to a reference: `_rawlib.bam`.
     reads: &["**/{barcode:Ion(?:Xpress|Code)_[0-9]+}_rawlib.basecaller.bam"],
     captures: &["barcode"],

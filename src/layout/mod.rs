@@ -25,6 +25,8 @@ pub struct Layout {
     pub about: &'static str,
     /// Patterns of run folders, in order; none for a drop folder.
     pub run_folder: &'static [&'static str],
+    /// Folders that are a run for some of their entries.
+    pub run_by_entries: Option<RunByEntries>,
     /// Patterns of reads below the run folder, in order.
     pub reads: &'static [&'static str],
     /// What a rule's values may use: the captured names that the layout promises to keep. Those that `reads` does not
@@ -41,6 +43,15 @@ pub struct Layout {
     /// Whether the demultiplexer's sample sheet lies in such a run, and files are named after its samples: it tells which
     /// samples there should be, whether or not a rule asks it for values.
     pub has_sample_sheet: bool,
+}
+
+/// Folders that are a run for some of their entries alone, and only where they have one.
+#[derive(Debug, Clone, Copy)]
+pub struct RunByEntries {
+    /// Patterns of such folders, in order.
+    pub folder: &'static [&'static str],
+    /// Globs of the entries' names.
+    pub entries: &'static [&'static str],
 }
 
 /// Files that no rule takes unless it names them.
@@ -93,6 +104,11 @@ impl Layout {
         let ignored = self.ignored.iter().map(|ignored| ignored.glob);
         let mut yaml = format!("# {}: {}\n", self.name, self.about);
         yaml += &list("run_folder", self.run_folder.iter().copied());
+        if let Some(RunByEntries { folder, entries }) = self.run_by_entries {
+            let keys = list("folder", folder.iter().copied()) + &list("entries", entries.iter().copied());
+            let lines = keys.lines().enumerate();
+            yaml.extend(lines.map(|(n, line)| format!("  {} {line}\n", if n == 0 { "-" } else { " " })));
+        }
         yaml += &list("ignore", ignored.chain(self.never_listed.iter().copied()));
         yaml += &format!("complete_when:\n{}\n", self.complete_when.trim_matches('\n'));
         let default = list("match", self.reads.iter().copied());
@@ -104,7 +120,7 @@ impl Layout {
     }
 }
 
-/// A key with a list, unless it is empty.
+/// A key with a list, unless that is empty.
 fn list<'t>(key: &str, items: impl Iterator<Item = &'t str>) -> String {
     let items: String = items.map(|item| format!("  - '{}'\n", item.replace('\'', "''"))).collect();
     if items.is_empty() { items } else { format!("{key}:\n{items}") }

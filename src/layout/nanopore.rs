@@ -1,6 +1,6 @@
 //! Oxford Nanopore: what MinKNOW writes [nanoporetech/ont-output-specifications].
 
-use super::{INDEXES_OF_FILES, Ignored, Layout};
+use super::{INDEXES_OF_FILES, Ignored, Layout, RunByEntries};
 
 pub(super) const NANOPORE: Layout = Layout {
     name: "nanopore",
@@ -11,6 +11,37 @@ pub(super) const NANOPORE: Layout = Layout {
         "{sample}/{date:[0-9]{8}}_{time:[0-9]{4}}_{position:[A-Za-z0-9-]+}_{flow_cell:[A-Za-z0-9-]+}_{protocol:[0-9a-f]{8}}",
         "{date:[0-9]{8}}_{time:[0-9]{4}}_{position:[A-Za-z0-9-]+}_{flow_cell:[A-Za-z0-9-]+}_{protocol:[0-9a-f]{8}}",
     ],
+    // With data pooling on there is no run folder: what the samples of an experiment have of all their runs lies side by
+    // side [minknow/output_structure]. Where such a folder lies is all that tells it from one that a site has named
+    // itself, so it may not lie deeper.
+    run_by_entries: Some(RunByEntries {
+        folder: &["{experiment}/{sample}", "{sample}"],
+        // Names that a person might give a file as well are asked for all that MinKNOW puts into them.
+        entries: &[
+            "fastq_pass",
+            "fastq_fail",
+            "bam_pass",
+            "bam_fail",
+            "pod5",
+            "pod5_pass",
+            "pod5_fail",
+            "pod5_skip",
+            "fast5_pass",
+            "fast5_fail",
+            "fast5_skip",
+            "final_summary_*.txt",
+            "sequencing_summary_*.txt",
+            "sample_sheet_*_*_*_*.csv",
+            "report_*_*_*_*.html",
+            "report_*_*_*_*.md",
+            "report_*_*_*_*.json",
+            "output_hash_*.csv",
+            "barcode_alignment_*.tsv",
+            "pore_activity_*.csv",
+            "throughput_*.csv",
+            "other_reports",
+        ],
+    }),
     // The folder is the barcode, or the alias that the sample sheet gives it. MinKNOW of 2020 wrote plain FASTQ, and
     // barcodes without a folder.
     reads: &[

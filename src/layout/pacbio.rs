@@ -6,6 +6,7 @@ pub(super) const PACBIO: Layout = Layout {
     name: "pacbio",
     about: "run folders of PacBio instruments: HiFi reads, one folder a cell",
     run_folder: &["**/r{instrument:[0-9A-Za-z]+}_{date:[0-9]{8}}_{time:[0-9]{6}}"],
+    run_by_entries: None,
     reads: &[
         "{cell:[0-9]_[A-H][0-9]{2}}/hifi_reads/{movie:[^.]+}.hifi_reads.{barcode:[^.]+}.bam",
         "{cell:[0-9]_[A-H][0-9]{2}}/hifi_reads/{movie:[^.]+}.hifi_reads.bam",

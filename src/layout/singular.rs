@@ -8,6 +8,7 @@ pub(super) const SINGULAR: Layout = Layout {
     run_folder: &[
         "**/{date:[0-9]{6}}_{instrument:[A-Za-z0-9-]+}_{run_number:[0-9]{4}}_{position:[1-4]}_{flow_cell:[A-Za-z0-9]+}",
     ],
+    run_by_entries: None,
     reads: &[
         "**/demux_filtered_fastqs/{sample}_S{sample_number:int}_L{lane:int}_R{read}.fastq.gz",
         "**/demux_filtered_fastqs/{project}/{sample}_S{sample_number:int}_L{lane:int}_R{read}.fastq.gz",

@@ -6,6 +6,7 @@ pub(super) const ULTIMA: Layout = Layout {
     name: "ultima",
     about: "run folders of Ultima UG 100: one CRAM a library",
     run_folder: &["**/{run_number:int}-{date:[0-9]{8}}_{time:[0-9]{4}}"],
+    run_by_entries: None,
     // The library may contain a hyphen, the barcode not.
     reads: &["**/{run_number:int}-{sample}-{barcode:[^-]+}.cram"],
     captures: &["sample", "barcode", "run_number"],

@@ -47,6 +47,17 @@ impl Kind {
     }
 }
 
+/// The flow cell whose reads are in a file of this name: `{flow_cell}_pass_{barcode}_{protocol}_{acquisition}_{n}.*`.
+pub fn flow_cell_of_reads(name: &str) -> Option<&str> {
+    let (flow_cell, rest) = name.split_once('_')?;
+    rest.split('_').next().filter(|word| matches!(*word, "pass" | "fail")).map(|_| flow_cell)
+}
+
+/// Whether a summary is of this flow cell, by its name: `final_summary_{flow_cell}_{protocol}_{acquisition}.txt`.
+pub fn is_summary_of(name: &str, flow_cell: &str) -> bool {
+    name.split(['_', '.']).any(|word| word == flow_cell)
+}
+
 /// The counts; `None` where the text has none, so that it is something else.
 pub(super) fn counts(text: &str) -> Option<Vec<Count>> {
     let value = |kind: Kind, place: &str| {
@@ -76,6 +87,18 @@ mod tests {
         assert_eq!(counts("fastq_files_in_final_dest=many\n"), None);
         assert_eq!(counts("final_summary_FAP.txt\n"), None);
         assert_eq!(counts(""), None);
+    }
+
+    #[test]
+    fn names_tell_the_flow_cell() {
+        for name in ["PAA1_pass_barcode01_e05460c6_0f1d7e9e_12.fastq.gz", "PAA1_fail_298b7829_0.fastq"] {
+            assert_eq!(flow_cell_of_reads(name), Some("PAA1"), "{name}");
+        }
+        for other in ["lib_20250603_1.fastq.gz", "x.bam", "_pass.fastq", "reads_passed_1.fastq"] {
+            assert_eq!(flow_cell_of_reads(other), None, "{other}");
+        }
+        assert!(is_summary_of("final_summary_PAA1_e05460c6_0f1d7e9e.txt", "PAA1"));
+        assert!(!is_summary_of("final_summary_PAA12_e05460c6_0f1d7e9e.txt", "PAA1"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod transferred;
 
 use crate::sheet::text_of;
 
-pub use final_summary::{Count, Kind};
+pub use final_summary::{Count, Kind, flow_cell_of_reads, is_summary_of};
 pub use transferred::SentFile;
 
 /// The largest such file that is read, in bytes. The list of an analysis of 700 files has 120 kB.

@@ -125,7 +125,7 @@ impl Glance {
 mod tests {
     use super::*;
     use crate::pattern::Pattern;
-    use crate::watch::{Condition, Existing, Ignore, Mode};
+    use crate::watch::{Condition, Existing, Ignore, Mode, RunByEntries, RunFolders};
 
     fn settings(path: &Path, ignore: &str) -> Settings {
         let glob = globset::GlobBuilder::new(ignore).literal_separator(true).build().unwrap();
@@ -165,5 +165,27 @@ mod tests {
         assert!(glance.is_cut && glance.files().any(|path| path.starts_with("2_b")), "{glance:?}");
         assert!(!glance.files().any(|path| path.starts_with("1_a")), "{glance:?}");
         assert!(Glance::of(&Settings { path: dir.path().join("gone"), ..settings }, 5).unwrap_err().contains("exist"));
+    }
+
+    #[test]
+    fn a_run_by_entries_is_gone_into_no_further_than_a_watch_would() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in ["lib/reads/b/x.gz", "lib/other/y.gz", "lib/1_a/z.gz", "lib/notes.txt"] {
+            fs::create_dir_all(dir.path().join(path).parent().unwrap()).unwrap();
+            fs::write(dir.path().join(path), "").unwrap();
+        }
+        let entries = [globset::Glob::new("reads").unwrap()];
+        let by_entries = RunByEntries::new(Pattern::parse("{sample}").unwrap().into(), &entries).unwrap();
+        let whole = Pattern::parse("{sample}/{date:int}_{rest}").unwrap();
+        let run_folder = RunFolders::new(vec![whole], vec![by_entries]);
+        let settings = Settings { run_folder, ..settings(dir.path(), "**/Images") };
+        let glance = Glance::of(&settings, 100).unwrap();
+        let files: Vec<&str> = glance.files().map(|path| path.to_str().unwrap()).collect();
+        assert_eq!(files, ["lib/1_a/z.gz", "lib/notes.txt", "lib/reads/b/x.gz"]);
+        let (runs, left_out) = glance.runs(&settings);
+        let runs: Vec<(&str, &Path)> =
+            runs.iter().map(|run| (run.name.as_str(), run.files[0].below_run.as_path())).collect();
+        assert_eq!(runs, [("lib", Path::new("reads/b/x.gz")), ("1_a", Path::new("z.gz"))]);
+        assert_eq!((left_out.len(), left_out[0].path.to_str()), (1, Some("lib/notes.txt")));
     }
 }

@@ -18,6 +18,7 @@ mod picture;
 mod quiet;
 mod reading;
 mod root;
+mod run_folder;
 mod scan;
 mod scope;
 mod session;
@@ -30,6 +31,7 @@ mod view;
 
 pub use glance::Glance;
 pub use news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, Outage, PathText, Remembered};
+pub use run_folder::{RunByEntries, RunFolders};
 pub use settings::{
     AWAITS_THE_REST, Completion, Condition, Existing, Folder, FolderCompletion, Ignore, Mode, Paper, Settings,
 };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::complete::{NAMED, joined};
 use super::view::{FileView, Verdict};
 use crate::observation::Moment;
-use crate::outcome::{Count, Expected, Outcome, SentFile};
+use crate::outcome::{Count, Expected, Outcome, SentFile, flow_cell_of_reads, is_summary_of};
 use crate::sample::path_to_text;
 
 /// What the papers of a run say, and what of the run the watch leaves out.
@@ -145,7 +145,7 @@ pub(super) fn listed(papers: &[&FileView], within: &Path, whole: &Whole<'_>) -> 
     }
     // Each acquisition of a run counts its own files.
     for (folder, lists) in counted {
-        decided.extend(whole.has_counts(folder, &lists));
+        decided.extend(whole.has_counts(folder, &lists, papers));
     }
     Decided::all(decided)
 }
@@ -232,8 +232,13 @@ impl Whole<'_> {
         comparison
     }
 
-    /// Holds the counts of the lists of one folder against the files in it.
-    fn has_counts(&self, folder: &Path, lists: &[(&FileView, &Vec<Count>)]) -> Vec<Result<Told, Verdict>> {
+    /// Holds the counts of the lists of one folder, of those among the papers that have some, against the files in it.
+    fn has_counts(
+        &self,
+        folder: &Path,
+        lists: &[(&FileView, &Vec<Count>)],
+        papers: &[&FileView],
+    ) -> Vec<Result<Told, Verdict>> {
         let mut sums: Vec<Count> = Vec::new();
         for count in lists.iter().flat_map(|(_, counts)| counts.iter()) {
             match sums.iter_mut().find(|sum| sum.kind == count.kind) {
@@ -249,6 +254,12 @@ impl Whole<'_> {
             1 => path_to_text(&first.below_run),
             n => format!("{} and {} more", path_to_text(&first.below_run), n - 1),
         };
+        // Files of a flow cell that goes on stand in for those that are missing of another.
+        if let Some(path) = self.not_spoken_of(folder, papers, &sums) {
+            let file = path_to_text(path.file_name().map_or(path, Path::new));
+            let reason = format!("waiting for a list of the flow cell of {file}, of which {list} does not speak");
+            return vec![Err(Verdict::Waits { reason, in_time: None })];
+        }
         let compare = |sum: Count| {
             let kind = sum.kind.name();
             let is_one = |path: &&Path| {
@@ -280,6 +291,27 @@ impl Whole<'_> {
             true => vec![Ok(Told::marker(first))],
             false => compared,
         }
+    }
+
+    /// A file of reads of a flow cell that none of these papers is of, where some are named after one: several share a
+    /// folder where MinKNOW pools its data.
+    fn not_spoken_of(&self, folder: &Path, papers: &[&FileView], counts: &[Count]) -> Option<&Path> {
+        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let beside = papers.iter().filter(|paper| paper.below_run.parent() == Some(folder));
+        let summaries: Vec<String> = beside.map(|paper| name(&paper.below_run)).collect();
+        let mut first_of: BTreeMap<String, &Path> = BTreeMap::new();
+        for path in self.all().filter(|path| path.starts_with(folder)) {
+            let name = name(path);
+            if counts.iter().any(|count| count.kind.is_kind_of(&name))
+                && let Some(flow_cell) = flow_cell_of_reads(&name)
+            {
+                first_of.entry(flow_cell.to_owned()).or_insert(path);
+            }
+        }
+        let is_spoken_of = |flow_cell: &str| summaries.iter().any(|summary| is_summary_of(summary, flow_cell));
+        let (spoken_of, others): (Vec<_>, Vec<_>) =
+            first_of.into_iter().partition(|(flow_cell, _)| is_spoken_of(flow_cell));
+        others.first().filter(|_| !spoken_of.is_empty()).map(|(_, path)| *path)
     }
 
     /// The paths of all that is there below the run, as far as the watch looks.
@@ -433,6 +465,26 @@ mod tests {
         lacks(&view, "1 of 3 FASTQ of final_summary_A.txt and 1 more is not there");
         let view = run(&["x/1.fastq.gz", "2.fastq", "3.fastq", "4.fastq"], &papers, &condition);
         has_all(&view, "all 3 FASTQ of final_summary_A.txt and 1 more are there");
+    }
+
+    #[test]
+    fn a_flow_cell_that_goes_on_does_not_stand_in_for_one_that_is_over() {
+        let condition = listed("final_summary_*.txt");
+        let summary = "fastq_files_in_final_dest=2\n";
+        let files = ["x/PAA_pass_e05460c6_aaaaaaaa_0.fastq.gz", "x/PBB_fail_barcode01_e05460c7_bbbbbbbb_0.fastq.gz"];
+        let first = ("final_summary_PAA_e05460c6_aaaaaaaa.txt", summary);
+        let reason = "waiting for a list of the flow cell of PBB_fail_barcode01_e05460c7_bbbbbbbb_0.fastq.gz, of which \
+                      final_summary_PAA_e05460c6_aaaaaaaa.txt does not speak";
+        lacks(&run(&files, &[first], &condition), reason);
+        let second = ("final_summary_PBB_e05460c7_bbbbbbbb.txt", "fastq_files_in_final_dest=0\n");
+        has_all(
+            &run(&files, &[first, second], &condition),
+            &format!("all 2 FASTQ of {} and 1 more are there", first.0),
+        );
+        let says_nothing = (second.0, "");
+        assert_eq!(run(&files, &[first, says_nothing], &condition).verdict([]), Verdict::Complete, "its end is enough");
+        let renamed = ("final_summary_over.txt", summary);
+        has_all(&run(&files, &[renamed], &condition), "all 2 FASTQ of final_summary_over.txt are there");
     }
 
     #[test]

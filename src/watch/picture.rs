@@ -310,7 +310,7 @@ impl Picture {
         for covered in &found.covered {
             let from = (Bound::Included(covered.as_path()), Bound::Unbounded);
             for (folder, run) in self.runs.range_mut::<Path, _>(from).take_while(|(at, _)| at.starts_with(covered)) {
-                if below(&self.unread, folder).next().is_some() {
+                if within(&self.sieve, &self.unread, folder).next().is_some() {
                     continue;
                 }
                 let all = |run: &Run| reached(&self.quiets, run.quiet_for());
@@ -334,7 +334,7 @@ impl Picture {
         }
         let mut unread = Vec::new();
         for folder in &self.untold.runs {
-            for (path, seen) in below(&self.files, folder) {
+            for (path, seen) in within(&self.sieve, &self.files, folder) {
                 let Some(below_run) = path.strip_prefix(folder).ok().map(Path::to_string_lossy) else { continue };
                 let asks = |papers: &[&Paper]| papers.iter().any(|paper| paper.pattern.is_match(&below_run));
                 let reads = described_by.is_some_and(|patterns| patterns.is_match(&below_run));
@@ -357,9 +357,9 @@ impl Picture {
 
     fn papers_of(&self, folder: &Path) -> Papers {
         let look = |path: &Path| self.files.get(path).map(|seen| seen.observation.fingerprint);
-        let mut papers = self.papers.of_run(folder, look, below(&self.left_out, folder));
+        let mut papers = self.papers.of_run(folder, look, within(&self.sieve, &self.left_out, folder));
         if let Some(described_by) = &self.settings.described_by {
-            let files = below(&self.files, folder).filter_map(|(path, _)| path.strip_prefix(folder).ok());
+            let files = within(&self.sieve, &self.files, folder).filter_map(|(path, _)| path.strip_prefix(folder).ok());
             let is_known = |path: &Path| papers.read.contains_key(path) || papers.unread.contains_key(path);
             let mut unread = files.filter(|path| described_by.is_match(&path.to_string_lossy()) && !is_known(path));
             papers.undescribed = unread.next().map(Path::to_owned);
@@ -389,7 +389,7 @@ impl Picture {
             let of_all = self.quiets.iter().find(|quiet| **quiet > quiet_for).map(|quiet| run.last_change + *quiet);
             let of_some = self.quiets_of.due(&run.counted, run.confirmed);
             let due = of_all.into_iter().chain(of_some).min_by_key(|due| due.at)?;
-            let readable = below(&self.unread, folder).next().is_none();
+            let readable = within(&self.sieve, &self.unread, folder).next().is_none();
             readable.then_some((due, folder.as_path()))
         })
     }
@@ -470,14 +470,14 @@ impl Picture {
             }
         };
         let name = folder.file_name().map_or(self.settings.name.clone(), |name| name.to_string_lossy().into_owned());
-        let files = below(&self.files, folder).map(file).collect();
+        let files = within(&self.sieve, &self.files, folder).map(file).collect();
         let (captures, quiet_for) = (run.captures.clone(), run.quiet_for());
-        let unreadable = below(&self.unread, folder).map(|(path, _)| path.clone()).collect();
+        let unreadable = within(&self.sieve, &self.unread, folder).map(|(path, _)| path.clone()).collect();
         let papers = self.papers_of(folder);
         let (folder, complete_when) = (folder.to_owned(), &self.settings.complete_when);
         let view = RunView::new(name, folder, captures, files, run.first_seen, quiet_for, complete_when);
         let below_run = |path: PathBuf| path.strip_prefix(&view.folder).map(Path::to_owned).unwrap_or(path);
-        let unfinished = below(&self.left_out, &view.folder)
+        let unfinished = within(&self.sieve, &self.left_out, &view.folder)
             .filter(|(_, reason)| matches!(reason, Reason::DotName | Reason::Unfinished))
             .filter_map(|(path, _)| Some((below_run(finished(path)?), below_run(path.clone()))))
             .collect();
@@ -510,7 +510,8 @@ impl Picture {
         }
     }
 
-    /// The folder of the run in which a file lies. Run folders do not nest in the picture, so the nearest is the topmost.
+    /// The folder of the run in which a file lies. A run folder lies in another only where it is not its own, so the
+    /// nearest is right.
     fn run_of<'p>(&self, path: &'p Path) -> Option<&'p Path> {
         path.ancestors().find(|folder| self.runs.contains_key(*folder))
     }
@@ -540,6 +541,17 @@ fn quiets(settings: &Settings, settle: Duration) -> Vec<Duration> {
     quiets.sort_unstable();
     quiets.dedup();
     quiets
+}
+
+/// The entries of a map that are a run's own.
+fn within<'a, V>(
+    sieve: &'a Sieve,
+    map: &'a BTreeMap<PathBuf, V>,
+    folder: &'a Path,
+) -> impl Iterator<Item = (&'a PathBuf, &'a V)> {
+    // Mostly there is nothing, and nothing to ask for.
+    let is_own = std::cell::LazyCell::new(|| sieve.own(folder));
+    below(map, folder).filter(move |(path, _)| is_own(path))
 }
 
 fn collect_quiets(condition: &Condition, quiets: &mut Vec<Duration>) {

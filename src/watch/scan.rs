@@ -71,8 +71,9 @@ pub(super) fn look(
         unread: BTreeMap::new(),
     };
     let mut scan = Scan { root, sieve, enter, is_judged, folders: Vec::new(), found };
-    for at in 0..scan.found.covered.len() {
-        let path = scan.found.covered[at].clone();
+    let mut at = 0;
+    while let Some(path) = scan.found.covered.get(at).cloned() {
+        at += 1;
         scan.begin(path);
         while let Some((folder, in_run)) = scan.folders.pop() {
             scan.list(folder, in_run);
@@ -96,7 +97,13 @@ impl Scan<'_> {
     fn begin(&mut self, path: PathBuf) {
         let here = self.absolute(&path);
         let metadata = if path.as_os_str().is_empty() { here.metadata() } else { here.symlink_metadata() };
-        let Some(metadata) = self.answer(&path, metadata) else { return };
+        let Some(metadata) = self.answer(&path, metadata) else {
+            // Whether its folder is still a run, the entries that are left say.
+            let is_by_entries = |run: &&Path| path.parent() == Some(*run) && !self.sieve.is_run(run);
+            let run = self.sieve.run_above(&path).filter(is_by_entries);
+            self.found.covered.extend(run.map(Path::to_owned));
+            return;
+        };
         if let Some((at, reason)) = self.sieve.leaves_out_above(&path) {
             let reason = reason.of(|| at != path || metadata.is_dir());
             self.found.left_out.insert(at, reason);
@@ -119,7 +126,11 @@ impl Scan<'_> {
                 let reason = reason.of(|| entry.file_type().is_ok_and(|kind| kind.is_dir()));
                 self.found.left_out.insert(path, reason);
             } else if let Some(kind) = self.answer(&path, entry.file_type()) {
-                self.take(path, kind, in_run, || entry.metadata());
+                let begins_run = !in_run && self.sieve.begins_run(&path);
+                if begins_run {
+                    self.found.runs.insert(folder.clone());
+                }
+                self.take(path, kind, in_run || begins_run, || entry.metadata());
             }
         }
     }
@@ -140,14 +151,14 @@ impl Scan<'_> {
     }
 
     fn take_folder(&mut self, path: PathBuf, in_run: bool) {
-        let begins_run = !in_run && self.sieve.captures(&path).is_some();
-        if begins_run {
+        let is_run = !in_run && self.sieve.is_run(&path);
+        if is_run {
             self.found.runs.insert(path.clone());
         } else if !in_run && !self.sieve.leads_to_runs(&path) {
             self.found.left_out.insert(path, Reason::NoRunFolder);
             return;
         }
-        self.folders.push((path, in_run || begins_run));
+        self.folders.push((path, in_run || is_run));
     }
 
     fn take_file(&mut self, path: PathBuf, stat: impl FnOnce() -> io::Result<Metadata>) {

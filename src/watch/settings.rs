@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
+use super::RunFolders;
 use crate::pattern::{Pattern, Patterns};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -13,9 +14,8 @@ pub struct Settings {
     /// Absolute path of the watched folder.
     pub path: PathBuf,
     pub existing: Existing,
-    /// Matched against a folder's path below the watch; `None` makes the watch a drop folder: one endless run named
-    /// after the watch.
-    pub run_folder: Option<Patterns>,
+    /// `None` makes the watch a drop folder: one endless run named after the watch.
+    pub run_folder: Option<RunFolders>,
     pub complete_when: Completion,
     /// Files of a run that tell how many reads it has, by their paths below it.
     pub described_by: Option<Patterns>,

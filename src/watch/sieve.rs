@@ -7,10 +7,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use crate::pattern::Patterns;
-
+use super::run_folder::{Entries, RunFolders};
 use super::{Ignore, Settings};
 
 /// Name endings under which programs write what is not finished; of folders as well, which are renamed when whole.
@@ -35,7 +34,8 @@ pub(super) enum Reason {
 pub struct Sifted {
     /// What is left out, the path itself or a folder above it, and why.
     pub left_out: Option<(PathBuf, String)>,
-    /// The run folder that the path lies in, or that it is; of a drop folder the empty path.
+    /// The run folder that the path lies in, or that it is; of a drop folder the empty path. A folder that is a run by its
+    /// entries alone is told though it may have none.
     pub run: Option<PathBuf>,
 }
 
@@ -46,8 +46,8 @@ pub fn sift(settings: &Settings, path: &Path) -> Sifted {
         let why = sieve.explain(&at, reason);
         (at, why)
     });
-    let own = sieve.captures(path).map(|_| path);
-    Sifted { left_out, run: own.or_else(|| sieve.run_above(path)).map(Path::to_owned) }
+    let own = || sieve.captures(path).map(|_| path);
+    Sifted { left_out, run: sieve.run_above(path).or_else(own).map(Path::to_owned) }
 }
 
 impl Reason {
@@ -59,7 +59,7 @@ impl Reason {
 
 /// Why something is in no run, or, of a folder, why there is none in it; with what the watch takes for runs, and what to
 /// do where it should take others.
-pub fn outside_runs(run_folder: &Patterns, is_folder: bool) -> String {
+pub fn outside_runs(run_folder: &RunFolders, is_folder: bool) -> String {
     let (what, where_not) = match is_folder {
         true => ("it is no run folder of the watch, and there is none in it", "no folder there"),
         false => ("not inside a run folder", "no folder above it"),
@@ -75,7 +75,7 @@ pub fn outside_runs(run_folder: &Patterns, is_folder: bool) -> String {
 #[derive(Debug, Clone)]
 pub(super) struct Sieve {
     ignore: Ignore,
-    run_folder: Option<Patterns>,
+    run_folder: Option<RunFolders>,
 }
 
 impl Sieve {
@@ -115,23 +115,47 @@ impl Sieve {
     /// the watch itself.
     pub fn captures(&self, folder: &Path) -> Option<BTreeMap<String, String>> {
         match &self.run_folder {
-            Some(pattern) if !folder.as_os_str().is_empty() => pattern.captures(&text(folder)),
+            Some(run_folder) if !folder.as_os_str().is_empty() => run_folder.captures(&text(folder)),
             Some(_) => None,
             None => folder.as_os_str().is_empty().then(BTreeMap::new),
         }
     }
 
-    /// The run to which what lies at `path` belongs: the topmost folder above it that is a run folder.
-    pub fn run_above<'a>(&self, path: &'a Path) -> Option<&'a Path> {
-        match &self.run_folder {
-            None => Some(Path::new("")),
-            Some(pattern) => self.downwards(path.parent()?).find(|folder| pattern.is_match(&text(folder))),
-        }
+    /// Whether a folder that lies in no run is one, with all that lies in it.
+    pub fn is_run(&self, folder: &Path) -> bool {
+        let is_watch = folder.as_os_str().is_empty();
+        self.run_folder.as_ref().map_or(is_watch, |run_folder| !is_watch && run_folder.is_whole(&text(folder)))
     }
 
-    /// Whether some folder below this one could be a run folder.
+    /// Whether the folder that `path` is an entry of, and that lies in no run, is one by this entry.
+    pub fn begins_run(&self, path: &Path) -> bool {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        folder.is_some_and(|folder| is_among(&self.entries(folder), folder, path))
+    }
+
+    /// The run to which what lies at `path` belongs: the topmost folder above it that is a run folder for it.
+    pub fn run_above<'a>(&self, path: &'a Path) -> Option<&'a Path> {
+        if self.run_folder.is_none() {
+            return Some(Path::new(""));
+        }
+        let is_for_it = |folder: &&Path| self.is_run(folder) || is_among(&self.entries(folder), folder, path);
+        self.downwards(path.parent()?).find(is_for_it)
+    }
+
+    /// Which paths are a run folder's own, of those at and below it: others may lie beside its entries, in runs of their
+    /// own or in none.
+    pub fn own<'a>(&'a self, folder: &'a Path) -> impl Fn(&Path) -> bool + 'a {
+        let entries = (!self.is_run(folder)).then(|| self.entries(folder));
+        move |path| entries.as_ref().is_none_or(|entries| path == folder || is_among(entries, folder, path))
+    }
+
+    /// Whether some folder below this one could be a run folder, or one of its entries make this one a run.
     pub fn leads_to_runs(&self, folder: &Path) -> bool {
-        self.run_folder.as_ref().is_none_or(|pattern| pattern.could_match_below(&text(folder)))
+        self.run_folder.as_ref().is_none_or(|run_folder| run_folder.lie_in(&text(folder)))
+    }
+
+    fn entries(&self, folder: &Path) -> Vec<&Entries> {
+        self.run_folder.iter().flat_map(|run_folder| run_folder.entries(&text(folder)).collect::<Vec<_>>()).collect()
     }
 
     /// The reason for a person why `path` is left out.
@@ -180,14 +204,24 @@ pub(super) fn finished(path: &Path) -> Option<PathBuf> {
     Some(path.with_file_name(finished))
 }
 
+/// Whether what lies at `path` is, or lies in, one of these entries of a folder.
+fn is_among(entries: &[&Entries], folder: &Path, path: &Path) -> bool {
+    let Some(Component::Normal(name)) = path.strip_prefix(folder).ok().and_then(|below| below.components().next())
+    else {
+        return false;
+    };
+    entries.iter().any(|entries| entries.have(&name.to_string_lossy()))
+}
+
 fn text(path: &Path) -> Cow<'_, str> {
     path.to_string_lossy()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::RunByEntries;
     use super::*;
-    use crate::pattern::Pattern;
+    use crate::pattern::{Pattern, Patterns};
     use globset::Glob;
 
     fn sieve(run_folder: Option<&str>) -> Sieve {
@@ -246,7 +280,77 @@ mod tests {
         assert_eq!(sieve.run_above(Path::new("lab/1_a/2_b/x.gz")), Some(Path::new("lab/1_a")));
         assert_eq!(sieve.run_above(Path::new("lab/x/1_a")), None, "a file is no run folder");
         assert_eq!(sieve.captures(Path::new("lab/1_a")).unwrap()["rest"], "a");
+        assert!(sieve.is_run(Path::new("lab/1_a")) && !sieve.is_run(Path::new("lab")) && !sieve.is_run(Path::new("")));
+        assert!(!sieve.begins_run(Path::new("lab/1_a/x.gz")), "it is one without");
         assert_eq!(sieve.captures(Path::new("")), None);
+    }
+
+    /// As an instrument writes that may do without run folders.
+    fn pooled(whole: &[&str]) -> Sieve {
+        let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text).unwrap()).collect::<Vec<_>>();
+        let entries = ["reads*", "summary_*.txt"].map(|text| Glob::new(text).unwrap());
+        let folder = Patterns::new(patterns(&["{experiment}/{sample}", "{sample}"])).unwrap();
+        let by_entries = RunByEntries::new(folder, &entries).unwrap();
+        Sieve { run_folder: RunFolders::new(patterns(whole), vec![by_entries]), ..sieve(None) }
+    }
+
+    const RUNS: [&str; 2] = ["{experiment}/{sample}/{date:int}_{rest}", "{sample}/{date:int}_{rest}"];
+
+    #[test]
+    fn a_folder_is_a_run_for_its_entries_alone_and_runs_may_lie_beside_them() {
+        let sieve = pooled(&RUNS);
+        let run = |path: &str| sieve.run_above(Path::new(path)).map(Path::to_owned);
+        for own in ["reads_pass/b/x.gz", "reads_pass/1_a/x.gz", "reads_pass", "summary_1.txt", "reads_pass/summary.txt"]
+        {
+            let path = format!("exp/lib/{own}");
+            assert_eq!(run(&path).as_deref(), Some(Path::new("exp/lib")), "{path}");
+            assert!(sieve.own(Path::new("exp/lib"))(Path::new(&path)), "{path}");
+        }
+        for (path, its) in [
+            ("exp/lib/1_a/reads_pass/x.gz", Some("exp/lib/1_a")),
+            ("exp/lib/1_a/notes.txt", Some("exp/lib/1_a")),
+            ("exp/lib/notes.txt", None),
+            ("exp/lib/other/reads_pass/x.gz", None),
+            ("exp/lib", None),
+            ("lib/reads_pass/x.gz", Some("lib")),
+            ("lib/1_a/x.gz", Some("lib/1_a")),
+        ] {
+            assert_eq!(run(path).as_deref(), its.map(Path::new), "{path}");
+            assert!(!sieve.own(Path::new("exp/lib"))(Path::new(path)) || path == "exp/lib", "{path}");
+        }
+        assert!(sieve.own(Path::new("exp/lib/1_a"))(Path::new("exp/lib/1_a/notes.txt")), "a whole one's is all");
+        assert_eq!(run("reads_pass/x.gz"), None, "the watch itself is none");
+        assert_eq!(run("reads_pass/b/x.gz"), None);
+    }
+
+    #[test]
+    fn a_run_by_entries_begins_with_one_and_is_looked_for_where_it_may_be() {
+        let sieve = pooled(&RUNS);
+        let begins = |path| sieve.begins_run(Path::new(path));
+        assert!(begins("exp/lib/reads_pass") && begins("exp/lib/summary_1.txt") && begins("lib/reads"));
+        assert!(
+            !begins("exp/lib/notes.txt") && !begins("exp/lib/1_a") && !begins("reads") && !begins("exp/lib/x/reads")
+        );
+        assert!(!sieve.is_run(Path::new("exp/lib")) && sieve.is_run(Path::new("exp/lib/1_a")));
+        assert_eq!(sieve.captures(Path::new("exp/lib")).unwrap()["experiment"], "exp");
+        assert!(sieve.captures(Path::new("exp/lib/1_a")).unwrap().contains_key("date"), "whole ones go before");
+        let leads = |folder| sieve.leads_to_runs(Path::new(folder));
+        assert!(leads("") && leads("exp") && leads("exp/lib") && !leads("exp/lib/other") && !leads("a/b/c"));
+        let only_entries = pooled(&[]);
+        assert!(only_entries.leads_to_runs(Path::new("exp/lib")), "to see its entries");
+        assert!(!only_entries.leads_to_runs(Path::new("exp/lib/1_a")));
+    }
+
+    #[test]
+    fn a_folder_that_is_no_run_for_this_is_told_with_its_entries() {
+        let said = outside_runs(pooled(&RUNS).run_folder.as_ref().unwrap(), false);
+        let matches = "matches {sample}/{date:int}_{rest}, nor {experiment}/{sample} or {sample} for reads*, \
+                       summary_*.txt in it";
+        assert!(said.contains(&format!("(no folder above it {matches});")), "{said}");
+        let names = ["a", "b", "c", "d"].map(|text| Glob::new(text).unwrap());
+        let many = RunByEntries::new(Pattern::parse("{x}").unwrap().into(), &names).unwrap();
+        let said = outside_runs(&RunFolders::new(Vec::new(), vec![many]).unwrap(), true);
+        assert!(said.contains("(no folder there matches {x} for a, b, c, … in it);"), "{said}");
     }
 
     #[test]
@@ -255,5 +359,7 @@ mod tests {
         assert_eq!(sieve.run_above(Path::new("a/b")), Some(Path::new("")));
         assert!(sieve.captures(Path::new("")).is_some());
         assert!(sieve.captures(Path::new("a")).is_none());
+        assert!(sieve.is_run(Path::new("")) && !sieve.is_run(Path::new("a")) && !sieve.begins_run(Path::new("a/b")));
+        assert!(sieve.own(Path::new(""))(Path::new("a/b")));
     }
 }

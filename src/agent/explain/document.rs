@@ -51,7 +51,7 @@ pub struct Explanation {
     pub existing: bool,
     /// Whether the agent has seen it unchanged for long enough; `null` where it has not been seen.
     pub settled: Option<bool>,
-    /// The run folder that it is, or lies in; of a folder above run folders, each of them.
+    /// The run folder that it is, or lies in, and then those in it; of a folder above run folders, each of them.
     pub runs: Vec<RunExplained>,
     pub waits_for: Vec<String>,
     /// What of the run's conditions holds already.

@@ -20,7 +20,7 @@ use crate::manifest::Verdict;
 use crate::pattern::Captures;
 use crate::sample::{Closed, Standing, path_to_text};
 use crate::sheet::{Library, Shelved, Wanted};
-use crate::watch::{Glance, RunView, Settings};
+use crate::watch::{Glance, RunFolders, RunView, Settings};
 
 /// Names that a layout captures and that tell samples from each other, in the order in which a name has them.
 const OF_SAMPLES: [&str; 3] = ["sample", "cell", "barcode"];
@@ -232,7 +232,8 @@ fn is_signed(run: &RunView, layout: &Layout) -> bool {
 /// Refuses a folder that is a run of the layout itself: what is to be watched lies above it.
 fn refuse_a_run(folder: &Path, layout: &Layout, watched: &WatchConfig, glance: &Glance) -> Result<(), CommandError> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let run = watched.watch.run_folder.as_ref().and_then(|patterns| patterns.captures(&name));
+    let whole = watched.watch.run_folder.as_ref().and_then(RunFolders::whole);
+    let run = whole.and_then(|patterns| patterns.captures(&name));
     let Some(run) = run.filter(|captures| !captures.is_empty()) else { return Ok(()) };
     let is_taken = |path: &Path| {
         let path = path.to_string_lossy();

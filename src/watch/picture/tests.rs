@@ -50,7 +50,7 @@ impl Run1 {
         let at = self.at(seconds);
         let sight =
             |size: u64| Sight { scan: at, fingerprint: Fingerprint { size, modified_ns: 1 }, asked: at, answered: at };
-        let run_folder = self.settings.run_folder.as_ref();
+        let run_folder = self.settings.run_folder.as_ref().and_then(|run_folder| run_folder.whole());
         let found = Found {
             started: at,
             covered: vec![path.into()],

@@ -10,7 +10,7 @@ use globset::Glob;
 use super::*;
 use crate::observation::Observation;
 use crate::pattern::Pattern;
-use crate::watch::{Baseline, Condition, Existing, Ignore, Mode, RunView, Verdict};
+use crate::watch::{Baseline, Condition, Existing, Ignore, Mode, RunByEntries, RunFolders, RunView, Verdict};
 
 /// Long enough for the slowest machine; no test waits for its end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -577,6 +577,86 @@ async fn a_run_that_goes_is_told_with_its_files() {
     fs::remove_dir_all(place.path().join("run")).unwrap();
     watched.until("its end", |w| w.runs.is_empty() && w.remembered.observations.is_empty()).await;
     watched.stop().await;
+}
+
+/// Events alone lead to it: the next scan is an hour away.
+#[tokio::test]
+async fn a_run_by_entries_comes_with_the_first_and_goes_with_the_last_of_them() {
+    let place = tempfile::tempdir().unwrap();
+    let add = |path: &str| {
+        let path = place.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x").unwrap();
+    };
+    add("exp/lib/1_a/reads/x.gz");
+    add("exp/lib/notes.txt");
+    let entries = ["reads", "summary_*.txt"].map(|text| Glob::new(text).unwrap());
+    let folder = Pattern::parse("{experiment}/{sample}").unwrap();
+    let by_entries = RunByEntries::new(folder.into(), &entries).unwrap();
+    let mut settings = settings(place.path(), None);
+    let whole = Pattern::parse("**/{date:int}_{rest}").unwrap();
+    settings.run_folder = RunFolders::new(vec![whole], vec![by_entries]);
+    settings.complete_when = marker("summary_*.txt").into();
+    let mut watched = Watched::scanned(settings.clone()).await;
+    let (pooled, inner) = (Path::new("exp/lib"), Path::new("exp/lib/1_a"));
+    assert_eq!(watched.runs.keys().collect::<Vec<_>>(), [inner]);
+    assert_eq!(watched.left_out.keys().collect::<Vec<_>>(), [Path::new("exp/lib/notes.txt")]);
+
+    fs::create_dir(place.path().join("exp/lib/reads")).unwrap();
+    watched.until("run without a file", |w| w.runs.contains_key(pooled)).await;
+    assert!(watched.files("exp/lib").is_empty());
+    add("exp/lib/reads/b/y.gz");
+    add("exp/lib/summary_1.txt");
+    add("exp/lib/1_a/reads/z.gz");
+    add("new/lib/reads/x.gz");
+    let all = ["reads/b/y.gz", "summary_1.txt"].map(Path::new);
+    watched.until("its files", |w| w.files("exp/lib") == all && w.files("exp/lib/1_a").len() == 2).await;
+    watched.until("a whole new tree", |w| w.files("new/lib").len() == 1).await;
+    let run = &watched.runs[pooled];
+    assert_eq!((run.captures["experiment"].as_str(), run.captures["sample"].as_str()), ("exp", "lib"));
+    assert!(watched.is_complete("exp/lib") && !watched.is_complete("exp/lib/1_a") && !watched.is_complete("new/lib"));
+    assert!(watched.left_out.contains_key(Path::new("exp/lib/notes.txt")));
+    let once = look_once(&settings, Remembered::default());
+    let seen_once = |folder| once.runs.iter().find(|run| run.folder == folder).unwrap().files.len();
+    assert_eq!(
+        (once.runs.len(), seen_once(pooled), seen_once(inner)),
+        (3, 2, 2),
+        "a scan of everything finds the same"
+    );
+
+    fs::remove_dir_all(place.path().join("exp/lib/reads")).unwrap();
+    watched.until("part of it gone", |w| w.files("exp/lib") == [Path::new("summary_1.txt")]).await;
+    fs::remove_file(place.path().join("exp/lib/summary_1.txt")).unwrap();
+    watched.until("all of it gone", |w| !w.runs.contains_key(pooled)).await;
+    fs::remove_dir_all(place.path().join("new")).unwrap();
+    watched.until("a whole tree gone", |w| w.runs.len() == 1 && w.files("exp/lib/1_a").len() == 2).await;
+    watched.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_beside_a_runs_entries_is_not_that_runs() {
+    let place = tempfile::tempdir().unwrap();
+    for path in ["exp/1_a/x.gz", "exp/reads/y.gz", "exp/other/z.gz"] {
+        fs::create_dir_all(place.path().join(path).parent().unwrap()).unwrap();
+        fs::write(place.path().join(path), "x").unwrap();
+    }
+    let entries = [Glob::new("reads").unwrap()];
+    let by_entries = RunByEntries::new(Pattern::parse("exp").unwrap().into(), &entries).unwrap();
+    let mut settings = settings(place.path(), None);
+    settings.run_folder = RunFolders::new(vec![Pattern::parse("**/{date:int}_{rest}").unwrap()], vec![by_entries]);
+    let closed = ["exp/1_a", "exp/other"].map(|folder| place.path().join(folder));
+    let set_mode =
+        |mode| closed.iter().for_each(|at| fs::set_permissions(at, fs::Permissions::from_mode(mode)).unwrap());
+    set_mode(0o000);
+    let can_read_all = fs::read_dir(&closed[0]).is_ok();
+    let news = look_once(&settings, Remembered::default());
+    set_mode(0o755);
+    let run = |folder: &str| news.runs.iter().find(|run| run.folder == Path::new(folder)).unwrap();
+    assert!(run("exp").unreadable.is_empty(), "{:?}", run("exp").unreadable);
+    assert_eq!(run("exp").files.len(), 1);
+    if !can_read_all {
+        assert_eq!(run("exp/1_a").unreadable, [Path::new("exp/1_a")]);
+    }
 }
 
 #[tokio::test]
