@@ -123,9 +123,14 @@ pub fn run_key(view: &RunView) -> String {
 /// Two groups that come out with one name, and how many more do.
 fn clash(name: &str, a: &Group<'_>, b: &Group<'_>, more: usize) -> String {
     let [first, second] = [a, b].map(|group| path_to_text(&group.first().below_run));
+    let remedy = if a.rule.keeps_folders_apart && a.captured() == b.captured() {
+        "they lie in two folders, which no capture of the layout tells apart: give the rule a match that captures the folder"
+    } else {
+        "capture what tells them apart"
+    };
     format!(
-        "two groups of files come out with the name {name}: {first} (rule {}) and {second} (rule {}){}; capture what tells \
-         them apart and use it in the name",
+        "two groups of files come out with the name {name}: {first} (rule {}) and {second} (rule {}){}; {remedy} and use it \
+         in the name",
         a.rule.name,
         b.rule.name,
         if more > 0 { format!(" and {more} more") } else { String::new() }

@@ -347,11 +347,13 @@ async fn a_read_without_a_place_blocks_its_sample_until_the_rule_maps_it() {
     host.add(&[&complete]);
     let document = host.once().await;
     let (r1, r3, rna) = (file("atac", "R1"), file("atac", "R3"), file("rna", "R1"));
+    // A rule that names two reads takes no sample that has another pair.
     let expected = [
         sample("atac", "done", &[("reads1", &[&r1]), ("reads2", &[&r3])]),
-        sample("rna", "done", &[("reads1", &[&rna])]),
+        sample("rna", "blocked", &[("reads1", &[&rna])]),
     ];
     assert_eq!(host.told(&document), expected.into());
+    assert_eq!(reason(&document, "rna"), "reads2 is missing: the run is complete without it");
     host.check_arrived(&host.told(&document));
 }
 
@@ -840,6 +842,57 @@ async fn analyses_on_board_wait_for_their_instruments_marker() {
         expected.extend([sample(&format!("{run}_01-1111"), state, &slots)]);
     }
     assert_eq!(host.told(&host.plan().await), expected);
+}
+
+/// Reads of one library in two folders, in a lane each.
+fn in_two_folders(folders: [&str; 2]) -> Vec<String> {
+    let of = |(n, folder): (usize, &str)| [1, 2].map(|read| format!("{folder}/s_S1_L00{}_R{read}_001.fastq.gz", n + 1));
+    folders.into_iter().enumerate().flat_map(of).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_in_two_folders_is_never_one_sample() {
+    let run = "230912_A00187_1009_AHK33MDRX3";
+    let cases = [
+        ("illumina", ["out/ProjA/ID1", "out/ProjB/ID1"]),
+        ("illumina", ["Analysis/1/Data/DragenGermline/fastq", "Analysis/1/Data/DragenRna/fastq"]),
+        ("bcl-convert", ["deep/out/ProjA/ID1", "deep/out/ProjB/ID1"]),
+        ("bcl2fastq", ["deep/out/ProjA/ID1", "deep/out/ProjB/ID1"]),
+    ];
+    for (layout, folders) in cases {
+        let host = Host::new(layout, "{run}_{sample}", "paired: required").await;
+        let files = in_two_folders(folders.map(|folder| format!("{run}/{folder}")).each_ref().map(String::as_str));
+        host.add(&files.iter().map(String::as_str).collect::<Vec<_>>());
+        let plan = host.plan().await;
+        let told = host.told(&plan);
+        assert!(told.values().all(|(state, _)| state == "blocked") && told.len() == 2, "{layout}: {plan:#}");
+        let said = reason(&plan, &format!("{run}_s"));
+        assert!(said.contains(folders[0]) && said.contains(folders[1]), "{layout}: {said}");
+        assert!(said.contains("give the rule a match that captures the folder"), "{layout}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_is_the_folder_above_that_of_a_sample_id() {
+    let run = "230912_A00187_1009_AHK33MDRX3";
+    for (layout, output) in [
+        ("illumina", "Data/Intensities/BaseCalls/"),
+        ("illumina", "Unaligned/"),
+        ("bcl-convert", ""),
+        ("bcl2fastq", ""),
+        ("bcl2fastq", "Unaligned/"),
+    ] {
+        let host = Host::new(layout, "{project}_{sample}", "paired: required").await;
+        let folders = ["ProjA/ID1", "ProjB/ID1"].map(|folder| format!("{run}/{output}{folder}"));
+        let files = in_two_folders(folders.each_ref().map(String::as_str));
+        host.add(&files.iter().map(String::as_str).collect::<Vec<_>>());
+        let slots = |n: usize| [("reads1", [files[n].as_str()]), ("reads2", [files[n + 1].as_str()])];
+        let expected = [("ProjA_s", slots(0)), ("ProjB_s", slots(2))].map(|(name, slots)| {
+            let slots = slots.each_ref().map(|(key, parts)| (*key, parts.as_slice()));
+            sample(name, "waiting", &slots)
+        });
+        assert_eq!(host.told(&host.plan().await), expected.into(), "{layout} {output}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

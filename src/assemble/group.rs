@@ -193,7 +193,12 @@ fn identity(desk: &Desk<'_>, rule: &Rule, captures: &Captures, below_run: &Path)
     let place = desk.manifest.rules.iter().position(|other| std::ptr::eq(other, rule)).unwrap_or_default();
     let mut identity = captures.clone();
     match rule.output {
-        Output::Sample(_) | Output::Multiplexed(_) => identity.retain(|name, _| !ORDERING.contains(&name.as_str())),
+        Output::Sample(_) | Output::Multiplexed(_) => {
+            identity.retain(|name, _| !ORDERING.contains(&name.as_str()));
+            if let Some(folder) = below_run.parent().filter(|_| rule.keeps_folders_apart) {
+                identity.insert(String::new(), path_to_text(folder));
+            }
+        }
         Output::Data(_) => {
             identity.insert(String::new(), path_to_text(below_run));
         }
@@ -232,6 +237,12 @@ impl<'a> Group<'a> {
         } else if let Some(sheet) = self.rule.declaring() {
             self.told = desk.of_unasked(self.rule, sheet, self.first(), &self.captures, &members);
         }
+    }
+
+    /// What its files captured alike, and what sheets say of it.
+    pub fn captured(&self) -> Captures {
+        let alike = self.captures.iter().filter(|(name, _)| !ORDERING.contains(&name.as_str()));
+        alike.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
     pub fn own_name(&self, run: &Run<'_>) -> Result<String, NameError> {

@@ -10,7 +10,7 @@ use super::overtaken::Overtaken;
 use super::sheets::Lack;
 use super::slots::{self, Content, Filled, content, slots};
 use super::{Assembled, run_key};
-use crate::manifest::{ORDERING, Release, Run};
+use crate::manifest::{Release, Run};
 use crate::sample::{Closed, Finding, Kind, Sample, SampleKey, Standing, path_to_text};
 use crate::sheet::Shelf;
 use crate::watch::{FileView, RunView, Verdict};
@@ -58,8 +58,7 @@ impl Context<'_> {
         sample.name_target();
         let is_existing = group.views().all(|file| file.observation.existing);
         let in_ending_run = self.can_be_late(group);
-        let mut captured = group.captures.clone();
-        captured.retain(|name, _| !ORDERING.contains(&name.as_str()));
+        let captured = group.captured();
         let rows = group.told.lines.clone();
         Assembled { finding: Finding { sample, standing, is_existing }, in_time, in_ending_run, captured, rows }
     }

@@ -34,4 +34,5 @@ pub(super) const DROP_FOLDER: Layout = Layout {
     ],
     never_listed: &[],
     has_sample_sheet: false,
+    keeps_folders_apart: false,
 };

@@ -28,4 +28,5 @@ pub(super) const ELEMENT: Layout = Layout {
     ],
     never_listed: &["**/BaseCalls", "**/*_*_*/Alignment", "**/*_*_*/Filter", "**/*_*_*/Location"],
     has_sample_sheet: false,
+    keeps_folders_apart: true,
 };

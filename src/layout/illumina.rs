@@ -53,13 +53,20 @@ pub(super) const ILLUMINA: Layout = Layout {
         // NextSeq 1000/2000: Data/fastq; NovaSeq X: Data/BCLConvert/fastq and Data/Dragen<App>/fastq.
         "Analysis/{analysis}/Data/**/fastq/",
         "Analysis/{analysis}/Data/**/fastq/{project}/",
+        "Analysis/{analysis}/Data/**/fastq/{project}/*/",
         // MiSeq on Windows 10, MiniSeq, iSeq, NextSeq 500/550 with analysis on board.
         "Alignment_{analysis:int}/*/Fastq/",
         "Alignment_{analysis:int}/*/Fastq/{project}/",
         // MiSeq (MCS 2.6), and where bcl2fastq writes unless told otherwise.
         "Data/Intensities/BaseCalls/",
-        // Off board, wherever the demultiplexer was told to write.
+        "Data/Intensities/BaseCalls/{project}/",
+        "Data/Intensities/BaseCalls/{project}/*/",
+        // Off board, wherever the demultiplexer was told to write. A Sample_ID other than the Sample_Name has a folder of its
+        // own below the project's.
         "",
+        "Unaligned/",
+        "Unaligned/{project}/",
+        "Unaligned/{project}/*/",
         "**/{project}/",
     ],
     captures: &["sample", "sample_number", "lane", "read", "analysis", "project"],
@@ -141,6 +148,7 @@ pub(super) const ILLUMINA: Layout = Layout {
     ignored: IGNORED,
     never_listed: NEVER_LISTED,
     has_sample_sheet: true,
+    keeps_folders_apart: true,
 };
 
 pub(super) const BCL_CONVERT: Layout = Layout {
@@ -148,7 +156,16 @@ pub(super) const BCL_CONVERT: Layout = Layout {
     about: "output folders of BCL Convert and DRAGEN, one a run",
     run_folder: &[OUTPUT_FOLDER],
     run_by_entries: None,
-    reads: fastq!["", "**/fastq/", "**/{project}/"],
+    reads: fastq![
+        "",
+        "**/fastq/",
+        "Unaligned/",
+        "Unaligned/{project}/",
+        "Unaligned/{project}/*/",
+        "{project}/",
+        "{project}/*/",
+        "**/{project}/",
+    ],
     captures: &["sample", "sample_number", "lane", "read", "project"],
     complete_when: r#"
   always: { outcome: RunCompletionStatus.xml, optional: true }
@@ -163,6 +180,7 @@ pub(super) const BCL_CONVERT: Layout = Layout {
     ignored: IGNORED,
     never_listed: NEVER_LISTED,
     has_sample_sheet: true,
+    keeps_folders_apart: true,
 };
 
 pub(super) const BCL2FASTQ: Layout = Layout {
@@ -171,7 +189,15 @@ pub(super) const BCL2FASTQ: Layout = Layout {
     run_folder: &[OUTPUT_FOLDER],
     run_by_entries: None,
     // A Sample_ID other than the Sample_Name has a folder of its own below the project's.
-    reads: fastq!["", "{project}/", "{project}/{sample_id}/", "**/{project}/"],
+    reads: fastq![
+        "",
+        "Unaligned/",
+        "Unaligned/{project}/",
+        "Unaligned/{project}/{sample_id}/",
+        "{project}/",
+        "{project}/{sample_id}/",
+        "**/{project}/",
+    ],
     captures: &["sample", "sample_number", "lane", "read", "project", "sample_id"],
     complete_when: r#"
   always: { outcome: RunCompletionStatus.xml, optional: true }
@@ -186,4 +212,5 @@ pub(super) const BCL2FASTQ: Layout = Layout {
     ignored: IGNORED,
     never_listed: NEVER_LISTED,
     has_sample_sheet: true,
+    keeps_folders_apart: true,
 };

@@ -21,4 +21,5 @@ pub(super) const ION_TORRENT: Layout = Layout {
     ],
     never_listed: &[],
     has_sample_sheet: false,
+    keeps_folders_apart: false,
 };

@@ -17,4 +17,5 @@ pub(super) const MGI: Layout = Layout {
     ignored: &[],
     never_listed: &[],
     has_sample_sheet: false,
+    keeps_folders_apart: false,
 };

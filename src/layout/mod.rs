@@ -43,6 +43,9 @@ pub struct Layout {
     /// Whether the demultiplexer's sample sheet lies in such a run, and files are named after its samples: it tells which
     /// samples there should be, whether or not a rule asks it for values.
     pub has_sample_sheet: bool,
+    /// Whether all reads of a sample lie in one folder, so that files of one name in two folders are two samples: of two
+    /// projects, two demultiplexings, two analyses, whether or not that is captured.
+    pub keeps_folders_apart: bool,
 }
 
 /// Folders that are a run for some of their entries alone, and only where they have one.

@@ -70,4 +70,5 @@ pub(super) const NANOPORE: Layout = Layout {
     ],
     never_listed: &[],
     has_sample_sheet: false,
+    keeps_folders_apart: false,
 };

@@ -29,4 +29,5 @@ pub(super) const PACBIO: Layout = Layout {
     ],
     never_listed: &[],
     has_sample_sheet: false,
+    keeps_folders_apart: false,
 };

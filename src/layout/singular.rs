@@ -26,4 +26,5 @@ pub(super) const SINGULAR: Layout = Layout {
     ],
     never_listed: &[],
     has_sample_sheet: false,
+    keeps_folders_apart: true,
 };

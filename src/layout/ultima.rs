@@ -18,4 +18,5 @@ pub(super) const ULTIMA: Layout = Layout {
     ignored: &[INDEXES_OF_FILES[2]],
     never_listed: &[],
     has_sample_sheet: false,
+    keeps_folders_apart: false,
 };

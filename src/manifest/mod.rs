@@ -96,6 +96,8 @@ pub struct Rule {
     pub sheet: Option<SheetRule>,
     /// The sheet of the watch's layout, of which it asks nothing, where it has no other.
     tacit_sheet: Option<SheetRule>,
+    /// Whether files in two folders are never one sample, as the watch's layout has it of the pattern.
+    pub keeps_folders_apart: bool,
     pub lookup: Option<Lookup>,
     pub no_reads: NoReads,
     pub release: Release,

@@ -72,6 +72,7 @@ struct Default {
     /// Names that the layout promises and takes from the run folder.
     from_run: Vec<&'static str>,
     has_sample_sheet: bool,
+    keeps_folders_apart: bool,
 }
 
 impl Default {
@@ -82,7 +83,8 @@ impl Default {
         let reads = Reads::of(&pattern);
         let captured = pattern.names();
         let from_run = layout.captures.iter().copied().filter(|name| !captured.contains(name)).collect();
-        Self { reads, from_run, pattern, has_sample_sheet: layout.has_sample_sheet }
+        let Layout { has_sample_sheet, keeps_folders_apart, .. } = *layout;
+        Self { reads, from_run, pattern, has_sample_sheet, keeps_folders_apart }
     }
 }
 
@@ -135,12 +137,14 @@ fn rule(
     let conditions = map.get("where").map_or(Some(Vec::new()), |value| conditions(&value, &names));
     let is_data = map.peek("data");
     let makes_no_samples = is_data || map.peek("multiplexed");
-    let paired = map.get("paired").map_or(Some(None), |value| paired(&value, &names, is_data).map(Some));
+    let mut paired = map.get("paired").map_or(Some(None), |value| paired(&value, &names, is_data).map(Some));
     if let Some(value) = map.get("reads") {
         if is_data {
             value.problem("every file of a data rule is one upload of its own, whatever read it is; remove the key");
         }
         map_reads(&value, &mut reads, pattern.is_some());
+        // Who names two reads has two.
+        paired = paired.map(|said| said.or(reads.names_mates().then_some(Paired::Required)));
     }
     let output = output(&mut map, &names);
     let no_reads = map.get("no_reads").map_or(Some(no_reads), |value| {
@@ -160,6 +164,8 @@ fn rule(
         paired: paired?,
         sheet: sheet?,
         tacit_sheet,
+        keeps_folders_apart: default
+            .is_some_and(|default| default.keeps_folders_apart && pattern.as_ref() == Some(&default.pattern)),
         lookup: lookup?,
         no_reads: no_reads?,
         release: release?,

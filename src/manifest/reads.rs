@@ -62,6 +62,11 @@ impl Reads {
         self.mapping.as_ref().is_none_or(|mapping| mapping.iter().any(|(_, read)| *read == "2"))
     }
 
+    /// Whether the mapping names a second read.
+    pub fn names_mates(&self) -> bool {
+        self.mapping.is_some() && self.have_mates()
+    }
+
     /// What the mapping names, for a person; `None` without one.
     pub fn named(&self) -> Option<String> {
         let labels = self.mapping.as_ref()?.iter().map(|(label, _)| label.as_str());
