@@ -71,7 +71,10 @@ impl Context<'_> {
             return None;
         }
         let paper = match self.view.reads() {
-            Reads::Told { reads, paper } if reads > 1 => path_to_text(paper),
+            // A run need not be what was planned, but where its marker was wrong the rest may be on its way.
+            Reads::Told { count, paper } if count.reads > 1 && (!count.is_planned || self.is_overtaken(group)) => {
+                path_to_text(paper)
+            }
             Reads::Unread { paper, in_time } => {
                 let reason = format!("{} has not settled yet, which may tell of a second read", path_to_text(paper));
                 return Some((self.waiting(reason, group), in_time));

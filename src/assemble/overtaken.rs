@@ -62,6 +62,11 @@ impl Context<'_> {
         Some((reason, Some(left)))
     }
 
+    /// Whether files came after the marker in the part of the run in which the group lies.
+    pub(super) fn is_overtaken(&self, group: &Group<'_>) -> bool {
+        group.reads().any(|file| self.overtaken.contains_key(&self.view.scope(file)))
+    }
+
     fn awaits_calm(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
         let calm = self.view.calm();
         let parts = group.reads().filter_map(|file| self.overtaken.get(&self.view.scope(file)));
@@ -134,6 +139,25 @@ mod tests {
         let closed = Closed { run: true, ..Closed::default() };
         let closed = assembled(run(40), marker(), &closed).remove(0);
         assert_eq!(closed.finding.standing, Standing::Ready, "a person knows better");
+    }
+
+    #[test]
+    fn a_planned_mate_is_awaited_for_an_hour_behind_a_marker_that_came_first() {
+        let complete_when: Completion = marker().into();
+        let standing = |files, paper: &str| {
+            let (captures, quiet) = (Captures::new(), Duration::from_secs(600));
+            let view = RunView::new("run1".into(), "run1".into(), captures, files, BOOT, quiet, &complete_when);
+            let manifest = Manifest::parse("manifest.yaml", PAIRS).unwrap();
+            let samples = assemble("w", &manifest, &view.with_reads(paper, 2), &Closed::default(), &Shelf::default());
+            samples.samples[0].finding.standing.clone()
+        };
+        let before = || vec![came("a_R1.gz", 5, 600), came("done", 10, 600)];
+        let after = || vec![came("done", 10, 700), came("a_R1.gz", 20, 600)];
+        assert_eq!(standing(before(), "SampleSheet.csv"), Standing::Ready, "a run need not be what was planned");
+        assert!(matches!(standing(before(), "RunInfo.xml"), Standing::Waiting(_)));
+        let reason = "waiting for reads2, since SampleSheet.csv tells of two reads, until nothing has come for an hour; \
+                      marker done present";
+        assert_eq!(standing(after(), "SampleSheet.csv"), Standing::Waiting(reason.to_owned()));
     }
 
     #[test]

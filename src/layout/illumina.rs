@@ -41,8 +41,8 @@ const NEVER_LISTED: &[&str] = &[
     "**/Data/Intensities/BaseCalls/Phasing",
 ];
 
-/// The instrument's own, BCL Convert's copy of it, and what bcl2fastq says.
-const DESCRIBED_BY: &[&str] = &["RunInfo.xml", "**/Reports/RunInfo.xml", "**/Stats/Stats.json"];
+/// The instrument's own, BCL Convert's copy of it, what bcl2fastq says, and what was planned.
+const DESCRIBED_BY: &[&str] = &["RunInfo.xml", "**/Reports/RunInfo.xml", "**/Stats/Stats.json", "SampleSheet.csv"];
 
 pub(super) const ILLUMINA: Layout = Layout {
     name: "illumina",

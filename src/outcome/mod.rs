@@ -14,6 +14,7 @@ mod transferred;
 
 use crate::sheet::text_of;
 
+pub use described::ReadCount;
 pub use final_summary::{Count, Kind, flow_cell_of_reads, is_summary_of};
 pub use transferred::SentFile;
 
@@ -80,7 +81,7 @@ pub fn expected(bytes: &[u8]) -> Expected {
 }
 
 /// Reads how many reads a run has, index reads aside; `None` where this is not said.
-pub fn reads(bytes: &[u8]) -> Option<usize> {
+pub fn reads(bytes: &[u8]) -> Option<ReadCount> {
     described::reads(&text_of(bytes))
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::complete::{NAMED, joined};
 use super::view::{FileView, Verdict};
 use crate::observation::Moment;
-use crate::outcome::{Count, Expected, Outcome, SentFile, flow_cell_of_reads, is_summary_of};
+use crate::outcome::{Count, Expected, Outcome, ReadCount, SentFile, flow_cell_of_reads, is_summary_of};
 use crate::sample::path_to_text;
 
 /// What the papers of a run say, and what of the run the watch leaves out.
@@ -34,7 +34,7 @@ pub(super) struct ReadPaper {
     pub outcome: Option<Outcome>,
     pub expected: Option<Expected>,
     /// How many reads the run has.
-    pub reads: Option<usize>,
+    pub reads: Option<ReadCount>,
 }
 
 impl ReadPaper {

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::observation::{Moment, Observation};
+use crate::outcome::ReadCount;
 
 use super::Completion;
 use super::complete::joined;
@@ -57,9 +58,9 @@ pub enum Verdict {
 /// What a run's papers tell of how many reads it has, index reads aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reads<'a> {
-    /// The most that one of them says.
+    /// The most that one of them says; a sample sheet, where no other does.
     Told {
-        reads: usize,
+        count: ReadCount,
         paper: &'a Path,
     },
     /// One has yet to settle.
@@ -152,7 +153,8 @@ impl RunView {
     /// The same run, with a paper that tells of its reads.
     #[cfg(test)]
     pub fn with_reads(mut self, paper: &str, reads: usize) -> Self {
-        let read = ReadPaper { outcome: None, expected: None, reads: Some(reads) };
+        let count = ReadCount { reads, is_planned: paper.ends_with(".csv") };
+        let read = ReadPaper { outcome: None, expected: None, reads: Some(count) };
         self.papers.read.insert(paper.into(), Arc::new(read));
         self
     }
@@ -201,8 +203,9 @@ impl RunView {
             let file = self.files.iter().find(|file| file.below_run == *path);
             return Reads::Unread { paper: path, in_time: file.and_then(|file| file.settles_in) };
         }
-        let told = self.papers.read.iter().filter_map(|(paper, read)| Some(Reads::Told { reads: read.reads?, paper }));
-        told.max_by_key(|told| if let Reads::Told { reads, .. } = told { *reads } else { 0 }).unwrap_or(Reads::Untold)
+        let told = self.papers.read.iter().filter_map(|(paper, read)| Some((read.reads?, paper)));
+        let most = told.max_by_key(|(count, _)| (!count.is_planned, count.reads));
+        most.map_or(Reads::Untold, |(count, paper)| Reads::Told { count, paper })
     }
 
     /// Whether nothing ever says that no more files will come: a drop folder without a marker or a quiet time.
