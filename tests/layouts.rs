@@ -822,6 +822,8 @@ async fn analyses_on_board_wait_for_their_instruments_marker() {
         ("220422_FS1_3_BPC", "Alignment_1/20220423_010101/Fastq", &["CopyComplete.txt", "RTAComplete.txt"], "waiting"),
         ("220422_VH1_4_AAC", "Analysis/1/Data/fastq", &["RTAComplete.txt", "RunCompletionStatus.xml"], "waiting"),
         ("220422_VH1_6_AAC", "Analysis/1/Data/fastq", &["RTAComplete.txt", "CopyComplete.txt"], "queued"),
+        // Half of the analysis's own pair is there, so that the run's does not speak for it.
+        ("220422_VH1_8_AAC", "Analysis/1/Data/fastq", &["CopyComplete.txt", "Analysis/1/CopyComplete.txt"], "waiting"),
         ("220422_VH1_7_AAC", "Analysis/2/Data/fastq", &["RTAComplete.txt", "CopyComplete.txt"], "waiting"),
         (
             "220422_VH1_5_AAC",

@@ -365,7 +365,7 @@ fn every_key_is_described() {
         }
         match schema {
             Value::Object(map) => {
-                let described = map.iter().filter(|(key, _)| !matches!(key.as_str(), "if" | "then"));
+                let described = map.iter().filter(|(key, _)| !matches!(key.as_str(), "if" | "then" | "not"));
                 described.for_each(|(key, value)| look(value, root, &format!("{way}/{key}")));
             }
             Value::Array(list) => list.iter().for_each(|value| look(value, root, way)),
@@ -446,6 +446,10 @@ fn each_key_of_a_config_is_taken_and_refused_by_both() {
         (true, "/watch/0/complete_when", json!({"outcome": "O.xml", "optional": true})),
         (false, "/watch/0/complete_when", json!({"listed": "M.tsv", "outcome": "O.xml"})),
         (true, "/watch/0/complete_when", json!({"marker": "a", "optional": true})),
+        (true, "/watch/0/complete_when", json!({"marker": "a", "unless": "b"})),
+        (true, "/watch/0/complete_when", json!({"marker": "a", "unless": ["b", "c/*"], "optional": false})),
+        (false, "/watch/0/complete_when", json!({"marker": "a", "unless": "b", "optional": true})),
+        (false, "/watch/0/complete_when", json!({"quiet": "1h", "unless": "b"})),
         (false, "/watch/0/complete_when", json!({"marker": "a", "optional": "yes"})),
         (false, "/watch/0/complete_when", json!({"quiet": "1h", "optional": true})),
         (false, "/watch/0/complete_when", json!({"optional": true})),

@@ -372,11 +372,24 @@ fn complete_when(value: &Value) -> Option<Condition> {
     }
     let optional = map.get("optional");
     let is_optional = optional.as_ref().map_or(Some(false), Value::boolean);
+    let unless_value = map.get("unless");
+    let unless = unless_value.as_ref().map(patterns);
     let marker = map.get("marker").map(|value| {
         let pattern = value.parse("a pattern", Pattern::parse);
-        let kind = if is_optional? { Condition::OptionalMarker } else { Condition::Marker };
-        pattern.map(kind)
+        match (is_optional?, unless) {
+            (true, None) => pattern.map(Condition::OptionalMarker),
+            (false, None) => pattern.map(Condition::Marker),
+            (false, Some(unless)) => Some(Condition::MarkerUnless { marker: pattern?, unless: unless? }),
+            (true, Some(_)) => {
+                value.problem("a marker that is optional holds nothing up, so that unless says nothing; remove one");
+                None
+            }
+        }
     });
+    if let Some(value) = unless_value.filter(|_| marker.is_none()) {
+        value.problem("unless is said of marker alone: beside which files it does not count");
+        return None;
+    }
     let paper = |value: Value| {
         let pattern = value.parse("a pattern", Pattern::parse);
         Some(Paper { pattern: pattern?, is_optional: is_optional? })

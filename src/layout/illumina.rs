@@ -88,7 +88,9 @@ pub(super) const ILLUMINA: Layout = Layout {
               - all:
                   - marker: Analysis/1/CopyComplete.txt
                   - marker: Analysis/1/Data/Secondary_Analysis_Complete.txt
+              # Half of the pair shows that the other half is to come.
               - marker: CopyComplete.txt
+                unless: [Analysis/1/CopyComplete.txt, Analysis/1/Data/Secondary_Analysis_Complete.txt]
           - { listed: Analysis/1/Manifest.tsv, optional: true }
           - { outcome: Analysis/1/Data/Error_Summary.json, optional: true }
     - folder: 'Analysis/{analysis}/Data/fastq'

@@ -3,7 +3,7 @@
 //! Pure: times come with the files. It knows markers, quiet and settled, and nothing of what a rule expects; what papers
 //! say, `papers` knows.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::papers::{self, Decided, Told, Whole};
@@ -28,6 +28,8 @@ pub(super) enum Check {
         of: Captures,
         /// Whether it holds without one, too.
         is_optional: bool,
+        /// A file beside which it does not count.
+        contradicted_by: Option<PathBuf>,
     },
     /// What papers of this pattern say, once there is one.
     Papers {
@@ -74,11 +76,22 @@ impl Check {
         let each = |conditions: &[Condition]| conditions.iter().map(|c| Check::new(c, place)).collect();
         let of = || place.bound.clone();
         match condition {
-            Condition::Marker(pattern) | Condition::OptionalMarker(pattern) => {
-                let found = place.files.iter().find(|file| marks(pattern, &file.below_run, place.bound));
-                let is_optional = matches!(condition, Condition::OptionalMarker(_));
-                let found = found.map(|file| Told::marker(file));
-                Check::Marker { pattern: pattern.clone(), found, of: of(), is_optional }
+            Condition::Marker(pattern)
+            | Condition::OptionalMarker(pattern)
+            | Condition::MarkerUnless { marker: pattern, .. } => {
+                let find =
+                    |pattern| place.files.iter().find(|file| marks(pattern, &file.below_run, place.bound)).copied();
+                let contradicted_by = match condition {
+                    Condition::MarkerUnless { unless, .. } => unless.iter().find_map(find),
+                    _ => None,
+                };
+                Check::Marker {
+                    pattern: pattern.clone(),
+                    found: find(pattern).map(Told::marker),
+                    of: of(),
+                    is_optional: matches!(condition, Condition::OptionalMarker(_)),
+                    contradicted_by: contradicted_by.map(|file| file.below_run.clone()),
+                }
             }
             Condition::Outcome(paper) => {
                 let decided = place.decided(paper, "outcome", |papers| papers::outcome(papers, &place.whole));
@@ -124,6 +137,10 @@ impl Check {
             return waits("no file has appeared yet".into(), None);
         }
         match self {
+            Check::Marker { found: Some(_), contradicted_by: Some(path), pattern, of, .. } => {
+                let (marker, path) = (pattern.filled(of), path_to_text(path));
+                waits(format!("the marker {marker} does not count beside {path}"), None)
+            }
             Check::Marker { found: Some(_), .. } | Check::Marker { is_optional: true, .. } => Verdict::Complete,
             Check::Marker { pattern, of, .. } => waits(format!("waiting for the marker {}", pattern.filled(of)), None),
             Check::Papers { decided, .. } => decided.verdict.clone(),
@@ -361,6 +378,20 @@ mod tests {
         let waiting = whole(vec![file("Complete.txt", 0)], 0, &condition);
         assert_eq!(waiting, waits("waiting for the marker Logs/*Complete.txt", None));
         assert_eq!(whole(vec![file("Logs/FastqComplete.txt", 0)], 0, &condition), Verdict::Complete);
+    }
+
+    #[test]
+    fn a_marker_does_not_count_beside_what_shows_that_another_is_to_come() {
+        let unless = Patterns::new(vec![Pattern::parse("1/Copy.txt").unwrap(), Pattern::parse("1/End.txt").unwrap()]);
+        let alone = Condition::MarkerUnless { marker: Pattern::parse("Copy.txt").unwrap(), unless: unless.unwrap() };
+        let condition = Condition::Any(vec![marker("1/End.txt"), alone]);
+        let verdict = |files: &[&str]| whole(files.iter().map(|path| file(path, 40)).collect(), 0, &condition);
+        assert_eq!(verdict(&["Copy.txt"]), Verdict::Complete);
+        let reason = "waiting for the marker 1/End.txt, or the marker Copy.txt does not count beside 1/Copy.txt";
+        assert_eq!(verdict(&["1/Copy.txt", "Copy.txt"]), waits(reason, None));
+        assert_eq!(verdict(&["1/Copy.txt", "1/End.txt", "Copy.txt"]), Verdict::Complete);
+        let none = "waiting for the marker 1/End.txt, or waiting for the marker Copy.txt";
+        assert_eq!(verdict(&["1/Copy.txt"]), waits(none, None));
     }
 
     #[test]

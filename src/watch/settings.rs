@@ -129,6 +129,12 @@ pub enum Condition {
     /// Holds whether or not a file of this pattern lies in the run, and is told where one does: what it marks is not that
     /// the run is complete, but people look for it.
     OptionalMarker(Pattern),
+    /// A file of `marker` lies in the run folder, and none of `unless`: that would show that another marker is still to
+    /// come.
+    MarkerUnless {
+        marker: Pattern,
+        unless: Patterns,
+    },
     /// No file of the run has changed, come or gone for this long.
     Quiet(Duration),
     /// A file of these patterns lies in the run, and none has changed or come for this long, whatever else goes on. In a
@@ -236,7 +242,8 @@ impl Condition {
     /// before a marker came or all was quiet.
     pub fn tells_an_end(&self) -> bool {
         match self {
-            Condition::Marker(_) | Condition::Quiet(_) | Condition::QuietOf { .. } => true,
+            Condition::Marker(_) | Condition::MarkerUnless { .. } => true,
+            Condition::Quiet(_) | Condition::QuietOf { .. } => true,
             Condition::Outcome(paper) | Condition::Listed(paper) => !paper.is_optional,
             Condition::Settled | Condition::OptionalMarker(_) => false,
             Condition::Any(conditions) => conditions.iter().all(Condition::tells_an_end),
@@ -247,7 +254,7 @@ impl Condition {
     /// Whether it can hold because a file is there, which may be before the others.
     pub(super) fn asks_for_markers(&self) -> bool {
         match self {
-            Condition::Marker(_) | Condition::Listed(_) => true,
+            Condition::Marker(_) | Condition::MarkerUnless { .. } | Condition::Listed(_) => true,
             Condition::Any(conditions) | Condition::All(conditions) => {
                 conditions.iter().any(Condition::asks_for_markers)
             }
@@ -262,7 +269,8 @@ impl Condition {
             Condition::Any(conditions) | Condition::All(conditions) => {
                 conditions.iter().for_each(|condition| condition.collect_papers(papers));
             }
-            Condition::Marker(_) | Condition::OptionalMarker(_) | Condition::Settled => {}
+            Condition::Marker(_) | Condition::OptionalMarker(_) | Condition::MarkerUnless { .. } => {}
+            Condition::Settled => {}
             Condition::Quiet(_) | Condition::QuietOf { .. } => {}
         }
     }
