@@ -123,7 +123,7 @@ async fn fastq_off_board_wait_for_the_demultiplexer_and_its_projects_stay_apart(
     let left_out = host.left_out(&document);
     for marker in ["RTAComplete.txt", "CopyComplete.txt"] {
         let why = &left_out[&format!("{run}/{marker}")];
-        assert_eq!(why, "it is a marker that is told, and nothing waits for it (complete_when)", "{marker}");
+        assert_eq!(why, "it is a marker for which nothing waits (complete_when)", "{marker}");
     }
     host.add(&[&format!("{run}/Fastq/Logs/FastqComplete.txt")]);
     let document = host.once().await;

@@ -123,7 +123,7 @@ fn sort<'a>(desk: &Desk<'a>, file: &FileView) -> Place<'a> {
             out("it marks the run as complete (complete_when)".to_owned())
         }
         Taker::LeftOut { .. } if desk.view.is_optional_marker(file) => {
-            out("it is a marker that is told, and nothing waits for it (complete_when)".to_owned())
+            out("it is a marker for which nothing waits (complete_when)".to_owned())
         }
         Taker::LeftOut { reason } => {
             let sheet_of = desk.rule_of_sheet(file).map(|rule| format!("it is a sample sheet (rule {rule})"));

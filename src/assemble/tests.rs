@@ -289,7 +289,7 @@ fn a_marker_that_nothing_waits_for_is_told_and_left_out_as_what_it_is() {
     let manifest = paired("required");
     let copied = run(&["Copied.txt", "a_R1.fastq.gz", "a_R2.fastq.gz"]);
     waits(&manifest, &copied, "waiting for the marker done; marker Copied.txt present", None);
-    let told = "it is a marker that is told, and nothing waits for it (complete_when)".to_owned();
+    let told = "it is a marker for which nothing waits (complete_when)".to_owned();
     assert_eq!(left_out(&manifest, &copied), [("/data/watch/run1/Copied.txt".to_owned(), told)]);
     ready(&manifest, &run(&["a_R1.fastq.gz", "a_R2.fastq.gz", "done"]));
 }
