@@ -9,22 +9,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::observation::{Moment, Observation};
-use crate::sample::Fingerprint;
 
+use super::Settings;
 use super::baseline::FirstStart;
 use super::drawer::Drawer;
-use super::news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, Outage};
-use super::papers::{Papers, ReadPaper};
+use super::news::Baseline;
 use super::quiet::{LastChanges, Quiets};
-use super::reading::Question;
 use super::root::{Root, why};
 use super::scan::Found;
-use super::settings::CALM;
 use super::settle::{Seen, Sight, reached};
-use super::sieve::{Reason, Sieve, finished};
+use super::sieve::{Reason, Sieve};
 use super::stated::Clock;
-use super::view::{FileView, RunView};
-use super::{AWAITS_THE_REST, Condition, Paper, Settings};
 
 #[derive(Debug)]
 pub(super) struct Picture {
@@ -147,7 +142,7 @@ impl Picture {
     /// Sets the settle time, which may depend on the file system that was found.
     pub fn set_settle(&mut self, settle: Duration) {
         self.settle = settle;
-        self.quiets = quiets(&self.settings, settle);
+        self.quiets = looks::quiets(&self.settings, settle);
         self.spans = vec![settle];
         if self.settings.run_folder.is_none() {
             self.spans.extend(&self.quiets);
@@ -324,167 +319,6 @@ impl Picture {
         }
     }
 
-    /// The papers of runs with news that have not been read as they are now: those that have settled, or all of them
-    /// where nothing will settle. Paths are below the watch.
-    pub fn unread_papers(&self, even_unsettled: bool) -> Vec<(PathBuf, Fingerprint, Question)> {
-        let [outcomes, lists] = self.settings.complete_when.papers();
-        let described_by = self.settings.described_by.as_ref();
-        if outcomes.is_empty() && lists.is_empty() && described_by.is_none() {
-            return Vec::new();
-        }
-        let mut unread = Vec::new();
-        for folder in &self.untold.runs {
-            for (path, seen) in within(&self.sieve, &self.files, folder) {
-                let Some(below_run) = path.strip_prefix(folder).ok().map(Path::to_string_lossy) else { continue };
-                let asks = |papers: &[&Paper]| papers.iter().any(|paper| paper.pattern.is_match(&below_run));
-                let reads = described_by.is_some_and(|patterns| patterns.is_match(&below_run));
-                let question = Question { outcome: asks(&outcomes), list: asks(&lists), reads };
-                let look = seen.observation.fingerprint;
-                let is_known = || self.papers.knows(path, look);
-                let is_settled = || even_unsettled || seen.due(&[self.settle]).is_none();
-                if question.is_any() && is_settled() && !is_known() {
-                    unread.push((path.clone(), look, question));
-                }
-            }
-        }
-        unread
-    }
-
-    /// Takes in what was read of a paper that looked like this, or why it could not be read.
-    pub fn take_paper(&mut self, path: PathBuf, look: Fingerprint, paper: Result<ReadPaper, String>) {
-        self.papers.take(path, look, paper);
-    }
-
-    fn papers_of(&self, folder: &Path) -> Papers {
-        let look = |path: &Path| self.files.get(path).map(|seen| seen.observation.fingerprint);
-        let mut papers = self.papers.of_run(folder, look, within(&self.sieve, &self.left_out, folder));
-        if let Some(described_by) = &self.settings.described_by {
-            let files = within(&self.sieve, &self.files, folder).filter_map(|(path, _)| path.strip_prefix(folder).ok());
-            let is_known = |path: &Path| papers.read.contains_key(path) || papers.unread.contains_key(path);
-            let mut unread = files.filter(|path| described_by.is_match(&path.to_string_lossy()) && !is_known(path));
-            papers.undescribed = unread.next().map(Path::to_owned);
-        }
-        papers
-    }
-
-    /// What must be looked at because its time has come.
-    pub fn due(&self, now: Moment) -> Vec<PathBuf> {
-        let files = self.due.iter().take_while(|(at, _)| *at <= now.at).map(|(_, path)| path);
-        let runs = self.runs_due().filter(|(at, _)| at.at <= now.at).map(|(_, folder)| folder.to_owned());
-        // Quiet speaks of what came, too: a mate that has just been written is seen by listing their folder.
-        let lists = self.settings.run_folder.is_none() && !self.quiets.is_empty();
-        let place = |path: &PathBuf| if lists { path.parent().unwrap_or(path).to_owned() } else { path.clone() };
-        files.map(place).chain(runs).collect()
-    }
-
-    /// When something will be due next.
-    pub fn next(&self) -> Option<Moment> {
-        let file = self.due.first().map(|(at, _)| Moment { at: *at, ..Moment::now() });
-        file.into_iter().chain(self.runs_due().map(|(at, _)| at)).min_by_key(|moment| moment.at)
-    }
-
-    fn runs_due(&self) -> impl Iterator<Item = (Moment, &Path)> {
-        self.runs.iter().filter(|_| self.scanned && self.settings.run_folder.is_some()).filter_map(|(folder, run)| {
-            let quiet_for = run.quiet_for();
-            let of_all = self.quiets.iter().find(|quiet| **quiet > quiet_for).map(|quiet| run.last_change + *quiet);
-            let of_some = self.quiets_of.due(&run.counted, run.confirmed);
-            let due = of_all.into_iter().chain(of_some).min_by_key(|due| due.at)?;
-            let readable = within(&self.sieve, &self.unread, folder).next().is_none();
-            readable.then_some((due, folder.as_path()))
-        })
-    }
-
-    /// Whether the file will be looked at again anyway.
-    pub fn is_settling(&self, path: &Path) -> bool {
-        self.files.get(path).is_some_and(|seen| seen.due(&self.spans).is_some())
-    }
-
-    /// Whether a look at a file at this moment can settle it.
-    pub fn is_due(&self, path: &Path, at: Moment) -> bool {
-        self.files.get(path).and_then(|seen| seen.due(&self.spans)).is_some_and(|due| due.at <= at.at)
-    }
-
-    /// What could not be read, and why.
-    pub fn unread(&self) -> &BTreeMap<PathBuf, String> {
-        &self.unread
-    }
-
-    pub fn has_news(&self) -> bool {
-        let Untold { files, runs, gone_runs, left_out, state } = &self.untold;
-        let content = !files.is_empty() || !runs.is_empty() || !gone_runs.is_empty() || *left_out;
-        *state || self.scanned && content
-    }
-
-    /// Everything that has changed since the last call.
-    pub fn take_news(&mut self, condition: Option<String>, outage: Option<Outage>, mode: &'static str) -> News {
-        let now = Moment::now();
-        self.clock = self.clock.kept();
-        // Before the first scan, all is hearsay from before the restart.
-        let untold = if self.scanned { std::mem::take(&mut self.untold) } else { Untold::default() };
-        self.untold.state = false;
-        let observation = |path: PathBuf| {
-            let observation = self.files.get(&path).map(|seen| seen.observation);
-            (path, observation)
-        };
-        let news = News {
-            watch: self.settings.name.clone(),
-            baseline: self.first_start.untold(),
-            changed: untold.files.into_iter().map(observation).collect(),
-            runs: untold.runs.iter().filter_map(|folder| self.view(folder, now)).collect(),
-            gone_runs: untold.gone_runs.into_iter().filter(|folder| !self.runs.contains_key(folder)).collect(),
-            left_out: untold.left_out.then(|| self.left_out()),
-            left_out_count: self.left_out.len(),
-            condition,
-            outage,
-            reachable: true,
-            mode,
-            scanned: self.scanned,
-            next_scan: None,
-            next: self.next().map(|at| at.since(&now).unwrap_or_default()),
-        };
-        self.first_start.told();
-        news
-    }
-
-    fn left_out(&self) -> Vec<LeftOut> {
-        let entry = |(path, reason): (&PathBuf, &Reason)| LeftOut {
-            path: path.clone(),
-            reason: self.sieve.explain(path, *reason),
-        };
-        self.left_out.iter().take(LEFT_OUT_LIMIT).map(entry).collect()
-    }
-
-    fn view(&self, folder: &Path, now: Moment) -> Option<RunView> {
-        let run = self.runs.get(folder)?;
-        let file = |(path, seen): (&PathBuf, &Seen)| {
-            let settles_in = seen.due(&[self.settle]).map(|at| at.since(&now).unwrap_or_default());
-            FileView {
-                path: self.settings.path.join(path),
-                below_run: path.strip_prefix(folder).unwrap_or(path).to_owned(),
-                observation: seen.observation,
-                // A scan takes no longer than it takes a file to settle, as far as that is not remembered.
-                unseen_until: seen.found_by.unwrap_or(seen.observation.since - self.settle),
-                unchanged_for: seen.unchanged_for(),
-                settled: settles_in.is_none(),
-                settles_in,
-            }
-        };
-        let name = folder.file_name().map_or(self.settings.name.clone(), |name| name.to_string_lossy().into_owned());
-        let files = within(&self.sieve, &self.files, folder).map(file).collect();
-        let (captures, quiet_for) = (run.captures.clone(), run.quiet_for());
-        let unreadable = within(&self.sieve, &self.unread, folder).map(|(path, _)| path.clone()).collect();
-        let papers = self.papers_of(folder);
-        let (folder, complete_when) = (folder.to_owned(), &self.settings.complete_when);
-        let view = RunView::new(name, folder, captures, files, run.first_seen, quiet_for, complete_when);
-        let below_run = |path: PathBuf| path.strip_prefix(&view.folder).map(Path::to_owned).unwrap_or(path);
-        let unfinished = within(&self.sieve, &self.left_out, &view.folder)
-            .filter(|(_, reason)| matches!(reason, Reason::DotName | Reason::Unfinished))
-            .filter_map(|(path, _)| Some((below_run(finished(path)?), below_run(path.clone()))))
-            .collect();
-        let view = view.with_unreadable(unreadable).with_unfinished(unfinished).with_settle(self.settle);
-        Some(view.with_papers(papers, self.clock))
-    }
-
     fn add_run(&mut self, folder: &Path, first_seen: Moment) {
         let captures = self.sieve.captures(folder).unwrap_or_default();
         let run =
@@ -526,23 +360,6 @@ pub(super) fn below<'a, V>(
     map.range::<Path, _>(from).take_while(move |(at, _)| at.starts_with(path))
 }
 
-/// The times, sorted, after which a run or a sample without news is looked at again.
-fn quiets(settings: &Settings, settle: Duration) -> Vec<Duration> {
-    let mut quiets = Vec::new();
-    settings.complete_when.conditions().for_each(|condition| collect_quiets(condition, &mut quiets));
-    if settings.run_folder.is_some() {
-        if settings.complete_when.conditions().any(Condition::asks_for_markers) {
-            quiets.extend([settle.saturating_mul(CALM), AWAITS_THE_REST]);
-        }
-        quiets.extend(settings.expect_within);
-    } else {
-        quiets.extend(Quiets::of(&settings.complete_when).times());
-    }
-    quiets.sort_unstable();
-    quiets.dedup();
-    quiets
-}
-
 /// The entries of a map that are a run's own.
 fn within<'a, V>(
     sieve: &'a Sieve,
@@ -554,14 +371,7 @@ fn within<'a, V>(
     below(map, folder).filter(move |(path, _)| is_own(path))
 }
 
-fn collect_quiets(condition: &Condition, quiets: &mut Vec<Duration>) {
-    match condition {
-        Condition::Quiet(time) => quiets.push(*time),
-        Condition::Any(all) | Condition::All(all) => all.iter().for_each(|one| collect_quiets(one, quiets)),
-        // What counts some files alone, `quiet` knows.
-        _ => {}
-    }
-}
-
+mod looks;
 #[cfg(test)]
 mod tests;
+mod told;

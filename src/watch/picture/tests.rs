@@ -1,6 +1,7 @@
 use super::*;
 use crate::pattern::{Pattern, Patterns};
-use crate::watch::{Existing, Ignore, Mode, Verdict};
+use crate::sample::Fingerprint;
+use crate::watch::{Condition, Existing, Ignore, Mode, Verdict};
 
 /// A watch of one run that lies in memory, and its moments in seconds from the first look.
 struct Run1 {

@@ -1,0 +1,75 @@
+//! When the picture wants to be looked at again, and where.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Picture, within};
+use crate::observation::Moment;
+use crate::watch::quiet::Quiets;
+use crate::watch::settings::CALM;
+use crate::watch::{AWAITS_THE_REST, Condition, Settings};
+
+impl Picture {
+    /// What must be looked at because its time has come.
+    pub fn due(&self, now: Moment) -> Vec<PathBuf> {
+        let files = self.due.iter().take_while(|(at, _)| *at <= now.at).map(|(_, path)| path);
+        let runs = self.runs_due().filter(|(at, _)| at.at <= now.at).map(|(_, folder)| folder.to_owned());
+        // Quiet speaks of what came, too: a mate that has just been written is seen by listing their folder.
+        let lists = self.settings.run_folder.is_none() && !self.quiets.is_empty();
+        let place = |path: &PathBuf| if lists { path.parent().unwrap_or(path).to_owned() } else { path.clone() };
+        files.map(place).chain(runs).collect()
+    }
+
+    /// When something will be due next.
+    pub fn next(&self) -> Option<Moment> {
+        let file = self.due.first().map(|(at, _)| Moment { at: *at, ..Moment::now() });
+        file.into_iter().chain(self.runs_due().map(|(at, _)| at)).min_by_key(|moment| moment.at)
+    }
+
+    fn runs_due(&self) -> impl Iterator<Item = (Moment, &Path)> {
+        self.runs.iter().filter(|_| self.scanned && self.settings.run_folder.is_some()).filter_map(|(folder, run)| {
+            let quiet_for = run.quiet_for();
+            let of_all = self.quiets.iter().find(|quiet| **quiet > quiet_for).map(|quiet| run.last_change + *quiet);
+            let of_some = self.quiets_of.due(&run.counted, run.confirmed);
+            let due = of_all.into_iter().chain(of_some).min_by_key(|due| due.at)?;
+            let readable = within(&self.sieve, &self.unread, folder).next().is_none();
+            readable.then_some((due, folder.as_path()))
+        })
+    }
+
+    /// Whether the file will be looked at again anyway.
+    pub fn is_settling(&self, path: &Path) -> bool {
+        self.files.get(path).is_some_and(|seen| seen.due(&self.spans).is_some())
+    }
+
+    /// Whether a look at a file at this moment can settle it.
+    pub fn is_due(&self, path: &Path, at: Moment) -> bool {
+        self.files.get(path).and_then(|seen| seen.due(&self.spans)).is_some_and(|due| due.at <= at.at)
+    }
+}
+
+/// The times, sorted, after which a run or a sample without news is looked at again.
+pub(super) fn quiets(settings: &Settings, settle: Duration) -> Vec<Duration> {
+    let mut quiets = Vec::new();
+    settings.complete_when.conditions().for_each(|condition| collect_quiets(condition, &mut quiets));
+    if settings.run_folder.is_some() {
+        if settings.complete_when.conditions().any(Condition::asks_for_markers) {
+            quiets.extend([settle.saturating_mul(CALM), AWAITS_THE_REST]);
+        }
+        quiets.extend(settings.expect_within);
+    } else {
+        quiets.extend(Quiets::of(&settings.complete_when).times());
+    }
+    quiets.sort_unstable();
+    quiets.dedup();
+    quiets
+}
+
+fn collect_quiets(condition: &Condition, quiets: &mut Vec<Duration>) {
+    match condition {
+        Condition::Quiet(time) => quiets.push(*time),
+        Condition::Any(all) | Condition::All(all) => all.iter().for_each(|one| collect_quiets(one, quiets)),
+        // What counts some files alone, `quiet` knows.
+        _ => {}
+    }
+}
