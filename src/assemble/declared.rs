@@ -12,7 +12,7 @@ use super::group::Group;
 use super::sheets::{Desk, Lack, Scope, Told, folder_of, joined};
 use super::standing::Context;
 use super::{Assembled, run_key};
-use crate::manifest::{NoReads, Output, Rule};
+use crate::manifest::{NoReads, Output, Rule, Run};
 use crate::pattern::Captures;
 use crate::sample::{Finding, Kind, Sample, SampleKey, Standing, acceptable_name};
 use crate::sheet::{DeclaredSample, Read, folded_name, is_cell};
@@ -119,7 +119,7 @@ impl<'a> Comparison<'_, 'a> {
             without_reads: 0,
         });
         count.declared += 1;
-        if self.there.has(rule, sample) {
+        if self.there.has(&desk.run, rule, sample) {
             return;
         }
         count.without_reads += 1;
@@ -158,13 +158,13 @@ impl<'a> There<'a> {
         }
     }
 
-    fn has(&self, rule: &Rule, sample: &DeclaredSample<'_>) -> bool {
+    fn has(&self, run: &Run<'_>, rule: &Rule, sample: &DeclaredSample<'_>) -> bool {
         let has_rows = sample.selection.ids().any(|row| self.rows.contains(&row));
         if sample.shares_key {
             return has_rows;
         }
         let name = folded_name(sample.key);
-        let capture = rule.declaring().and_then(|sheet| sheet.captured());
+        let capture = rule.declaring().and_then(|sheet| sheet.captured(run, sample.key));
         has_rows
             || self.names.contains(&(rule.name.as_str(), name.clone()))
             || capture.is_some_and(|capture| self.captures.contains(&(capture.to_owned(), name)))
@@ -270,7 +270,7 @@ impl<'a> Known<'a> {
         sample: &DeclaredSample<'a>,
         is_named_so: bool,
     ) -> Option<Self> {
-        let capture = rule.declaring().and_then(|sheet| sheet.captured()).filter(|_| is_named_so);
+        let capture = rule.declaring().and_then(|sheet| sheet.captured(&desk.run, sample.key)).filter(|_| is_named_so);
         let mut captured: Captures =
             capture.map(|capture| (capture.to_owned(), sample.key.to_owned())).into_iter().collect();
         let cells = sample.selection.cells();

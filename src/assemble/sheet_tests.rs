@@ -42,6 +42,13 @@ impl Lab {
         Self { dir, manifest, library: Library::new(Duration::ZERO).into() }
     }
 
+    /// With a rule of which only the sheet and the name matter, on a watch of a layout.
+    pub fn of_layout(layout: &str, keys: &str, name: &str) -> Self {
+        let rule = format!("  - name: all\n    {keys}\n    sample: {{ name: \"{name}\", type: RNA-Seq }}\n");
+        let manifest = Manifest::parse_with_layout(&format!("version: 1\nrules:\n{rule}"), layout);
+        Self { manifest: manifest.unwrap_or_else(|error| panic!("{error}")), ..Self::with_rule("sheet: {}") }
+    }
+
     pub fn with_rule(sheet: &str) -> Self {
         Self::new(&RULE.replace("SHEET", sheet))
     }
@@ -324,4 +331,26 @@ fn a_lookup_translates_what_the_sheet_says() {
     let samples = lab.samples(&[LIVER, LUNG[0]]);
     assert_eq!(samples[0], "liver-3: RNA-Seq/Hs/7 note=fat by=Ada");
     assert!(samples[1].starts_with("lung_x: Skipped("), "{samples:?}");
+}
+
+#[test]
+fn reads_without_a_barcode_are_those_of_the_sample_that_the_folders_are_named_after() {
+    let lab = Lab::of_layout("nanopore", "sheet: {}", "{sample}_{sheet.kit}");
+    lab.write("run1/sample_sheet_FAX_1.csv", "flow_cell_id,sample_id,experiment_id,kit\nFAX,lib 1,exp,SQK\n");
+    let told = |reads: &[&str], sample: &str| {
+        let mut view = complete_run(lab.files(reads));
+        view.captures.insert("flow_cell".to_owned(), "FAX".to_owned());
+        view.captures.extend((!sample.is_empty()).then(|| ("sample".to_owned(), sample.to_owned())));
+        lab.assemble(&view).samples.iter().map(|assembled| said(&assembled.finding)).collect::<Vec<_>>()
+    };
+    let part = "fastq_pass/FAX_pass_e05460c6_0f1d7e9e_0.fastq.gz";
+    assert_eq!(told(&[part], "lib_1"), ["lib_1_SQK: RNA-Seq"]);
+    let lacking = told(&[part], "");
+    let reason = format!(
+        "cannot look for {part} in the sheet sample_sheet_FAX_1.csv: it has no {{barcode}} or {{sample}}; say with equals"
+    );
+    assert!(lacking.len() == 1 && lacking[0].contains(&reason), "{lacking:?}");
+    // Before there are reads, it is known by what the sheet calls it.
+    let declared = told(&[], "lib_1");
+    assert!(declared.len() == 1 && declared[0].starts_with("lib_1_SQK: "), "{declared:?}");
 }

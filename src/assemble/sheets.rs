@@ -100,6 +100,7 @@ impl<'a> Desk<'a> {
             let candidates = candidates(path.as_deref(), view);
             let captured =
                 view.files.iter().filter_map(|file| rule.pattern.captures(&file.below_run.to_string_lossy()));
+            let captured = captured.map(|captures| rule.known_with_run(captures, run.captures));
             let names = captured.map(|captures| sheet.equals(&run, &captures)).collect();
             Some((rule.name.as_str(), OfRule { path, candidates, names }))
         };
@@ -177,6 +178,16 @@ impl<'a> Desk<'a> {
             let keyed = self.keyed(rule, sheet, read, &name)?;
             let keyed = keyed.as_ref().as_ref().map_err(|reason| Lack::Blocks(reason.clone()))?;
             let wanted = sheet.equals(&self.run, captures);
+            if wanted.is_empty() {
+                let (file, by) = (path_to_text(&first.below_run), sheet.asked_by());
+                let reason = format!("cannot look for {file} in the sheet {name}: it has no {by}");
+                return Err(match sheet.missing {
+                    Missing::Skip => no_row(Missing::Skip, reason),
+                    Missing::Block => {
+                        Lack::Blocks(format!("{reason}; say with equals what stands in the sheet for such files"))
+                    }
+                });
+            }
             let found =
                 keyed.find(&wanted, &self.filter(members)).map_err(|trouble| cannot_take(&wanted, &name, trouble))?;
             let Some(rows) = found else {
