@@ -4,6 +4,7 @@
 //! that is no ASCII letter or digit alike, since demultiplexers put `-` or `_` for spaces, dots and others. Nothing is
 //! chosen by chance: rows that disagree about a value, and names that cannot be told apart, are errors that name both.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use super::grid::Row;
@@ -78,7 +79,7 @@ pub(super) struct KeyColumn<'s> {
     name: &'s str,
     pub(super) table: usize,
     index: usize,
-    pub(super) exact: HashMap<&'s str, Vec<usize>>,
+    pub(super) exact: HashMap<Cow<'s, str>, Vec<usize>>,
     /// By the form in which names that an instrument may have written are alike.
     alike: HashMap<String, Vec<usize>>,
 }
@@ -91,9 +92,16 @@ pub struct Selection<'s> {
     pub(super) rows: Vec<&'s Row>,
 }
 
-/// A name as it may be written by an instrument.
+/// A name as it may be written by an instrument. A barcode that stands at both ends of the reads is one: PacBio's files
+/// and run designs say `bc2001` or `bc2001--bc2001` for it.
 pub(super) fn as_written(name: &str) -> String {
+    let name = both_ends(name).unwrap_or(name);
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+}
+
+/// The barcode that a name says twice.
+pub(super) fn both_ends(name: &str) -> Option<&str> {
+    name.split_once("--").and_then(|(one, other)| (one == other && !one.is_empty()).then_some(one))
 }
 
 impl Sheet {
@@ -154,6 +162,10 @@ impl Sheet {
                 _ => (best, most) = (vec![column], count),
             }
         }
+        if most == 0 {
+            // None has any of them, so that each counts as looked at.
+            best = self.key_columns().collect();
+        }
         if best.is_empty() {
             best.push(self.key_column(0, 0));
         }
@@ -161,17 +173,23 @@ impl Sheet {
     }
 
     fn key_column(&self, table: usize, index: usize) -> KeyColumn<'_> {
-        let mut exact: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut exact: HashMap<Cow<'_, str>, Vec<usize>> = HashMap::new();
         let mut alike: HashMap<String, Vec<usize>> = HashMap::new();
         let name = self.tables[table].columns.get(index).map_or("", String::as_str);
         let column = |table: &Table, wanted: &str| table.columns.iter().position(|name| folded(name) == wanted);
         // Where a sheet gives no name, files are named after the id.
         let instead = column(&self.tables[table], "sampleid").filter(|_| folded(name) == "samplename");
+        // The barcode of the other end, in PacBio's run designs: where it is another, files are named after both.
+        let other_end = column(&self.tables[table], "adapter2").filter(|_| folded(name) == "adapter");
         for (n, row) in self.tables[table].rows.iter().enumerate() {
             let cell = |index: usize| row.cells.get(index).map(String::as_str).filter(|cell| !cell.is_empty());
             let Some(key) = cell(index).or_else(|| cell(instead?)) else { continue };
+            let key = match other_end.and_then(cell).filter(|other| *other != key) {
+                Some(other) => Cow::Owned(format!("{key}--{other}")),
+                None => Cow::Borrowed(key),
+            };
+            alike.entry(as_written(&key)).or_default().push(n);
             exact.entry(key).or_default().push(n);
-            alike.entry(as_written(key)).or_default().push(n);
         }
         KeyColumn { name, table, index, exact, alike }
     }

@@ -226,6 +226,33 @@ fn rows_of_other_cells_do_not_count() {
 }
 
 #[test]
+fn a_barcode_of_both_ends_is_one_and_a_pair_is_none_of_its_halves() {
+    let older = "Sample Name,Barcode Name,Bio Sample Name\nlib,,\n,bc2001--bc2001,liver\n,bc2002,lung\n,bc2001--bc2003,skin\n";
+    let newer = "[Samples]\nBio Sample Name,Adapter,Adapter2\nliver,bc2001,bc2001\nlung,bc2002,\nskin,bc2001,bc2003\n";
+    for text in [older, newer] {
+        let sheet = sheet(text);
+        for (file, expected) in [
+            ("bc2001", "liver"),
+            ("bc2001--bc2001", "liver"),
+            ("bc2002", "lung"),
+            ("bc2002--bc2002", "lung"),
+            ("bc2001--bc2003", "skin"),
+        ] {
+            assert_eq!(value(&sheet, file, "Bio Sample Name"), expected, "{file}: {text}");
+        }
+        let keyed = keyed(&sheet, &["bc2001", "bc2003"]);
+        for other in ["bc2003", "bc2003--bc2001", "bc2003--bc2003"] {
+            assert_eq!(keyed.find(other, &Filter::default()), Ok(None), "{other}: {text}");
+        }
+    }
+    // Where a sheet has both forms with other values, nobody can say which is meant.
+    let both = sheet("Barcode Name,P\nbc-1--bc-1,1\nbc 1,2\n");
+    assert!(value(&both, "bc_1", "P").contains("may be \"bc-1--bc-1\" at line 2"), "{}", value(&both, "bc_1", "P"));
+    // Where no column has any of the files, each was looked at.
+    assert_eq!(keyed(&sheet(older), &["x"]).column(), "Sample Name or Barcode Name or Bio Sample Name");
+}
+
+#[test]
 fn mixtures_of_old_and_new_are_read() {
     let mixed = "[Header]\nFileFormatVersion,2\n[Data]\nSample_ID,Sample_Project\nA,P1\n[BCLConvert_Data]\n\
                  Sample_ID,Index\nA,ACGT\n";
