@@ -234,7 +234,7 @@ fn a_sample_that_the_sheet_does_not_have_blocks_or_is_skipped() {
     lab.write("run1/SampleSheet.csv", SHEET);
     assert_eq!(
         lab.only(&[undetermined]),
-        "Undetermined: Blocked(\"the sheet SampleSheet.csv has no \\\"Undetermined\\\" in Sample_Name; add it there, or \
+        "Undetermined: Blocked(\"the sheet SampleSheet.csv has no \\\"Undetermined\\\" in Sample_Name (line 4, column 3); add it there, or \
          leave out what is not there with missing: skip\")"
     );
     let lab = Lab::with_rule("sheet: {missing: skip}");
@@ -272,6 +272,36 @@ fn what_a_sheet_lacks_is_told_by_its_place() {
     let lab = Lab::with_rule("sheet: {key: Sample_Nme}");
     lab.write("run1/SampleSheet.csv", SHEET);
     assert!(lab.only(&[LIVER]).contains("it has no column \\\"Sample_Nme\\\" (nearest: \\\"Sample_Name\\\")"));
+}
+
+#[test]
+fn what_is_lacking_is_told_by_line_and_column() {
+    let lab = Lab::with_rule("sheet: {}");
+    let told = |sheet: &str, expected: &str| {
+        lab.write("run1/SampleSheet.csv", sheet);
+        let blocked = lab.only(&[LIVER]).replace('\\', "");
+        assert!(blocked.contains(expected), "{blocked}");
+    };
+    let header = "[Data]\nLane,Sample_ID,Sample_Project,Description\n";
+    told(
+        &format!("{header}4,liver 3,P1,\n"),
+        "the sheet SampleSheet.csv has \"liver-3\" for lane 4 (line 3, column 1) alone, and its files are of lane 1; correct \
+         it, or add a row, or leave out",
+    );
+    told(
+        header,
+        "the sheet SampleSheet.csv has nothing below the names of its columns (line 2, column 1); add a row for",
+    );
+    told("", "there is nothing in it; the names of the columns were expected at line 1, column 1; was it cut off?");
+    told(
+        "[Data]\nFoo,Bar\n1,2\n",
+        "has no \"liver-3\" in Foo (line 2, column 1), its first column, and none that is called Sample_ID or the like; say \
+         with key which column names the samples",
+    );
+    told(
+        &format!("{}1,liver 3,P1\n", header.replace(",Description", "")),
+        "it has no column \"Description\"; its header at line 2, column 1 has Lane, Sample_ID, Sample_Project; correct",
+    );
 }
 
 #[test]
@@ -322,9 +352,9 @@ fn a_lookup_translates_what_the_sheet_says() {
     lab.write("tables/projects.csv", "customer,id,organism\nP1,7889,Hs\nP1,7889,Mm\n");
     assert!(lab.only(&[LIVER]).contains("\\\"organism\\\" is \\\"Hs\\\" at line 2, column 3 and \\\"Mm\\\" at line 3"));
     lab.write("tables/projects.csv", "customer,id,organism\nP7,7889,Hs\n");
-    assert!(lab.only(&[LIVER]).contains("has no \\\"P1\\\" in customer; add it there"));
+    assert!(lab.only(&[LIVER]).contains("has no \\\"P1\\\" in customer (line 1, column 1); add it there"));
     lab.write("tables/projects.csv", "id,organism,name\n7,Hs,P1\n");
-    assert!(lab.only(&[LIVER]).contains("has no \\\"P1\\\" in id; add it there"));
+    assert!(lab.only(&[LIVER]).contains("has no \\\"P1\\\" in id (line 1, column 1); add it there"));
     let lab = Lab::new(&text.replace("MORE", ", column: name, missing: skip"));
     lab.write("run1/SampleSheet.csv", SHEET);
     lab.write("tables/projects.csv", "id,organism,name\n7,Hs,P1\n");

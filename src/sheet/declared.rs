@@ -29,7 +29,7 @@ impl Sheet {
         let most = columns.iter().map(|column| column.exact.len()).max()?;
         let best = columns.iter().position(|column| column.exact.len() == most)?;
         columns[..=best].rotate_right(1);
-        Some(Keyed { sheet: self, columns })
+        Some(Keyed { sheet: self, columns, is_guess: false })
     }
 
     /// Whether its rows say which flow cell they speak of.

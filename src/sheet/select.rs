@@ -31,11 +31,17 @@ const KEYS: [&str; 13] = [
 /// Columns that several tables of a sheet may share, by which they are joined.
 const JOINS: [&str; 2] = ["sampleid", "platewell"];
 
+/// So many columns of a header are told.
+const MOST_TOLD: usize = 10;
+
 /// What is wrong with what a sheet says of a sample.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
-    #[error("it has no column {column:?}{}; it has {known}", nearest.as_ref().map(|name| format!(" (nearest: {name:?})")).unwrap_or_default())]
-    NoColumn { column: String, nearest: Option<String>, known: String },
+    #[error(
+        "it has no column {column:?}{}; its header at {header} has {known}; correct the rule, or the header",
+        nearest.as_ref().map(|name| format!(" (nearest: {name:?})")).unwrap_or_default()
+    )]
+    NoColumn { column: String, nearest: Option<String>, header: Place, known: String },
     #[error(
         "{column:?} is {a:?} at {} and {b:?} at {}; correct one, or remove a row",
         places[0], places[1]
@@ -45,7 +51,7 @@ pub enum Trouble {
     Ambiguous { key: String, a: String, b: String, places: [Place; 2] },
     #[error("{key:?} stands in {} at {} and in {} at {}, which are different rows; say which one files are named after (key)", columns[0], places[0], columns[1], places[1])]
     TwoKeys { key: String, columns: [String; 2], places: [Place; 2] },
-    #[error("lane {lane} has no row for {key:?}, which {place} has for other lanes")]
+    #[error("lane {lane} has no row for {key:?}, which {place} has for other lanes; add one, or correct the lanes")]
     NoLane { key: String, lane: u64, place: Place },
     #[error("the row ends before {column:?}, which would be at {place}; was the sheet cut off?")]
     Short { column: String, place: Place },
@@ -72,13 +78,15 @@ pub struct Keyed<'s> {
     pub(super) sheet: &'s Sheet,
     /// The columns that names stand in; more than one where each names every file as well as the other.
     pub(super) columns: Vec<KeyColumn<'s>>,
+    /// Whether no column is known to name samples, so that it is the first one.
+    pub(super) is_guess: bool,
 }
 
 /// A column with names.
 pub(super) struct KeyColumn<'s> {
-    name: &'s str,
+    pub(super) name: &'s str,
     pub(super) table: usize,
-    index: usize,
+    pub(super) index: usize,
     pub(super) exact: HashMap<Cow<'s, str>, Vec<usize>>,
     /// By the form in which names that an instrument may have written are alike.
     alike: HashMap<String, Vec<usize>>,
@@ -115,19 +123,20 @@ impl Sheet {
         column: Option<&str>,
         names: impl Iterator<Item = String>,
     ) -> Result<Keyed<'s>, Trouble> {
-        let columns = match column {
-            Some(column) => {
-                let found = self.column(column).ok_or_else(|| self.no_column(column))?;
-                vec![self.key_column(found.0, found.1)]
+        let Some(column) = column else {
+            let columns = self.best_columns(&names.collect());
+            if columns.is_empty() {
+                return Ok(Keyed { is_guess: true, ..self.keyed_by_first() });
             }
-            None => self.best_columns(&names.collect()),
+            return Ok(Keyed { sheet: self, columns, is_guess: false });
         };
-        Ok(Keyed { sheet: self, columns })
+        let (table, index) = self.column(column).ok_or_else(|| self.no_column(column))?;
+        Ok(Keyed { sheet: self, columns: vec![self.key_column(table, index)], is_guess: false })
     }
 
     /// The first column of the sheet's table.
     pub fn keyed_by_first(&self) -> Keyed<'_> {
-        Keyed { sheet: self, columns: vec![self.key_column(0, 0)] }
+        Keyed { sheet: self, columns: vec![self.key_column(0, 0)], is_guess: false }
     }
 
     /// Whether a value of this name can be taken at all.
@@ -165,9 +174,6 @@ impl Sheet {
         if most == 0 {
             // None has any of them, so that each counts as looked at.
             best = self.key_columns().collect();
-        }
-        if best.is_empty() {
-            best.push(self.key_column(0, 0));
         }
         best
     }
@@ -223,11 +229,15 @@ impl Sheet {
             name.len() > 2 && wanted.len() > 2 && (name.contains(&wanted) || wanted.contains(&name))
         };
         let nearest = nearest(column, names.iter().copied()).or_else(|| names.iter().copied().find(is_near));
-        let mut known = names[..names.len().min(20)].join(", ");
-        if names.len() > 20 {
-            known.push_str(", …");
+        // What else a sheet says is told where it is near.
+        let header = &self.tables[0];
+        let columns: Vec<&str> = header.columns.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+        let mut known = columns[..columns.len().min(MOST_TOLD)].join(", ");
+        if columns.len() > MOST_TOLD {
+            known += &format!(" and {} more", columns.len() - MOST_TOLD);
         }
-        Trouble::NoColumn { column: column.to_owned(), nearest: nearest.map(str::to_owned), known }
+        let nearest = nearest.map(str::to_owned);
+        Trouble::NoColumn { column: column.to_owned(), nearest, header: header.header, known }
     }
 }
 
@@ -238,17 +248,30 @@ impl Table {
         self.columns.iter().position(is_flow_cell)
     }
 
-    /// The cell of the instrument that a row names: in PacBio's run designs, old and new.
+    /// The index of the column with cells of the instrument: in PacBio's run designs, old and new.
+    pub(super) fn cells(&self) -> Option<usize> {
+        self.columns.iter().position(|name| matches!(folded(name).as_str(), "platewell" | "samplewell"))
+    }
+
+    /// The index of the column with lanes.
+    pub(super) fn lanes(&self) -> Option<usize> {
+        self.columns.iter().position(|name| matches!(folded(name).as_str(), "lane" | "lanes"))
+    }
+
+    /// The cell of the instrument that a row names.
     pub(super) fn cell(&self, row: usize) -> Option<&str> {
-        let is_cell = |name: &String| matches!(folded(name).as_str(), "platewell" | "samplewell");
-        let column = self.columns.iter().position(is_cell)?;
-        self.rows[row].cells.get(column).map(String::as_str).filter(|cell| !cell.is_empty())
+        self.rows[row].cells.get(self.cells()?).map(String::as_str).filter(|cell| !cell.is_empty())
     }
 }
 
 impl KeyColumn<'_> {
     pub(super) fn has(&self, name: &str) -> bool {
         self.exact.contains_key(name) || self.alike.contains_key(&as_written(name))
+    }
+
+    /// The rows of a name: of that very name, else of what is alike.
+    pub(super) fn rows(&self, name: &str) -> Vec<usize> {
+        self.exact.get(name).or_else(|| self.alike.get(&as_written(name))).cloned().unwrap_or_default()
     }
 }
 
@@ -291,8 +314,7 @@ impl<'s> Keyed<'s> {
 
     fn find_in(&self, column: &KeyColumn<'s>, name: &str, filter: &Filter) -> Result<Option<Selection<'s>>, Trouble> {
         let is_exact = column.exact.contains_key(name);
-        let rows = if is_exact { column.exact.get(name) } else { column.alike.get(&as_written(name)) };
-        let mut rows = rows.cloned().unwrap_or_default();
+        let mut rows = column.rows(name);
         let table = &self.sheet.tables[column.table];
         self.keep_flow_cell(table, &mut rows, filter);
         keep_cells(table, &mut rows, &filter.cells);
@@ -342,7 +364,7 @@ impl<'s> Keyed<'s> {
 
 /// Leaves out the rows of other cells: the same barcodes are used again in each cell of a run. A row without a cell is
 /// one of all.
-fn keep_cells(table: &Table, rows: &mut Vec<usize>, cells: &BTreeSet<String>) {
+pub(super) fn keep_cells(table: &Table, rows: &mut Vec<usize>, cells: &BTreeSet<String>) {
     if !cells.is_empty() {
         rows.retain(|row| table.cell(*row).is_none_or(|named| cells.iter().any(|cell| is_cell(cell, named))));
     }
@@ -355,7 +377,7 @@ pub fn is_cell(folder: &str, named: &str) -> bool {
 
 /// Leaves out the rows of other lanes, and tells a lane that then has none. A row without a lane is one of all.
 fn keep_lanes(table: &Table, rows: &mut Vec<usize>, lanes: &BTreeSet<u64>) -> Option<u64> {
-    let column = table.columns.iter().position(|name| matches!(folded(name).as_str(), "lane" | "lanes"))?;
+    let column = table.lanes()?;
     if lanes.is_empty() {
         return None;
     }
