@@ -384,3 +384,37 @@ fn reads_without_a_barcode_are_those_of_the_sample_that_the_folders_are_named_af
     let declared = told(&[], "lib_1");
     assert!(declared.len() == 1 && declared[0].starts_with("lib_1_SQK: "), "{declared:?}");
 }
+
+#[test]
+fn index_reads_that_carry_a_cell_barcode_are_a_part_of_the_sample() {
+    let reads = ["R1", "R2", "I1", "I2"].map(|read| format!("cells_S1_{read}_001.fastq.gz"));
+    let sheet = |cycles: &str| {
+        format!(
+            "[BCLConvert_Settings]\nTrimUMI,0\nOverrideCycles,{cycles}\n[BCLConvert_Data]\nSample_ID,Index\ncells,AGCC\n"
+        )
+    };
+    let with = |keys: &str, cycles: &str, reads: &[String]| {
+        let lab = Lab::of_layout("bcl-convert", keys, "{sample}");
+        lab.write("run1/SampleSheet.csv", sheet(cycles));
+        let reads: Vec<&str> = reads.iter().map(String::as_str).collect();
+        let assembled = lab.assemble(&complete_run(lab.files(&reads))).samples.remove(0);
+        (said(&assembled.finding), assembled.finding.sample.slots.len())
+    };
+    let atac = "Y53;I8;N8U16;Y53";
+    for keys in ["paired: auto", "sheet: {}"] {
+        let (blocked, _) = with(keys, atac, &reads);
+        assert_eq!(
+            blocked,
+            "cells: Blocked(\"rule all would leave out cells_S1_I2_001.fastq.gz (I2), in which OverrideCycles \
+             (Y53;I8;N8U16;Y53 in SampleSheet.csv at line 3, column 2) has a UMI or a cell barcode, and reads without it may \
+             be useless; say which reads are which in the rule, such as reads: {reads1: R1, reads2: I2}, or have the watch \
+             ignore it\")"
+        );
+    }
+    let ready = ("cells: RNA-Seq".to_owned(), 2);
+    // Where it is not there, what the sheet says of it hinders nobody; the others are as good as ever.
+    assert_eq!(with("paired: auto", atac, &reads[..3]), ready);
+    assert_eq!(with("paired: auto", "Y53;I8;I24;Y53", &reads), ready);
+    assert_eq!(with("reads: { reads1: R1, reads2: I2 }", atac, &reads), ready);
+    assert_eq!(with("reads: { reads1: R1, reads2: R2 }", atac, &reads), ready, "it was left out on purpose");
+}

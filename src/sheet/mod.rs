@@ -11,6 +11,7 @@
 
 mod blank;
 pub mod csv;
+mod cycles;
 mod declared;
 mod grid;
 mod lack;
@@ -21,6 +22,7 @@ mod xlsx;
 
 use std::fmt;
 
+pub use cycles::IndexRead;
 pub use declared::{DeclaredSample, folded_name};
 pub use grid::text_of;
 pub use lack::Lacking;
