@@ -228,6 +228,48 @@ fn the_sample_sheet_is_taken_where_it_has_every_sample() {
     assert!(bench.text("manifest.yaml").contains("    # sheet: { key: auto"), "{}", bench.text("manifest.yaml"));
 }
 
+/// A barcode of MinKNOW's sheet of which nothing was sequenced is no sample that lies there, and the folder's sample, which
+/// all of the sheet's rows share, is not what its files are looked for by.
+#[test]
+fn minknows_sheet_is_proposed_by_what_its_files_are_named_after() {
+    let run = "exp/lib/20250603_1201_3E_PAA12345_e05460c6";
+    let header = "flow_cell_id,sample_id,experiment_id,kit,alias,type,barcode\n";
+    let row = |alias: &str, barcode: &str| format!("PAA12345,lib,exp,SQK,{alias},test_sample,{barcode}\n");
+    let sheet = [header.to_owned(), row("patA", "barcode01"), row("patB", "barcode02"), row("patC", "barcode03")];
+    let plain = "flow_cell_id,sample_id,experiment_id,kit,alias\nPAA12345,lib,exp,SQK,pat\n";
+    let barcoded = ["_barcode01", "_barcode02"];
+    for (barcodes, sheet, column) in [(&barcoded[..], sheet.concat().as_str(), "barcode"), (&[""], plain, "sample_id")]
+    {
+        let bench = Bench::new();
+        for barcode in barcodes {
+            let folder = barcode.trim_start_matches('_');
+            bench.add(&format!("{run}/fastq_pass/{folder}/PAA12345_pass{barcode}_e05460c6_0f1d7e9e_0.fastq.gz"), "x");
+        }
+        bench.add(&format!("{run}/final_summary_PAA12345_e05460c6_0f1d7e9e.txt"), "");
+        bench.add(&format!("{run}/sample_sheet_PAA12345_20250603_1201_e05460c6.csv"), sheet);
+        let document = bench.init(&["--from", "runs", "--type", "RNA-Seq"]);
+        bench.keeps_its_word(&document);
+        let seen = &document["seen"]["sheet"];
+        assert_eq!(
+            (&seen["column"], &seen["found"], &seen["of"], &seen["has_all"]),
+            (&json!(column), &json!(barcodes.len()), &json!(barcodes.len()), &json!(true)),
+            "{document:#}"
+        );
+        let manifest = bench.text("manifest.yaml");
+        assert!(manifest.contains("    sheet: { key: auto }"), "{manifest}");
+        let with_alias = manifest.replace("        # comments:\n", "        comments: \"{sheet.alias}\"\n");
+        assert_ne!(with_alias, manifest);
+        fs::write(bench.path("etc/manifest.yaml"), with_alias).unwrap();
+        let plan = bench.flow_ingest(&["plan", "--config", "etc/flow-ingest.yaml"]);
+        let samples = plan.document["samples"].as_array().unwrap();
+        assert!(
+            !samples.is_empty() && samples.iter().all(|sample| sample["state"] != "blocked"),
+            "{:#}",
+            plan.document
+        );
+    }
+}
+
 /// What lies there, the layout that explains it, and the samples.
 #[test]
 fn the_layout_that_explains_most_is_found() {

@@ -12,7 +12,7 @@ use super::group::Group;
 use super::sheets::{Desk, Lack, Scope, Told, folder_of, joined};
 use super::standing::Context;
 use super::{Assembled, run_key};
-use crate::manifest::{NoReads, Output, Rule};
+use crate::manifest::{NoReads, Output, Rule, Run};
 use crate::pattern::Captures;
 use crate::sample::{Finding, Kind, Sample, SampleKey, Standing, acceptable_name};
 use crate::sheet::{DeclaredSample, Read, folded_name, is_cell};
@@ -119,12 +119,12 @@ impl<'a> Comparison<'_, 'a> {
             without_reads: 0,
         });
         count.declared += 1;
-        if self.there.has(rule, sample) {
+        if self.there.has(&desk.run, rule, sample) {
             return;
         }
         count.without_reads += 1;
         let place = format!("{}, line {line}", count.sheet);
-        let name = known.name(desk, rule, sample.key);
+        let name = known.name(desk, rule, &sample.key);
         // What comes out under the name of another is that one, as far as anybody can tell.
         if self.names.insert(name.clone()) {
             let Known { captures, told, .. } = known;
@@ -158,13 +158,13 @@ impl<'a> There<'a> {
         }
     }
 
-    fn has(&self, rule: &Rule, sample: &DeclaredSample<'_>) -> bool {
+    fn has(&self, run: &Run<'_>, rule: &Rule, sample: &DeclaredSample<'_>) -> bool {
         let has_rows = sample.selection.ids().any(|row| self.rows.contains(&row));
         if sample.shares_key {
             return has_rows;
         }
-        let name = folded_name(sample.key);
-        let capture = rule.declaring().and_then(|sheet| sheet.captured());
+        let name = folded_name(&sample.key);
+        let capture = rule.declaring().and_then(|sheet| sheet.captured(run, &sample.key));
         has_rows
             || self.names.contains(&(rule.name.as_str(), name.clone()))
             || capture.is_some_and(|capture| self.captures.contains(&(capture.to_owned(), name)))
@@ -247,7 +247,7 @@ fn declared<'a>(
     let samples = keyed.samples(&desk.filter(&[])).into_iter();
     samples
         .map(|sample| {
-            let is_sure = keyed.is_sure_of(sample.key);
+            let is_sure = keyed.is_sure_of(&sample.key);
             (sample, is_sure)
         })
         .collect()
@@ -270,9 +270,9 @@ impl<'a> Known<'a> {
         sample: &DeclaredSample<'a>,
         is_named_so: bool,
     ) -> Option<Self> {
-        let capture = rule.declaring().and_then(|sheet| sheet.captured()).filter(|_| is_named_so);
+        let capture = rule.declaring().and_then(|sheet| sheet.captured(&desk.run, &sample.key)).filter(|_| is_named_so);
         let mut captured: Captures =
-            capture.map(|capture| (capture.to_owned(), sample.key.to_owned())).into_iter().collect();
+            capture.map(|capture| (capture.to_owned(), sample.key.to_string())).into_iter().collect();
         let cells = sample.selection.cells();
         if let (Some(cell), 1) = (cells.first().filter(|cell| cell.contains('_')), cells.len()) {
             // With the plate's number it is what the folder is called, and its files capture.
@@ -281,7 +281,7 @@ impl<'a> Known<'a> {
         let captures = rule.known_with_run(captured, &desk.view.captures);
         let ask = |scope| {
             let mut told = Told { sheet: Some(read), rows: Some(sample.selection.clone()), ..Told::default() };
-            let taken = desk.take(rule, sample.key, &captures, scope, &mut told);
+            let taken = desk.take(rule, &sample.key, &captures, scope, &mut told);
             (told, taken.is_ok())
         };
         let (told, is_told) = ask(Scope::Conditions);

@@ -9,6 +9,7 @@ use super::slots::{Member, file_name};
 use crate::manifest::{ORDERING, Output, Paired, Rule, Run, Verdict as Taker};
 use crate::pattern::Captures;
 use crate::sample::{Kind, NameError, path_to_text};
+use crate::sheet::IndexRead;
 use crate::watch::{FileView, RunView};
 
 /// All files of a run, sorted.
@@ -28,6 +29,7 @@ impl<'a> Sorted<'a> {
     pub fn of(desk: &Desk<'a>) -> Self {
         let mut groups: BTreeMap<Identity, Group<'a>> = BTreeMap::new();
         let mut extras = Vec::new();
+        let mut out = Vec::new();
         let (mut taken, mut left_out) = (Vec::new(), Vec::new());
         for file in &desk.view.files {
             match sort(desk, file) {
@@ -41,9 +43,12 @@ impl<'a> Sorted<'a> {
                     let reason =
                         format!("rule {} has no place for {label}; map it with reads, or ignore it", rule.name);
                     left_out.push((file.path.clone(), reason));
-                    extras.push((identity(desk, rule, &captures, &file.below_run), Extra { file, label }));
+                    extras.push((identity(desk, rule, &captures, &file.below_run), Extra { file, label, why: None }));
                 }
-                Place::Out { reason } => left_out.push((file.path.clone(), reason)),
+                Place::Out { reason } => {
+                    out.push(file);
+                    left_out.push((file.path.clone(), reason));
+                }
             }
         }
         for (identity, extra) in extras {
@@ -61,8 +66,9 @@ impl<'a> Sorted<'a> {
                 group.unfinished = Some(unfinished);
             }
         }
+        groups.values_mut().for_each(|group| group.ask(desk));
+        find_needed(desk, &mut groups, &out);
         let mut sorted = Self { groups: groups.into_values().collect(), taken, left_out };
-        sorted.groups.iter_mut().for_each(|group| group.ask(desk));
         sorted.give_annotations(desk.view, &desk.run);
         sorted
     }
@@ -87,6 +93,26 @@ impl<'a> Sorted<'a> {
         }
         self.groups.retain(|group| !group.files.is_empty());
         self.taken.extend(view.files.iter().filter(|file| !is_other(&file.path)));
+    }
+}
+
+/// Index reads are left out, since an index tells nobody anything once its sample is known. Those that carry more, as the
+/// sample's sheet says, are a part of it.
+fn find_needed<'a>(desk: &Desk<'a>, groups: &mut BTreeMap<Identity, Group<'a>>, left_out: &[&'a FileView]) {
+    let needed = |group: &Group<'a>| group.told.rows.as_ref().map_or(Vec::new(), |rows| rows.needed_index_reads());
+    let mut by_group: BTreeMap<Identity, Vec<IndexRead<'a>>> =
+        groups.iter().map(|(identity, group)| (identity.clone(), needed(group))).collect();
+    by_group.retain(|_, needed| !needed.is_empty());
+    for file in left_out.iter().filter(|_| !by_group.is_empty()) {
+        let left_out_of = desk.manifest.left_out_of(&file.below_run.to_string_lossy(), &desk.view.captures);
+        let Some((rule, captures, label)) = left_out_of else { continue };
+        let identity = identity(desk, rule, &captures, &file.below_run);
+        let index_read = by_group.get(&identity).and_then(|needed| needed.iter().find(|it| it.label == label));
+        if let (Some(IndexRead { cycles, place, .. }), Some(group)) = (index_read, groups.get_mut(&identity)) {
+            let sheet = group.told.sheet.map_or(String::new(), |read| desk.shown(&read.path));
+            let why = format!("in which OverrideCycles ({cycles} in {sheet} at {place}) has a UMI or a cell barcode");
+            group.extra.get_or_insert(Extra { file, label, why: Some(why) });
+        }
     }
 }
 
@@ -173,16 +199,19 @@ impl<'a> Annotation<'a> {
 pub(super) struct Extra<'a> {
     pub file: &'a FileView,
     pub label: String,
+    /// What says that it is needed, where it usually is not.
+    pub why: Option<String>,
 }
 
 impl Extra<'_> {
     pub fn reason(&self, rule: &Rule) -> String {
         format!(
-            "rule {} would leave out {} ({}), and reads without it may be useless; say which reads are which in the \
+            "rule {} would leave out {} ({}){}, and reads without it may be useless; say which reads are which in the \
              rule, such as reads: {{reads1: R1, reads2: {}}}, or have the watch ignore it",
             rule.name,
             path_to_text(&self.file.below_run),
             self.label,
+            self.why.as_ref().map(|why| format!(", {why}")).unwrap_or_default(),
             self.label
         )
     }

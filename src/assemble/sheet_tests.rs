@@ -42,6 +42,13 @@ impl Lab {
         Self { dir, manifest, library: Library::new(Duration::ZERO).into() }
     }
 
+    /// With a rule of which only the sheet and the name matter, on a watch of a layout.
+    pub fn of_layout(layout: &str, keys: &str, name: &str) -> Self {
+        let rule = format!("  - name: all\n    {keys}\n    sample: {{ name: \"{name}\", type: RNA-Seq }}\n");
+        let manifest = Manifest::parse_with_layout(&format!("version: 1\nrules:\n{rule}"), layout);
+        Self { manifest: manifest.unwrap_or_else(|error| panic!("{error}")), ..Self::with_rule("sheet: {}") }
+    }
+
     pub fn with_rule(sheet: &str) -> Self {
         Self::new(&RULE.replace("SHEET", sheet))
     }
@@ -227,7 +234,7 @@ fn a_sample_that_the_sheet_does_not_have_blocks_or_is_skipped() {
     lab.write("run1/SampleSheet.csv", SHEET);
     assert_eq!(
         lab.only(&[undetermined]),
-        "Undetermined: Blocked(\"the sheet SampleSheet.csv has no \\\"Undetermined\\\" in Sample_Name; add it there, or \
+        "Undetermined: Blocked(\"the sheet SampleSheet.csv has no \\\"Undetermined\\\" in Sample_Name (line 4, column 3); add it there, or \
          leave out what is not there with missing: skip\")"
     );
     let lab = Lab::with_rule("sheet: {missing: skip}");
@@ -265,6 +272,36 @@ fn what_a_sheet_lacks_is_told_by_its_place() {
     let lab = Lab::with_rule("sheet: {key: Sample_Nme}");
     lab.write("run1/SampleSheet.csv", SHEET);
     assert!(lab.only(&[LIVER]).contains("it has no column \\\"Sample_Nme\\\" (nearest: \\\"Sample_Name\\\")"));
+}
+
+#[test]
+fn what_is_lacking_is_told_by_line_and_column() {
+    let lab = Lab::with_rule("sheet: {}");
+    let told = |sheet: &str, expected: &str| {
+        lab.write("run1/SampleSheet.csv", sheet);
+        let blocked = lab.only(&[LIVER]).replace('\\', "");
+        assert!(blocked.contains(expected), "{blocked}");
+    };
+    let header = "[Data]\nLane,Sample_ID,Sample_Project,Description\n";
+    told(
+        &format!("{header}4,liver 3,P1,\n"),
+        "the sheet SampleSheet.csv has \"liver-3\" for lane 4 (line 3, column 1) alone, and its files are of lane 1; correct \
+         it, or add a row, or leave out",
+    );
+    told(
+        header,
+        "the sheet SampleSheet.csv has nothing below the names of its columns (line 2, column 1); add a row for",
+    );
+    told("", "there is nothing in it; the names of the columns were expected at line 1, column 1; was it cut off?");
+    told(
+        "[Data]\nFoo,Bar\n1,2\n",
+        "has no \"liver-3\" in Foo (line 2, column 1), its first column, and none that is called Sample_ID or the like; say \
+         with key which column names the samples",
+    );
+    told(
+        &format!("{}1,liver 3,P1\n", header.replace(",Description", "")),
+        "it has no column \"Description\"; its header at line 2, column 1 has Lane, Sample_ID, Sample_Project; correct",
+    );
 }
 
 #[test]
@@ -315,13 +352,69 @@ fn a_lookup_translates_what_the_sheet_says() {
     lab.write("tables/projects.csv", "customer,id,organism\nP1,7889,Hs\nP1,7889,Mm\n");
     assert!(lab.only(&[LIVER]).contains("\\\"organism\\\" is \\\"Hs\\\" at line 2, column 3 and \\\"Mm\\\" at line 3"));
     lab.write("tables/projects.csv", "customer,id,organism\nP7,7889,Hs\n");
-    assert!(lab.only(&[LIVER]).contains("has no \\\"P1\\\" in customer; add it there"));
+    assert!(lab.only(&[LIVER]).contains("has no \\\"P1\\\" in customer (line 1, column 1); add it there"));
     lab.write("tables/projects.csv", "id,organism,name\n7,Hs,P1\n");
-    assert!(lab.only(&[LIVER]).contains("has no \\\"P1\\\" in id; add it there"));
+    assert!(lab.only(&[LIVER]).contains("has no \\\"P1\\\" in id (line 1, column 1); add it there"));
     let lab = Lab::new(&text.replace("MORE", ", column: name, missing: skip"));
     lab.write("run1/SampleSheet.csv", SHEET);
     lab.write("tables/projects.csv", "id,organism,name\n7,Hs,P1\n");
     let samples = lab.samples(&[LIVER, LUNG[0]]);
     assert_eq!(samples[0], "liver-3: RNA-Seq/Hs/7 note=fat by=Ada");
     assert!(samples[1].starts_with("lung_x: Skipped("), "{samples:?}");
+}
+
+#[test]
+fn reads_without_a_barcode_are_those_of_the_sample_that_the_folders_are_named_after() {
+    let lab = Lab::of_layout("nanopore", "sheet: {}", "{sample}_{sheet.kit}");
+    lab.write("run1/sample_sheet_FAX_1.csv", "flow_cell_id,sample_id,experiment_id,kit\nFAX,lib 1,exp,SQK\n");
+    let told = |reads: &[&str], sample: &str| {
+        let mut view = complete_run(lab.files(reads));
+        view.captures.insert("flow_cell".to_owned(), "FAX".to_owned());
+        view.captures.extend((!sample.is_empty()).then(|| ("sample".to_owned(), sample.to_owned())));
+        lab.assemble(&view).samples.iter().map(|assembled| said(&assembled.finding)).collect::<Vec<_>>()
+    };
+    let part = "fastq_pass/FAX_pass_e05460c6_0f1d7e9e_0.fastq.gz";
+    assert_eq!(told(&[part], "lib_1"), ["lib_1_SQK: RNA-Seq"]);
+    let lacking = told(&[part], "");
+    let reason = format!(
+        "cannot look for {part} in the sheet sample_sheet_FAX_1.csv: it has no {{barcode}} or {{sample}}; say with equals"
+    );
+    assert!(lacking.len() == 1 && lacking[0].contains(&reason), "{lacking:?}");
+    // Before there are reads, it is known by what the sheet calls it.
+    let declared = told(&[], "lib_1");
+    assert!(declared.len() == 1 && declared[0].starts_with("lib_1_SQK: "), "{declared:?}");
+}
+
+#[test]
+fn index_reads_that_carry_a_cell_barcode_are_a_part_of_the_sample() {
+    let reads = ["R1", "R2", "I1", "I2"].map(|read| format!("cells_S1_{read}_001.fastq.gz"));
+    let sheet = |cycles: &str| {
+        format!(
+            "[BCLConvert_Settings]\nTrimUMI,0\nOverrideCycles,{cycles}\n[BCLConvert_Data]\nSample_ID,Index\ncells,AGCC\n"
+        )
+    };
+    let with = |keys: &str, cycles: &str, reads: &[String]| {
+        let lab = Lab::of_layout("bcl-convert", keys, "{sample}");
+        lab.write("run1/SampleSheet.csv", sheet(cycles));
+        let reads: Vec<&str> = reads.iter().map(String::as_str).collect();
+        let assembled = lab.assemble(&complete_run(lab.files(&reads))).samples.remove(0);
+        (said(&assembled.finding), assembled.finding.sample.slots.len())
+    };
+    let atac = "Y53;I8;N8U16;Y53";
+    for keys in ["paired: auto", "sheet: {}"] {
+        let (blocked, _) = with(keys, atac, &reads);
+        assert_eq!(
+            blocked,
+            "cells: Blocked(\"rule all would leave out cells_S1_I2_001.fastq.gz (I2), in which OverrideCycles \
+             (Y53;I8;N8U16;Y53 in SampleSheet.csv at line 3, column 2) has a UMI or a cell barcode, and reads without it may \
+             be useless; say which reads are which in the rule, such as reads: {reads1: R1, reads2: I2}, or have the watch \
+             ignore it\")"
+        );
+    }
+    let ready = ("cells: RNA-Seq".to_owned(), 2);
+    // Where it is not there, what the sheet says of it hinders nobody; the others are as good as ever.
+    assert_eq!(with("paired: auto", atac, &reads[..3]), ready);
+    assert_eq!(with("paired: auto", "Y53;I8;I24;Y53", &reads), ready);
+    assert_eq!(with("reads: { reads1: R1, reads2: I2 }", atac, &reads), ready);
+    assert_eq!(with("reads: { reads1: R1, reads2: R2 }", atac, &reads), ready, "it was left out on purpose");
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::manifest::{Manifest, Missing, Rule, Run, SheetRule, Table};
 use crate::pattern::Captures;
 use crate::sample::{SheetUsed, path_to_text};
-use crate::sheet::{Filter, Keyed, Read, Selection, Sheet, Shelf, Shelved, Trouble};
+use crate::sheet::{Filter, Keyed, Lacking, Read, Selection, Sheet, Shelf, Shelved, Trouble};
 use crate::watch::{FileView, RunView};
 
 use super::candidates::{Candidate, NAMES, REPORTS, beside, candidates};
@@ -100,6 +100,7 @@ impl<'a> Desk<'a> {
             let candidates = candidates(path.as_deref(), view);
             let captured =
                 view.files.iter().filter_map(|file| rule.pattern.captures(&file.below_run.to_string_lossy()));
+            let captured = captured.map(|captures| rule.known_with_run(captures, run.captures));
             let names = captured.map(|captures| sheet.equals(&run, &captures)).collect();
             Some((rule.name.as_str(), OfRule { path, candidates, names }))
         };
@@ -177,11 +178,15 @@ impl<'a> Desk<'a> {
             let keyed = self.keyed(rule, sheet, read, &name)?;
             let keyed = keyed.as_ref().as_ref().map_err(|reason| Lack::Blocks(reason.clone()))?;
             let wanted = sheet.equals(&self.run, captures);
-            let found =
-                keyed.find(&wanted, &self.filter(members)).map_err(|trouble| cannot_take(&wanted, &name, trouble))?;
+            if wanted.is_empty() {
+                let (file, by) = (path_to_text(&first.below_run), sheet.asked_by());
+                let reason = format!("cannot look for {file} in the sheet {name}: it has no {by}");
+                return Err(lacks(sheet.missing, reason, "say with equals what stands in the sheet for such files"));
+            }
+            let filter = self.filter(members);
+            let found = keyed.find(&wanted, &filter).map_err(|trouble| cannot_take(&wanted, &name, trouble))?;
             let Some(rows) = found else {
-                let reason = format!("the sheet {name} has no {wanted:?} in {}", keyed.column());
-                return Err(no_row(sheet.missing, reason));
+                return Err(no_row(sheet.missing, "sheet", &name, &keyed.lacking(&wanted, &filter)));
             };
             told.rows = Some(rows);
             return self.take(rule, &wanted, captures, scope, told);
@@ -237,8 +242,8 @@ impl<'a> Desk<'a> {
                 None => table.keyed_by_first(),
             };
             let Some(selection) = keyed.find_exactly(key.trim()).map_err(wrong)? else {
-                let reason = format!("the table {name} has no {key:?} in {}", keyed.column());
-                return Err(no_row(lookup.missing, reason));
+                let lacking = keyed.lacking(key.trim(), &Filter::default());
+                return Err(no_row(lookup.missing, "table", &name, &lacking));
             };
             told.used.push(SheetUsed { path: read.path.clone(), sha256: read.sha256.clone() });
             told.lines.push(RowsUsed { path: read.path.clone(), lines: selection.lines() });
@@ -393,11 +398,18 @@ fn two_sheets(a: &str, b: &str) -> Lack {
     Lack::Blocks(format!("there are two sheets, {a} and {b}; remove one, or name the right one with sheet.path"))
 }
 
-fn no_row(missing: Missing, reason: String) -> Lack {
+fn no_row(missing: Missing, kind: &str, name: &str, lacking: &Lacking) -> Lack {
+    let Lacking { what, remedy } = lacking;
+    lacks(
+        missing,
+        format!("the {kind} {name} {what}"),
+        &format!("{remedy}, or leave out what is not there with missing: skip"),
+    )
+}
+
+fn lacks(missing: Missing, reason: String, remedy: &str) -> Lack {
     match missing {
         Missing::Skip => Lack::Skips(format!("{reason} (missing: skip)")),
-        Missing::Block => {
-            Lack::Blocks(format!("{reason}; add it there, or leave out what is not there with missing: skip"))
-        }
+        Missing::Block => Lack::Blocks(format!("{reason}; {remedy}")),
     }
 }

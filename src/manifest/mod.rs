@@ -360,14 +360,17 @@ impl Manifest {
     /// A read that belongs to a sample of the rule and would be left out of it. Index reads count where a layout is
     /// known to have them, and its word that nobody wants them was taken back.
     fn extra<'m>(&self, rule: &'m Rule, below_run: &str, run: &Captures) -> Option<Verdict<'m>> {
-        let (label, captures) = rule.reads.surplus(below_run)?;
+        let (captures, label) = rule.surplus(below_run, run)?;
         let counts = label.starts_with('R') || self.ignored.are_taken_back();
-        let is_whole = rule.joins_files() && rule.paired != Some(Paired::Never);
-        let captures = rule.with_run(captures, run);
-        (counts && is_whole && rule.failed_condition(&captures, || None).is_none()).then_some(Verdict::Extra {
-            rule,
-            captures,
-            label,
+        counts.then_some(Verdict::Extra { rule, captures, label })
+    }
+
+    /// The sample that a read belongs to which [`Self::classify`] left out and no rule chose to leave out: the first rule
+    /// that would have a place for R1 in its stead, what it captures, and the read as the instrument calls it.
+    pub fn left_out_of(&self, below_run: &str, run: &Captures) -> Option<(&Rule, Captures, String)> {
+        self.rules.iter().find_map(|rule| {
+            let (captures, label) = rule.surplus(below_run, run)?;
+            Some((rule, captures, label))
         })
     }
 }
@@ -432,6 +435,14 @@ impl Rule {
             }
         }
         captures
+    }
+
+    /// What it captures from a read of a sample that it has no place for, and the read's label.
+    fn surplus(&self, below_run: &str, run: &Captures) -> Option<(Captures, String)> {
+        let (label, captures) = self.reads.surplus(below_run)?;
+        let is_whole = self.joins_files() && self.paired != Some(Paired::Never);
+        let captures = self.with_run(captures, run);
+        (is_whole && self.failed_condition(&captures, || None).is_none()).then_some((captures, label))
     }
 
     /// That a file is a read which the key `reads` does not name, for a person, and what is captured from it beside.

@@ -322,15 +322,16 @@ fn sheet(value: &Value, names: &Names) -> Option<SheetRule> {
     });
     let key = map.get("key").map(|value| value.text("a column of the sheet, or auto").map(str::to_owned));
     let equals = match map.get("equals") {
-        Some(value) => names.template_without(&value, &[Table::Sheet, Table::Lookup]),
-        None => match key_of_samples(names) {
-            Some(key) => Some(key),
-            None if names.lack("sample") => {
+        Some(value) => names.template_without(&value, &[Table::Sheet, Table::Lookup]).map(|equals| vec![equals]),
+        None => {
+            // Reads without a barcode are those of the sample that the folders are named after.
+            let mut equals: Vec<Template> = key_of_samples(names).into_iter().collect();
+            equals.extend(captured("sample").filter(|sample| !names.lack("sample") && !equals.contains(sample)));
+            if equals.is_empty() {
                 value.problem("match does not capture {sample} or {barcode}; say what stands in the sheet with equals");
-                None
             }
-            None => Template::parse("{sample}").ok(),
-        },
+            Some(equals).filter(|equals| !equals.is_empty())
+        }
     };
     let missing = missing(&mut map);
     map.finish();
@@ -341,7 +342,11 @@ fn sheet(value: &Value, names: &Names) -> Option<SheetRule> {
 
 /// What stands in a sheet for the samples of a rule that does not say so: what their files are named after.
 fn key_of_samples(names: &Names) -> Option<Template> {
-    let name = ["sample", "barcode"].into_iter().find(|name| names.is_of_files(name))?;
+    ["sample", "barcode"].into_iter().find(|name| names.is_of_files(name)).and_then(captured)
+}
+
+/// A value that is what was captured.
+fn captured(name: &str) -> Option<Template> {
     Template::parse(&format!("{{{name}}}")).ok()
 }
 

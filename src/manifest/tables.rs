@@ -31,8 +31,8 @@ pub struct SheetRule {
     pub(super) path: Option<Template>,
     /// The column of the samples; `None`: whichever the files are named after.
     pub key: Option<String>,
-    /// What stands in that column.
-    pub(super) equals: Template,
+    /// What stands in that column: the first of these that is not empty.
+    pub(super) equals: Vec<Template>,
     pub missing: Missing,
 }
 
@@ -70,7 +70,7 @@ impl Table {
 impl SheetRule {
     /// One by the names that instruments give, of which nothing is asked.
     pub(super) fn tacit(equals: Template) -> Self {
-        Self { path: None, key: None, equals, missing: Missing::Skip }
+        Self { path: None, key: None, equals: vec![equals], missing: Missing::Skip }
     }
 
     /// The path to look for; `None`: by the names that instruments give.
@@ -78,14 +78,23 @@ impl SheetRule {
         self.path.as_ref().map(|path| path.render(run, &Captures::new()))
     }
 
-    /// What stands in the column of the samples.
+    /// What stands in the column of the samples; empty where nothing of it was captured.
     pub fn equals(&self, run: &Run, captures: &Captures) -> String {
-        self.equals.render(run, captures)
+        let rendered = self.equals.iter().map(|equals| equals.render(run, captures));
+        rendered.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
     }
 
-    /// The capture that stands in that column, where it is nothing else.
-    pub fn captured(&self) -> Option<&str> {
-        self.equals.sole_capture()
+    /// The capture of the files that stands in that column, where it is nothing else and `key` stands there; none where
+    /// the run folder captured that key, so that files need not be named after it.
+    pub fn captured(&self, run: &Run, key: &str) -> Option<&str> {
+        let (first, others) = self.equals.split_first()?;
+        let is_of_run = others.iter().any(|equals| equals.render(run, run.captures) == key);
+        first.sole_capture().filter(|_| !is_of_run)
+    }
+
+    /// What it is asked by, for a person: `{barcode}`.
+    pub fn asked_by(&self) -> String {
+        self.equals.iter().map(Template::to_string).collect::<Vec<_>>().join(" or ")
     }
 
     /// Whether its path names the run, so that what it leads to speaks of no other.

@@ -471,20 +471,23 @@ fn the_watch_says_what_becomes_of_samples_without_reads_where_a_rule_does_not() 
 
 #[test]
 fn a_sheet_is_asked_for_what_the_files_are_named_after() {
-    let asked = |layout: &str, keys: &str| -> Result<String, String> {
+    let asked_with = |layout: &str, keys: &str, barcode: &str| -> Result<String, String> {
         let text =
             format!("version: 1\nrules:\n  - {{ name: r, {keys} sheet: {{}}, sample: {{ name: x, type: t }} }}\n");
         let document = Document::parse("manifest.yaml", text).unwrap();
         let defaults = Defaults { layout: crate::layout::find(layout), ..Defaults::default() };
         let manifest = Manifest::read(document, defaults).map_err(|problems| problems.to_string())?;
         let sheet = manifest.rules[0].sheet.as_ref().unwrap();
-        let captures = captures(&[("sample", "s"), ("barcode", "b")]);
+        let captures = captures(&[("sample", "s"), ("barcode", barcode)]);
         Ok(sheet.equals(&Run { name: "run", captures: &Captures::default() }, &captures))
     };
+    let asked = |layout: &str, keys: &str| asked_with(layout, keys, "b");
     assert_eq!(asked("illumina", ""), Ok("s".to_owned()));
     assert_eq!(asked("nanopore", ""), Ok("b".to_owned()), "MinKNOW's sample is the folder above the run");
     assert_eq!(asked("pacbio", ""), Ok("b".to_owned()));
     assert_eq!(asked("ultima", ""), Ok("s".to_owned()));
+    assert_eq!(asked_with("nanopore", "", ""), Ok("s".to_owned()), "without a barcode it is what was sequenced");
+    assert_eq!(asked_with("pacbio", "", ""), Ok(String::new()), "nobody says what it is");
     let lacking = asked("", "match: '{x}.fq',").unwrap_err();
     assert!(lacking.contains("match does not capture {sample} or {barcode}"), "{lacking}");
 }

@@ -1,10 +1,11 @@
 //! The samples that a sheet declares, whether or not a file of them was ever seen.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grid::Row;
 use super::select::Filter;
-use super::select::{KeyColumn, Keyed, Selection, as_written};
+use super::select::{KeyColumn, Keyed, Selection, as_written, both_ends};
 use super::{Sheet, folded};
 
 /// Columns that say in which cell of an instrument a sample is: PacBio's run designs, old and new.
@@ -14,7 +15,7 @@ const CELLS: [&str; 4] = ["platewell", "samplewell", "wellname", "cell"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeclaredSample<'s> {
     /// What stands in the column of the samples.
-    pub key: &'s str,
+    pub key: Cow<'s, str>,
     /// Whether the key is that of another sample, too, in another cell of the instrument.
     pub shares_key: bool,
     pub selection: Selection<'s>,
@@ -28,7 +29,7 @@ impl Sheet {
         let most = columns.iter().map(|column| column.exact.len()).max()?;
         let best = columns.iter().position(|column| column.exact.len() == most)?;
         columns[..=best].rotate_right(1);
-        Some(Keyed { sheet: self, columns })
+        Some(Keyed { sheet: self, columns, is_guess: false })
     }
 
     /// Whether its rows say which flow cell they speak of.
@@ -69,7 +70,7 @@ impl<'s> Keyed<'s> {
             for rows in by_cell.into_values() {
                 let selected = rows.iter().map(|row| &table.rows[*row]).collect();
                 let selection = Selection { sheet: self.sheet, table: column.table, rows: selected };
-                in_order.insert(rows[0], DeclaredSample { key, shares_key, selection });
+                in_order.insert(rows[0], DeclaredSample { key: key.clone(), shares_key, selection });
             }
         }
         in_order.into_values().collect()
@@ -103,5 +104,5 @@ pub fn folded_name(name: &str) -> String {
 
 /// Whether an instrument writes a name as it is, whichever instrument it is.
 fn is_written_as_it_is(name: &str) -> bool {
-    name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    both_ends(name).is_none() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
 }

@@ -11,8 +11,10 @@
 
 mod blank;
 pub mod csv;
+mod cycles;
 mod declared;
 mod grid;
+mod lack;
 mod library;
 mod sections;
 mod select;
@@ -20,8 +22,10 @@ mod xlsx;
 
 use std::fmt;
 
+pub use cycles::IndexRead;
 pub use declared::{DeclaredSample, folded_name};
 pub use grid::text_of;
+pub use lack::Lacking;
 pub use library::{Library, Read, Shelf, Shelved, Wanted, path_glob};
 pub use select::{Filter, Keyed, Selection, Trouble, is_cell};
 
@@ -53,14 +57,14 @@ pub enum SheetError {
     OldWorkbook,
     #[error("it is no workbook that can be read ({0}); save it as .xlsx or .csv again")]
     Workbook(String),
-    #[error("it has no rows; expected a line with the names of the columns")]
-    Empty,
+    #[error("there is nothing in it; the names of the columns were expected at {0}; was it cut off?")]
+    Empty(Place),
     #[error(
         "it has no section with samples ([BCLConvert_Data], [Data] or [Samples]); its last section, {name:?}, begins at \
          {place}; was it cut off?"
     )]
     NoSamples { name: String, place: Place },
-    #[error("the section {name:?} at {place} has no line with the names of its columns")]
+    #[error("the section {name:?} at {place} has no line with the names of its columns; write it below that")]
     NoHeader { name: String, place: Place },
     #[error("the section {name:?} stands twice, at {first} and at {second}, with other columns; remove one")]
     TwoSections { name: String, first: Place, second: Place },

@@ -64,7 +64,7 @@ pub(super) fn sheet(grid: Grid) -> Result<Sheet, SheetError> {
     Err(match (headless, last) {
         (Some((name, line)), _) => SheetError::NoHeader { name, place: place(line) },
         (None, Some((name, line))) => SheetError::NoSamples { name, place: place(line) },
-        (None, None) => SheetError::Empty,
+        (None, None) => SheetError::Empty(place(1)),
     })
 }
 

@@ -4,6 +4,7 @@
 //! that is no ASCII letter or digit alike, since demultiplexers put `-` or `_` for spaces, dots and others. Nothing is
 //! chosen by chance: rows that disagree about a value, and names that cannot be told apart, are errors that name both.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use super::grid::Row;
@@ -30,11 +31,17 @@ const KEYS: [&str; 13] = [
 /// Columns that several tables of a sheet may share, by which they are joined.
 const JOINS: [&str; 2] = ["sampleid", "platewell"];
 
+/// So many columns of a header are told.
+const MOST_TOLD: usize = 10;
+
 /// What is wrong with what a sheet says of a sample.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
-    #[error("it has no column {column:?}{}; it has {known}", nearest.as_ref().map(|name| format!(" (nearest: {name:?})")).unwrap_or_default())]
-    NoColumn { column: String, nearest: Option<String>, known: String },
+    #[error(
+        "it has no column {column:?}{}; its header at {header} has {known}; correct the rule, or the header",
+        nearest.as_ref().map(|name| format!(" (nearest: {name:?})")).unwrap_or_default()
+    )]
+    NoColumn { column: String, nearest: Option<String>, header: Place, known: String },
     #[error(
         "{column:?} is {a:?} at {} and {b:?} at {}; correct one, or remove a row",
         places[0], places[1]
@@ -44,7 +51,7 @@ pub enum Trouble {
     Ambiguous { key: String, a: String, b: String, places: [Place; 2] },
     #[error("{key:?} stands in {} at {} and in {} at {}, which are different rows; say which one files are named after (key)", columns[0], places[0], columns[1], places[1])]
     TwoKeys { key: String, columns: [String; 2], places: [Place; 2] },
-    #[error("lane {lane} has no row for {key:?}, which {place} has for other lanes")]
+    #[error("lane {lane} has no row for {key:?}, which {place} has for other lanes; add one, or correct the lanes")]
     NoLane { key: String, lane: u64, place: Place },
     #[error("the row ends before {column:?}, which would be at {place}; was the sheet cut off?")]
     Short { column: String, place: Place },
@@ -71,14 +78,16 @@ pub struct Keyed<'s> {
     pub(super) sheet: &'s Sheet,
     /// The columns that names stand in; more than one where each names every file as well as the other.
     pub(super) columns: Vec<KeyColumn<'s>>,
+    /// Whether no column is known to name samples, so that it is the first one.
+    pub(super) is_guess: bool,
 }
 
 /// A column with names.
 pub(super) struct KeyColumn<'s> {
-    name: &'s str,
+    pub(super) name: &'s str,
     pub(super) table: usize,
-    index: usize,
-    pub(super) exact: HashMap<&'s str, Vec<usize>>,
+    pub(super) index: usize,
+    pub(super) exact: HashMap<Cow<'s, str>, Vec<usize>>,
     /// By the form in which names that an instrument may have written are alike.
     alike: HashMap<String, Vec<usize>>,
 }
@@ -91,9 +100,16 @@ pub struct Selection<'s> {
     pub(super) rows: Vec<&'s Row>,
 }
 
-/// A name as it may be written by an instrument.
+/// A name as it may be written by an instrument. A barcode that stands at both ends of the reads is one: PacBio's files
+/// and run designs say `bc2001` or `bc2001--bc2001` for it.
 pub(super) fn as_written(name: &str) -> String {
+    let name = both_ends(name).unwrap_or(name);
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+}
+
+/// The barcode that a name says twice.
+pub(super) fn both_ends(name: &str) -> Option<&str> {
+    name.split_once("--").and_then(|(one, other)| (one == other && !one.is_empty()).then_some(one))
 }
 
 impl Sheet {
@@ -107,19 +123,20 @@ impl Sheet {
         column: Option<&str>,
         names: impl Iterator<Item = String>,
     ) -> Result<Keyed<'s>, Trouble> {
-        let columns = match column {
-            Some(column) => {
-                let found = self.column(column).ok_or_else(|| self.no_column(column))?;
-                vec![self.key_column(found.0, found.1)]
+        let Some(column) = column else {
+            let columns = self.best_columns(&names.collect());
+            if columns.is_empty() {
+                return Ok(Keyed { is_guess: true, ..self.keyed_by_first() });
             }
-            None => self.best_columns(&names.collect()),
+            return Ok(Keyed { sheet: self, columns, is_guess: false });
         };
-        Ok(Keyed { sheet: self, columns })
+        let (table, index) = self.column(column).ok_or_else(|| self.no_column(column))?;
+        Ok(Keyed { sheet: self, columns: vec![self.key_column(table, index)], is_guess: false })
     }
 
     /// The first column of the sheet's table.
     pub fn keyed_by_first(&self) -> Keyed<'_> {
-        Keyed { sheet: self, columns: vec![self.key_column(0, 0)] }
+        Keyed { sheet: self, columns: vec![self.key_column(0, 0)], is_guess: false }
     }
 
     /// Whether a value of this name can be taken at all.
@@ -154,24 +171,31 @@ impl Sheet {
                 _ => (best, most) = (vec![column], count),
             }
         }
-        if best.is_empty() {
-            best.push(self.key_column(0, 0));
+        if most == 0 {
+            // None has any of them, so that each counts as looked at.
+            best = self.key_columns().collect();
         }
         best
     }
 
     fn key_column(&self, table: usize, index: usize) -> KeyColumn<'_> {
-        let mut exact: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut exact: HashMap<Cow<'_, str>, Vec<usize>> = HashMap::new();
         let mut alike: HashMap<String, Vec<usize>> = HashMap::new();
         let name = self.tables[table].columns.get(index).map_or("", String::as_str);
         let column = |table: &Table, wanted: &str| table.columns.iter().position(|name| folded(name) == wanted);
         // Where a sheet gives no name, files are named after the id.
         let instead = column(&self.tables[table], "sampleid").filter(|_| folded(name) == "samplename");
+        // The barcode of the other end, in PacBio's run designs: where it is another, files are named after both.
+        let other_end = column(&self.tables[table], "adapter2").filter(|_| folded(name) == "adapter");
         for (n, row) in self.tables[table].rows.iter().enumerate() {
             let cell = |index: usize| row.cells.get(index).map(String::as_str).filter(|cell| !cell.is_empty());
             let Some(key) = cell(index).or_else(|| cell(instead?)) else { continue };
+            let key = match other_end.and_then(cell).filter(|other| *other != key) {
+                Some(other) => Cow::Owned(format!("{key}--{other}")),
+                None => Cow::Borrowed(key),
+            };
+            alike.entry(as_written(&key)).or_default().push(n);
             exact.entry(key).or_default().push(n);
-            alike.entry(as_written(key)).or_default().push(n);
         }
         KeyColumn { name, table, index, exact, alike }
     }
@@ -205,11 +229,15 @@ impl Sheet {
             name.len() > 2 && wanted.len() > 2 && (name.contains(&wanted) || wanted.contains(&name))
         };
         let nearest = nearest(column, names.iter().copied()).or_else(|| names.iter().copied().find(is_near));
-        let mut known = names[..names.len().min(20)].join(", ");
-        if names.len() > 20 {
-            known.push_str(", …");
+        // What else a sheet says is told where it is near.
+        let header = &self.tables[0];
+        let columns: Vec<&str> = header.columns.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+        let mut known = columns[..columns.len().min(MOST_TOLD)].join(", ");
+        if columns.len() > MOST_TOLD {
+            known += &format!(" and {} more", columns.len() - MOST_TOLD);
         }
-        Trouble::NoColumn { column: column.to_owned(), nearest: nearest.map(str::to_owned), known }
+        let nearest = nearest.map(str::to_owned);
+        Trouble::NoColumn { column: column.to_owned(), nearest, header: header.header, known }
     }
 }
 
@@ -220,17 +248,30 @@ impl Table {
         self.columns.iter().position(is_flow_cell)
     }
 
-    /// The cell of the instrument that a row names: in PacBio's run designs, old and new.
+    /// The index of the column with cells of the instrument: in PacBio's run designs, old and new.
+    pub(super) fn cells(&self) -> Option<usize> {
+        self.columns.iter().position(|name| matches!(folded(name).as_str(), "platewell" | "samplewell"))
+    }
+
+    /// The index of the column with lanes.
+    pub(super) fn lanes(&self) -> Option<usize> {
+        self.columns.iter().position(|name| matches!(folded(name).as_str(), "lane" | "lanes"))
+    }
+
+    /// The cell of the instrument that a row names.
     pub(super) fn cell(&self, row: usize) -> Option<&str> {
-        let is_cell = |name: &String| matches!(folded(name).as_str(), "platewell" | "samplewell");
-        let column = self.columns.iter().position(is_cell)?;
-        self.rows[row].cells.get(column).map(String::as_str).filter(|cell| !cell.is_empty())
+        self.rows[row].cells.get(self.cells()?).map(String::as_str).filter(|cell| !cell.is_empty())
     }
 }
 
 impl KeyColumn<'_> {
     pub(super) fn has(&self, name: &str) -> bool {
         self.exact.contains_key(name) || self.alike.contains_key(&as_written(name))
+    }
+
+    /// The rows of a name: of that very name, else of what is alike.
+    pub(super) fn rows(&self, name: &str) -> Vec<usize> {
+        self.exact.get(name).or_else(|| self.alike.get(&as_written(name))).cloned().unwrap_or_default()
     }
 }
 
@@ -273,8 +314,7 @@ impl<'s> Keyed<'s> {
 
     fn find_in(&self, column: &KeyColumn<'s>, name: &str, filter: &Filter) -> Result<Option<Selection<'s>>, Trouble> {
         let is_exact = column.exact.contains_key(name);
-        let rows = if is_exact { column.exact.get(name) } else { column.alike.get(&as_written(name)) };
-        let mut rows = rows.cloned().unwrap_or_default();
+        let mut rows = column.rows(name);
         let table = &self.sheet.tables[column.table];
         self.keep_flow_cell(table, &mut rows, filter);
         keep_cells(table, &mut rows, &filter.cells);
@@ -324,7 +364,7 @@ impl<'s> Keyed<'s> {
 
 /// Leaves out the rows of other cells: the same barcodes are used again in each cell of a run. A row without a cell is
 /// one of all.
-fn keep_cells(table: &Table, rows: &mut Vec<usize>, cells: &BTreeSet<String>) {
+pub(super) fn keep_cells(table: &Table, rows: &mut Vec<usize>, cells: &BTreeSet<String>) {
     if !cells.is_empty() {
         rows.retain(|row| table.cell(*row).is_none_or(|named| cells.iter().any(|cell| is_cell(cell, named))));
     }
@@ -337,7 +377,7 @@ pub fn is_cell(folder: &str, named: &str) -> bool {
 
 /// Leaves out the rows of other lanes, and tells a lane that then has none. A row without a lane is one of all.
 fn keep_lanes(table: &Table, rows: &mut Vec<usize>, lanes: &BTreeSet<u64>) -> Option<u64> {
-    let column = table.columns.iter().position(|name| matches!(folded(name).as_str(), "lane" | "lanes"))?;
+    let column = table.lanes()?;
     if lanes.is_empty() {
         return None;
     }

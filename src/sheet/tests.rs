@@ -122,7 +122,8 @@ fn rows_of_other_lanes_do_not_count() {
     let differ = "\"P\" is \"one\" at line 2, column 3 and \"two\" at line 3, column 3; correct one, or remove a row";
     assert_eq!(find("A", &[1, 2]).as_deref(), Some(differ));
     assert_eq!(find("A", &[]).as_deref(), Some(differ));
-    let lacking = "lane 4 has no row for \"A\", which line 2, column 2 has for other lanes";
+    let lacking = "lane 4 has no row for \"A\", which line 2, column 2 has for other lanes; add one, or \
+                   correct the lanes";
     assert_eq!(find("A", &[1, 4]).as_deref(), Some(lacking));
 }
 
@@ -226,6 +227,93 @@ fn rows_of_other_cells_do_not_count() {
 }
 
 #[test]
+fn a_barcode_of_both_ends_is_one_and_a_pair_is_none_of_its_halves() {
+    let older =
+        "Sample Name,Barcode Name,Bio Sample Name\nlib,,\n,bc2001--bc2001,liver\n,bc2002,lung\n,bc2001--bc2003,skin\n";
+    let newer = "[Samples]\nBio Sample Name,Adapter,Adapter2\nliver,bc2001,bc2001\nlung,bc2002,\nskin,bc2001,bc2003\n";
+    for text in [older, newer] {
+        let sheet = sheet(text);
+        for (file, expected) in [
+            ("bc2001", "liver"),
+            ("bc2001--bc2001", "liver"),
+            ("bc2002", "lung"),
+            ("bc2002--bc2002", "lung"),
+            ("bc2001--bc2003", "skin"),
+        ] {
+            assert_eq!(value(&sheet, file, "Bio Sample Name"), expected, "{file}: {text}");
+        }
+        let keyed = keyed(&sheet, &["bc2001", "bc2003"]);
+        for other in ["bc2003", "bc2003--bc2001", "bc2003--bc2003"] {
+            assert_eq!(keyed.find(other, &Filter::default()), Ok(None), "{other}: {text}");
+        }
+    }
+    // Where a sheet has both forms with other values, nobody can say which is meant.
+    let both = sheet("Barcode Name,P\nbc-1--bc-1,1\nbc 1,2\n");
+    assert!(value(&both, "bc_1", "P").contains("may be \"bc-1--bc-1\" at line 2"), "{}", value(&both, "bc_1", "P"));
+    // Where no column has any of the files, each was looked at.
+    assert_eq!(keyed(&sheet(older), &["x"]).column(), "Sample Name or Barcode Name or Bio Sample Name");
+}
+
+#[test]
+fn rows_of_others_are_told_where_a_sample_has_no_own() {
+    let lacking = |text: &str, filter: &Filter| {
+        let sheet = sheet(text);
+        let keyed = keyed(&sheet, &["A"]);
+        assert_eq!(keyed.find("A", filter), Ok(None));
+        keyed.lacking("A", filter).what
+    };
+    let cells = |cells: &[&str]| Filter { cells: cells.iter().map(|&cell| cell.to_owned()).collect(), ..lanes(&[1]) };
+    let flow_cell = Filter { flow_cell: Some("FAX".to_owned()), ..lanes(&[1]) };
+    let of_lanes = "Lane,Sample_ID\n3,A\n4,A\n4,A\n5,A\n6+7,A\n8,A\n1,B\n";
+    assert_eq!(
+        lacking(of_lanes, &lanes(&[1, 2])),
+        "has \"A\" for lane 3 (line 2, column 1), lane 4 (line 3, column 1), lane 5 (line 5, column 1) and 2 more alone, \
+         and its files are of lane 1, lane 2"
+    );
+    assert_eq!(
+        lacking("Adapter,Plate Well\nA,1_B01\nB,1_A01\n", &cells(&["1_A01"])),
+        "has \"A\" for cell 1_B01 (line 2, column 2) alone, and its files are of cell 1_A01"
+    );
+    assert_eq!(
+        lacking("barcode,flow_cell_id,Lane\nA,FAY,2\nB,FAX,1\n", &flow_cell),
+        "has \"A\" for flow cell FAY (line 2, column 2) alone, and its files are of flow cell FAX"
+    );
+    assert_eq!(lacking("x,barcode\n1,B\n", &flow_cell), "has no \"A\" in barcode (line 1, column 2)");
+    let wide = format!("Sample_ID{}\nA\n", ",C".repeat(30));
+    let unknown = sheet(&wide).check_name("sample id 2").unwrap_err().to_string();
+    assert!(
+        unknown.contains("its header at line 1, column 1 has Sample_ID, C, C, C, C, C, C, C, C, C and 21 more"),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn index_reads_with_more_than_an_index_are_told() {
+    let needed = |settings: &str, of_row: &str| -> Vec<String> {
+        let sheet = sheet(&format!(
+            "[Other_Settings]\nOverrideCycles,Y1;U1;U1;Y1\n{settings}\n[BCLConvert_Data]\nSample_ID,OverrideCycles\nA,{of_row}\n"
+        ));
+        let rows = keyed(&sheet, &["A"]).find("A", &Filter::default()).unwrap().unwrap();
+        rows.needed_index_reads().iter().map(|it| format!("{} {} at {}", it.label, it.cycles, it.place)).collect()
+    };
+    let settings = |cycles: &str| needed(&format!("[BCLConvert_Settings]\nOverrideCycles,{cycles}"), "");
+    assert_eq!(settings("Y53;I8;N8U16;Y53"), ["I2 Y53;I8;N8U16;Y53 at line 4, column 2"]);
+    assert_eq!(settings("Y147;I8U9;I8;Y146"), ["I1 Y147;I8U9;I8;Y146 at line 4, column 2"]);
+    assert_eq!(settings("Y50;I8;u16"), ["I2 Y50;I8;u16 at line 4, column 2"]);
+    // A second read that is an index to the instrument has a file of its own (R2), and the first index is I1.
+    assert_eq!(settings("Y50;Y16;I8U9;Y50"), ["I1 Y50;Y16;I8U9;Y50 at line 4, column 2"]);
+    for none in ["", "Y151;I8;I8;Y151", "U7N1Y93;I10;I10;U7N1Y93", "Y319;Y319", "U8;I8;I8;U8", "no cycles"] {
+        assert!(settings(none).is_empty(), "{none}");
+    }
+    // A row's own come before those of all.
+    let all = "[Settings]\nOverrideCycles,Y53;I8;N8U16;Y53";
+    assert_eq!(needed(all, "Y53;I8U9;I8;Y53"), ["I1 Y53;I8U9;I8;Y53 at line 7, column 2"]);
+    assert!(needed(all, "Y53;I8;I8;Y53").is_empty());
+    assert!(needed(&format!("{all}\nTrimUMI,1"), "").is_empty(), "the index reads have no such cycles then");
+    assert_eq!(needed(&format!("{all}\nTrimUMI,0"), "").len(), 1);
+}
+
+#[test]
 fn mixtures_of_old_and_new_are_read() {
     let mixed = "[Header]\nFileFormatVersion,2\n[Data]\nSample_ID,Sample_Project\nA,P1\n[BCLConvert_Data]\n\
                  Sample_ID,Index\nA,ACGT\n";
@@ -248,8 +336,8 @@ fn what_is_no_sheet_is_refused_with_its_place() {
     let wide = format!("a\n{many}\n");
     let widest = format!("{many}\n");
     for (bytes, expected) in [
-        (&b""[..], "it has no rows; expected a line with the names of the columns"),
-        (b"\n,,\n \r\n", "it has no rows; expected a line with the names of the columns"),
+        (&b""[..], "there is nothing in it; the names of the columns were expected at line 1, column 1"),
+        (b"\n,,\n \r\n", "there is nothing in it; the names of the columns were expected at line 1, column 1"),
         (b"Sample_ID,P\nA,\"x\nB,y\n", "the quote that is opened at line 2, column 2 is never closed"),
         (b"Sample_ID,P\nA,x\0y\n", "line 2, column 2 has a zero byte"),
         (b"\xd0\xcf\x11\xe0rest", "it is an old Excel workbook (.xls)"),

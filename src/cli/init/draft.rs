@@ -24,7 +24,7 @@ pub(super) struct Draft {
     pub guess: Option<Guess>,
     /// The samples' name.
     pub name: String,
-    /// What of a sample stands in its run's sheet; `None`: the rule has no sheet.
+    /// What the rule says of its sheet with `equals`; empty: nothing, so that the default counts. `None`: it has no sheet.
     pub sheet: Option<&'static str>,
     pub sample_type: Option<String>,
     /// What a flag or the environment says of the server, for the config.
@@ -255,7 +255,7 @@ mod tests {
             layout: layout::find("illumina"),
             guess: None,
             name: "{run}_{sample}".to_owned(),
-            sheet: Some("sample"),
+            sheet: Some(""),
             sample_type: None,
             base_url: Some("http://flow.example.org/api".to_owned()),
             token_file: Some("/etc/a: b".into()),
@@ -280,7 +280,8 @@ mod tests {
                 column: evil.to_owned(),
                 columns: vec![evil.to_owned(), "Description".to_owned()],
                 found: 0,
-                equals: "sample",
+                of: 1,
+                equals: "",
                 has_all: false,
             }),
         };

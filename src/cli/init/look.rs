@@ -16,7 +16,7 @@ use super::guess::{self, are_reads};
 use crate::assemble::{Assembled, assemble, wanted};
 use crate::config::WatchConfig;
 use crate::layout::{self, Layout};
-use crate::manifest::Verdict;
+use crate::manifest::{Run, Verdict};
 use crate::pattern::Captures;
 use crate::sample::{Closed, Standing, path_to_text};
 use crate::sheet::{Library, Shelved, Wanted};
@@ -96,7 +96,9 @@ pub(super) struct SeenSheet {
     pub columns: Vec<String>,
     /// How many samples have a row in their run's sheet.
     pub found: usize,
-    /// What of a sample stands in that column.
+    /// How many samples there are.
+    pub of: usize,
+    /// What the rule must say with `equals`; empty where its default does.
     pub equals: &'static str,
     /// Whether every sample has one, so that the rule can have the sheet.
     pub has_all: bool,
@@ -286,7 +288,9 @@ impl Eyes {
         for run in &self.runs {
             let shelf = self.library.read(&wanted(&watched.manifest, run));
             let assembly = assemble(&watched.watch.name, &watched.manifest, run, &Closed::default(), &shelf);
-            made.samples.extend(assembly.samples.into_iter().map(|assembled| (run.name.clone(), assembled)));
+            // Of what lies there already nobody expects what a sheet declares beside.
+            let there = assembly.samples.into_iter().filter(|it| !it.finding.sample.slots.is_empty());
+            made.samples.extend(there.map(|assembled| (run.name.clone(), assembled)));
             made.left_out.extend(assembly.left_out);
         }
         Ok(made)
@@ -333,8 +337,12 @@ impl Eyes {
         captured: &BTreeMap<String, BTreeSet<String>>,
     ) -> Result<Option<SeenSheet>, CommandError> {
         let mut best: Option<(SeenSheet, Made)> = None;
-        for equals in ["sample", "barcode"] {
-            let Some(values) = captured.get(equals) else { continue };
+        let of = made.samples.len();
+        let has = |name: &str| captured.contains_key(name);
+        // The rule's own default first: it knows what the layout's files are named after.
+        let choices =
+            [("", has("sample") || has("barcode")), ("{sample}", has("sample")), ("{barcode}", has("barcode"))];
+        for (equals, _) in choices.into_iter().filter(|(_, is_captured)| *is_captured) {
             let with = Draft { sheet: Some(equals), ..draft.clone() };
             let made_with = self.make(&with)?;
             let used: Vec<&Path> = made_with
@@ -346,10 +354,11 @@ impl Eyes {
             let is_sheet = |reason: &str| reason.starts_with("it is a sample sheet");
             let there = made_with.left_out.iter().find(|(_, reason)| is_sheet(reason)).map(|(path, _)| path.as_path());
             let Some(path) = used.first().copied().or(there) else { continue };
-            let (column, columns) = self.columns(path, values);
-            let has_all = used.len() == made.samples.len() && made_with.blocked() <= made.blocked();
+            let (column, columns) = self.columns(path, &self.asked(&with)?);
+            let has_all = used.len() == of && made_with.blocked() <= made.blocked();
             let path = path_to_text(path.strip_prefix(&draft.path).unwrap_or(path));
-            let seen = SeenSheet { path, column, columns, found: used.len(), equals, has_all };
+            let seen = SeenSheet { path, column, columns, found: used.len(), of, equals, has_all };
+            // Of equals, the first.
             if best.as_ref().is_none_or(|(best, _)| seen.found > best.found) {
                 best = Some((seen, made_with));
             }
@@ -360,6 +369,17 @@ impl Eyes {
             *made = made_with;
         }
         Ok(Some(seen))
+    }
+
+    /// What a draft's rule asks sheets for.
+    fn asked(&self, draft: &Draft) -> Result<BTreeSet<String>, CommandError> {
+        let watched = draft.load()?;
+        let sheet = watched.manifest.rules.first().and_then(|rule| rule.sheet.as_ref());
+        let equals = |run: &RunView, captures: &Captures| {
+            Some(sheet?.equals(&Run { name: &run.name, captures: &run.captures }, captures))
+        };
+        let of_run = |run| taken(&watched, run).filter_map(move |captures| equals(run, &captures));
+        Ok(self.runs.iter().flat_map(of_run).collect())
     }
 
     /// The column of a sheet that has most of these names, and all of its columns.

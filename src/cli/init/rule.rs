@@ -68,7 +68,7 @@ impl Draft {
             text.line("    # paired: required           # wait for both reads; never: reads1 alone; auto: what is there in the end");
         }
         let sheet = seen.and_then(|seen| seen.sheet.as_ref());
-        self.sheet(&mut text, sheet, seen);
+        self.sheet(&mut text, sheet);
         text.line("    sample:");
         let example = example.map(|example| format!("    # {example}")).unwrap_or_default();
         text.line(format_args!("      name: {}{example}", quoted(&self.name)));
@@ -86,33 +86,32 @@ impl Draft {
         text.0
     }
 
-    fn sheet(&self, text: &mut Text, sheet: Option<&SeenSheet>, seen: Option<&Seen>) {
-        if let (Some(sheet), Some(seen)) = (sheet, seen) {
+    fn sheet(&self, text: &mut Text, sheet: Option<&SeenSheet>) {
+        let keys = |equals: &str| match equals {
+            "" => "key: auto".to_owned(),
+            equals => format!("key: auto, equals: {}", quoted(equals)),
+        };
+        if let Some(sheet) = sheet {
             let (path, column) = (told(&sheet.path), told(&sheet.column));
             text.comment(
                 4,
                 format_args!(
                     "A sample sheet was seen, {path}; {} of {} have a row in their run's, by {column}. Its columns: {}",
                     sheet.found,
-                    count(seen.samples.len(), "sample"),
+                    count(sheet.of, "sample"),
                     sheet.columns.iter().map(|name| told(name)).collect::<Vec<_>>().join(", ")
                 ),
             );
             if !sheet.has_all {
-                text.line(format_args!(
-                    "    # sheet: {{ key: auto, equals: \"{{{}}}\", missing: skip }}",
-                    sheet.equals
-                ));
+                text.line(format_args!("    # sheet: {{ {}, missing: skip }}", keys(sheet.equals)));
             }
         }
         match self.sheet {
             // `auto` finds the column anew in each run.
-            Some(equals) => {
-                let equals = if equals == "sample" { String::new() } else { format!(", equals: \"{{{equals}}}\"") };
-                text.line(format_args!(
-                    "    sheet: {{ key: auto{equals} }}   # a run without one waits, and is blocked when it is complete"
-                ));
-            }
+            Some(equals) => text.line(format_args!(
+                "    sheet: {{ {} }}   # a run without one waits, and is blocked when it is complete",
+                keys(equals)
+            )),
             None if sheet.is_none() => {
                 text.line("    # sheet: {}                  # the run's sample sheet, for {sheet.Column}")
             }
