@@ -59,6 +59,29 @@ async fn a_mate_and_a_sample_that_come_long_after_the_marker_are_taken_with_the_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lane_that_the_sheet_has_is_awaited_behind_a_marker_that_came_first() {
+    let facility = facility().await;
+    let manifest = "version: 1\nrules:\n  - name: all\n    match: \"{sample}_L{lane:int}.fastq.gz\"\n    sheet: {}\n    \
+                    sample: { name: \"{sample}\", type: RNA-Seq }\n";
+    fs::write(facility.path("manifest.yaml"), manifest).unwrap();
+    write(&facility, "SampleSheet.csv", b"Lane,Sample_ID\n1,a\n2,a\n1,b\n");
+    let service = facility.serve().await;
+    write(&facility, "done", b"");
+    facility.status_until("the run is seen", |document| document["left_out"].as_array().unwrap().len() == 2).await;
+    for (name, size) in [("a_L1", 1001), ("b_L1", 2001)] {
+        write(&facility, &format!("{name}.fastq.gz"), &bytes(size));
+    }
+    facility.becomes("b", "done").await;
+    let a = facility.becomes("a", "waiting").await;
+    let said = "waiting for lane 2, in which its sheet has it, until nothing has come for an hour; marker done present";
+    assert!(a["reason"].as_str().unwrap().starts_with(said), "{a:#}");
+    write(&facility, "a_L2.fastq.gz", &bytes(1002));
+    let a = facility.becomes("a", "done").await;
+    assert_eq!(a["files"][0]["parts"].as_array().unwrap().len(), 2, "{a:#}");
+    service.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mate_that_is_still_being_copied_under_another_name_is_awaited() {
     let facility = facility().await;
     write(&facility, "a_R1.fastq.gz", &bytes(1001));

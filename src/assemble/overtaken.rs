@@ -48,7 +48,15 @@ impl Context<'_> {
     /// What a sample waits for although its marker is there: a file of it that is being written, or, where the marker was
     /// there before some of the files, that nothing more has come for a while.
     pub(super) fn awaits_more(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
-        self.awaits_unfinished(group).or_else(|| self.awaits_calm(group))
+        self.awaits_unfinished(group).or_else(|| self.awaits_lanes(group)).or_else(|| self.awaits_calm(group))
+    }
+
+    /// Lanes that its sheet has of it, where the marker was wrong. Else it has no reads in them.
+    fn awaits_lanes(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
+        let lane = group.told.other_lanes.first().filter(|_| self.is_overtaken(group))?;
+        let left = AWAITS_THE_REST.checked_sub(self.view.quiet_for).filter(|left| !left.is_zero())?;
+        let reason = format!("waiting for lane {lane}, in which its sheet has it, until nothing has come for an hour");
+        Some((reason, Some(left)))
     }
 
     /// A copy that was broken off leaves such a file behind, and is not awaited for ever.

@@ -56,6 +56,8 @@ pub(super) struct Told<'a> {
     pub sheet: Option<&'a Read>,
     /// The sample's rows there.
     pub rows: Option<Selection<'a>>,
+    /// The lanes in which the sheet has it, beside those of its files.
+    pub other_lanes: BTreeSet<u64>,
 }
 
 /// The sheets of a run, and what was looked up in them.
@@ -153,12 +155,15 @@ impl<'a> Desk<'a> {
         members: &[&Captures],
     ) -> Told<'a> {
         let Ok(read) = self.sheet(rule, &folder_of(first)) else { return Told::default() };
-        let keyed = self.keyed(rule, sheet, read, &self.shown(&read.path)).ok();
-        let rows = keyed.and_then(|keyed| {
-            let keyed = keyed.as_ref().as_ref().ok()?;
-            keyed.find(&sheet.equals(&self.run, captures), &self.filter(members)).ok()?
-        });
-        Told { sheet: Some(read), rows, ..Told::default() }
+        let mut told = Told { sheet: Some(read), ..Told::default() };
+        if let Ok(keyed) = self.keyed(rule, sheet, read, &self.shown(&read.path))
+            && let Ok(keyed) = keyed.as_ref()
+        {
+            let (wanted, filter) = (sheet.equals(&self.run, captures), self.filter(members));
+            told.rows = keyed.find(&wanted, &filter).ok().flatten();
+            told.other_lanes = keyed.other_lanes(&wanted, &filter);
+        }
+        told
     }
 
     /// Tells the values of a scope, and where those are that are empty.
@@ -189,6 +194,7 @@ impl<'a> Desk<'a> {
                 return Err(no_row(sheet.missing, "sheet", &name, &keyed.lacking(&wanted, &filter)));
             };
             told.rows = Some(rows);
+            told.other_lanes = keyed.other_lanes(&wanted, &filter);
             return self.take(rule, &wanted, captures, scope, told);
         }
         self.take(rule, "", captures, scope, told)

@@ -339,6 +339,17 @@ impl<'s> Keyed<'s> {
     }
 
     /// Leaves out what a sheet of several flow cells says of the others.
+    /// The lanes that the sheet has of a sample, beside those of its files.
+    pub fn other_lanes(&self, name: &str, filter: &Filter) -> BTreeSet<u64> {
+        let all = Filter { lanes: BTreeSet::new(), ..filter.clone() };
+        let found = self.find(name, &all).ok().flatten().filter(|_| !filter.lanes.is_empty());
+        let lanes = found.iter().flat_map(|found| {
+            let table = &self.sheet.tables[found.table];
+            found.rows.iter().filter_map(|row| lanes_of(table, row)).flatten()
+        });
+        lanes.filter(|lane| !filter.lanes.contains(lane)).collect()
+    }
+
     pub(super) fn keep_flow_cell(&self, table: &Table, rows: &mut Vec<usize>, filter: &Filter) {
         if let (Some(column), Some(flow_cell)) = (table.flow_cells(), &filter.flow_cell) {
             rows.retain(|row| {
@@ -377,18 +388,21 @@ pub fn is_cell(folder: &str, named: &str) -> bool {
 
 /// Leaves out the rows of other lanes, and tells a lane that then has none. A row without a lane is one of all.
 fn keep_lanes(table: &Table, rows: &mut Vec<usize>, lanes: &BTreeSet<u64>) -> Option<u64> {
-    let column = table.lanes()?;
+    table.lanes()?;
     if lanes.is_empty() {
         return None;
     }
-    let of_row = |row: &usize| -> Option<BTreeSet<u64>> {
-        let cell = table.rows[*row].cells.get(column).filter(|cell| !cell.is_empty())?;
-        let numbers = cell.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty());
-        Some(numbers.filter_map(|number| number.parse().ok()).collect())
-    };
+    let of_row = |row: &usize| lanes_of(table, &table.rows[*row]);
     rows.retain(|row| of_row(row).is_none_or(|of_row| !of_row.is_disjoint(lanes)));
     let has_row = |lane: &u64| rows.iter().any(|row| of_row(row).is_none_or(|of_row| of_row.contains(lane)));
     lanes.iter().copied().find(|lane| !has_row(lane))
+}
+
+/// The lanes that a row names; `None` of a row that is one of all lanes.
+fn lanes_of(table: &Table, row: &Row) -> Option<BTreeSet<u64>> {
+    let cell = row.cells.get(table.lanes()?).filter(|cell| !cell.is_empty())?;
+    let numbers = cell.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty());
+    Some(numbers.filter_map(|number| number.parse().ok()).collect())
 }
 
 impl<'s> Selection<'s> {

@@ -108,6 +108,17 @@ fn a_new_sheet_joins_its_sections_by_the_id() {
 }
 
 #[test]
+fn a_sheet_tells_in_which_other_lanes_a_sample_is() {
+    let sheet = sheet("Sample_ID,Lane\nA,1\nA,2\nA,4\nB,\nC,1\n");
+    let others = |name: &str, of: &[u64]| -> Vec<u64> {
+        keyed(&sheet, &["A", "B", "C"]).other_lanes(name, &lanes(of)).into_iter().collect()
+    };
+    assert_eq!((others("A", &[1]), others("A", &[4, 1, 2])), (vec![2, 4], vec![]));
+    assert_eq!((others("B", &[1]), others("C", &[1]), others("D", &[1])), (vec![], vec![], vec![]));
+    assert_eq!(others("A", &[]), [0; 0], "files of no lane are of all");
+}
+
+#[test]
 fn rows_of_other_lanes_do_not_count() {
     let sheet = sheet("Lane,Sample_ID,P\n1,A,one\n2,A,two\n3+4,B,three\n,C,all\n");
     let find = |name: &str, of: &[u64]| match keyed(&sheet, &[name]).find(name, &lanes(of)) {
