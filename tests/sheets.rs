@@ -443,7 +443,9 @@ async fn check_finds_a_lookup_that_can_never_work() {
     let (exit, detail) = check().await;
     assert_eq!(exit, Some(2));
     assert!(
-        detail.contains("it has no column \"project\" (nearest: \"projekt\"); it has customer, projekt"),
+        detail.contains(
+            "it has no column \"project\" (nearest: \"projekt\"); its header at line 1, column 1 has customer, projekt"
+        ),
         "{detail}"
     );
     fs::write(&file, "customer,project\nP1,7\n").unwrap();

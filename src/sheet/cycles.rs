@@ -17,10 +17,11 @@ pub struct IndexRead<'s> {
 }
 
 impl<'s> Selection<'s> {
-    /// The index reads whose cycles are a UMI or a cell barcode (`U`) by BCL Convert's `OverrideCycles`, of the rows or else
-    /// of the settings: `Y53;I8;N8U16;Y53` has one in I2. With `TrimUMI` on in so many words, such cycles are in no file.
+    /// The index reads whose cycles are a UMI or a cell barcode (`U`) by BCL Convert's `OverrideCycles`, of the rows or
+    /// else of the settings: `Y53;I8;N8U16;Y53` has one in I2. They are in its file where somebody turned `TrimUMI` off;
+    /// else such cycles are trimmed, and stand in the names of the reads [BCL Convert, sample sheet settings].
     pub fn needed_index_reads(&self) -> Vec<IndexRead<'s>> {
-        if self.setting("TrimUMI").iter().any(|(value, _)| matches!(*value, "1" | "true")) {
+        if !self.setting("TrimUMI").iter().any(|(value, _)| matches!(*value, "0" | "false")) {
             return Vec::new();
         }
         let mut needed: Vec<IndexRead<'s>> = Vec::new();
