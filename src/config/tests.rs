@@ -129,19 +129,11 @@ fn a_run_can_wait_for_lists_and_outcomes_in_every_part_of_it() {
          complete_when: { listed: a/list.tsv }\n      else: settled\n",
     );
     let completion = &config.watches[0].watch.complete_when;
-    let in_turn = |condition: &Condition| match condition {
-        Condition::All(both) => match &both[..] {
-            [Condition::Outcome(always), own] => {
-                assert_eq!((always.pattern.to_string(), always.is_optional), ("done.json".to_owned(), true));
-                own.clone()
-            }
-            _ => panic!("{both:?}"),
-        },
-        _ => panic!("{condition:?}"),
-    };
-    let Condition::Listed(list) = in_turn(&completion.folders[0].complete_when) else { panic!("{completion:?}") };
+    let Some(Condition::Outcome(always)) = &completion.always else { panic!("{completion:?}") };
+    assert_eq!((always.pattern.to_string(), always.is_optional), ("done.json".to_owned(), true));
+    let Condition::Listed(list) = &completion.folders[0].complete_when else { panic!("{completion:?}") };
     assert_eq!((list.pattern.to_string(), list.is_optional), ("a/list.tsv".to_owned(), false));
-    assert!(matches!(in_turn(&completion.otherwise), Condition::Settled));
+    assert!(matches!(completion.otherwise, Condition::Settled));
     // A list that may be missing tells no end; one that must come does.
     assert!(completion.folders[0].complete_when.tells_an_end() && !completion.tells_an_end());
 }
