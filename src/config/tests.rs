@@ -240,6 +240,11 @@ fn a_layout_is_what_its_yaml_says() {
         assert_eq!(format!("{:?}", by_name.complete_when), format!("{:?}", by_hand.complete_when), "{}", layout.name);
         assert!(by_name.complete_when.tells_an_end(), "{}", layout.name);
         assert_eq!(by_hand.ignore.len(), layout.ignored.len() + layout.never_listed.len(), "{}", layout.name);
+        if layout.name == "drop-folder" {
+            let is_ignored = |path: &str| by_hand.ignore.is_match(path);
+            assert!(is_ignored("a/x_I1_001.fq.gz") && is_ignored("Undetermined_S0_L001_R1_001.fastq.gz"));
+            assert!(!is_ignored("x_I10_R1.fq.gz") && !is_ignored("a/Undetermined_tissue_R1.fastq.gz"));
+        }
         let pattern = Manifest::parse(
             "m",
             &format!(

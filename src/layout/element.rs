@@ -25,7 +25,12 @@ pub(super) const ELEMENT: Layout = Layout {
 "#,
     described_by: &["**/RunStats.json", "{prefix:.+_}RunStats.json", "*/{prefix:.+_}RunStats.json"],
     ignored: &[
-        Ignored { glob: "**/Unassigned_*", word: "Unassigned", what: "reads that no sample was found for" },
+        // A sample's name may begin so.
+        Ignored {
+            glob: "**/Unassigned_{[RI][1-4].*,L[0-9]_*}",
+            word: "Unassigned",
+            what: "reads that no sample was found for",
+        },
         Ignored { glob: "**/*_I1.fastq.gz", word: "_I1", what: "index reads" },
         Ignored { glob: "**/*_I2.fastq.gz", word: "_I2", what: "index reads" },
     ],

@@ -62,7 +62,12 @@ pub(super) const NANOPORE: Layout = Layout {
     // The globs fit files, not folders: a folder that the watch does not look into leaves its files out of the count.
     ignored: &[
         Ignored { glob: "**/unclassified/**/*.*", word: "unclassified", what: "reads that no barcode was found for" },
-        Ignored { glob: "**/*_unclassified_*.*", word: "unclassified", what: "reads that no barcode was found for" },
+        // An alias may have the word in it; what follows the word itself is the run's hash.
+        Ignored {
+            glob: "**/*_{pass,fail}_unclassified_[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]*_*.*",
+            word: "unclassified",
+            what: "reads that no barcode was found for",
+        },
         Ignored { glob: "**/fastq_fail/**/*.*", word: "fail", what: "failed reads" },
         Ignored { glob: "**/bam_fail/**/*.*", word: "fail", what: "failed reads" },
         INDEXES_OF_FILES[0],

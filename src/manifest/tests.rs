@@ -402,6 +402,77 @@ fn what_a_layout_ignores_is_taken_only_by_a_rule_that_names_it() {
 }
 
 #[test]
+fn a_sample_that_is_called_somewhat_like_what_nobody_wants_is_taken() {
+    let nanopore =
+        |kind: &str, alias: &str| format!("fastq_{kind}/{alias}/PAA12345_{kind}_{alias}_e05460c6_0f1d7e9e_0.fastq.gz");
+    let old = "fastq_pass/PAA12345_pass_unclassified_298b7829b9d8e8a7c6f5e4d3c2b1a0918273645f_0.fastq".to_owned();
+    let element = |sample: &str, read: &str| format!("Samples/P/{sample}/{sample}_{read}.fastq.gz");
+    let singular = |name: &str| format!("demux_filtered_fastqs/{name}.fastq.gz");
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let cases: [(&str, Vec<String>, Vec<String>); 4] = [
+        (
+            "drop-folder",
+            texts(&[
+                "donor_I1_R1.fastq.gz",
+                "donor_I10_R2.fq.gz",
+                "d/x_I2C_R1_001.fastq.gz",
+                "donor_I1.final_R1.fq.gz",
+                "donor_I1_S3_L001_R1_001.fastq.gz",
+                "Undetermined_tissue_R1.fastq.gz",
+                "Unassigned_liver_1.fq.gz",
+            ]),
+            texts(&[
+                "a_I1.fastq.gz",
+                "d/donor_I1_I1_001.fq.gz",
+                "a_S1_L001_I2_001.fastq.gz",
+                "a_I2.fastq",
+                "Undetermined_S0_L001_R1_001.fastq.gz",
+                "Undetermined_S0_R2_001.fastq.gz",
+                "d/Undetermined_R1.fastq.gz",
+                "Undetermined_R2_001.fq.gz",
+                "Undetermined_L002_R1.fastq.gz",
+                "Undetermined_1.fastq.gz",
+                "Unassigned_R1.fastq.gz",
+            ]),
+        ),
+        (
+            "element",
+            vec![element("Unassigned_liver", "R1"), element("d_I1", "R2")],
+            vec![
+                element("Unassigned", "R1"),
+                element("Unassigned", "I2"),
+                element("d_I1", "I1"),
+                element("Unassigned_L1", "R2"),
+                "Samples/Unassigned/Unassigned_R2.fastq.gz".to_owned(),
+            ],
+        ),
+        (
+            "singular",
+            vec![singular("Undetermined_tissue_S3_L001_R1"), singular("d_I1_S1_L001_R2")],
+            vec![singular("Undetermined_S0_L001_R1"), singular("P/d_S1_L001_I1")],
+        ),
+        (
+            "nanopore",
+            vec![nanopore("pass", "x_unclassified_y"), nanopore("pass", "unclassified_y")],
+            vec![nanopore("pass", "unclassified"), nanopore("fail", "unclassified"), old],
+        ),
+    ];
+    for (name, wanted, unwanted) in cases {
+        let manifest = with_layout(name, true, &[""]).unwrap();
+        for path in wanted {
+            assert!(told(&manifest, &path).starts_with("r0 "), "{name}: {path}: {}", told(&manifest, &path));
+        }
+        for path in unwanted {
+            let reason = told(&manifest, &path);
+            assert!(reason.starts_with(&format!("ignored by the layout {name}: ")), "{name}: {path}: {reason}");
+            // Whoever names it takes it.
+            let naming = format!("match: '**/{}',", path.rsplit('/').next().unwrap());
+            assert!(told(&with_layout(name, true, &[&naming]).unwrap(), &path).starts_with("r0 "), "{name}: {path}");
+        }
+    }
+}
+
+#[test]
 fn reads_are_mapped_to_slots_or_have_no_place() {
     let path = |read: &str| format!("A_S1_L001_{read}_001.fastq.gz");
     let plain = with_layout("illumina", true, &[""]).unwrap();
