@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::flow::{DataType, MetadataAttribute, Options, Organism, Project, SampleType};
 use crate::sample::{ANNOTATION_SUFFIX, Target};
-use crate::yaml::nearest;
+use crate::yaml::nearest_name;
 
 /// So many right values are told where none was probably meant.
 const VALUES_TOLD: usize = 10;
@@ -329,7 +329,7 @@ impl<'a> Known<'a> {
     /// The one that was probably meant, be it by another of its names.
     fn meant(&self, value: &str) -> Option<(&'a str, [&'a str; 2])> {
         let names = self.words.iter().flat_map(|(word, names)| std::iter::once(*word).chain(*names));
-        let name = nearest(value, names.filter(|name| !name.is_empty()))?;
+        let name = nearest_name(value, names.filter(|name| !name.is_empty()))?;
         self.words.iter().find(|(word, names)| *word == name || names.contains(&name)).copied()
     }
 }

@@ -253,8 +253,46 @@ impl fmt::Debug for Document {
     }
 }
 
-/// The word of `known` that was probably meant: the nearest, where a few letters differ.
+/// So many letters of a word tell which longer one was meant.
+const TELLING: usize = 3;
+
+/// The word of `known` that was probably meant: the one that begins with it, else the nearest, where a few letters
+/// differ.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let known: Vec<&str> = known.into_iter().collect();
+    let written = folded(word);
+    let mut longer = known.iter().copied().filter(|known| begins(&folded(known), &written));
+    match (longer.next(), longer.next()) {
+        (Some(only), None) => Some(only),
+        _ => least_distant(word, known),
+    }
+}
+
+/// The name of `known` that was probably meant, where people write parts of names: one that begins with it, else one that
+/// contains it, the shortest of several; else the nearest, where a few letters differ.
+pub fn nearest_name<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let known: Vec<&str> = known.into_iter().collect();
+    let written = folded(name);
+    let is_telling = written.chars().count() >= TELLING;
+    let rank = |known: &&str| {
+        let known = folded(known);
+        let is_within = is_telling && known.contains(&written);
+        is_within.then(|| (!known.starts_with(&written), known.chars().count()))
+    };
+    let within = known.iter().copied().filter_map(|known| Some((rank(&known)?, known))).min_by_key(|(rank, _)| *rank);
+    within.map(|(_, known)| known).or_else(|| least_distant(name, known))
+}
+
+fn begins(known: &str, written: &str) -> bool {
+    written.chars().count() >= TELLING && known.starts_with(written)
+}
+
+/// A word without what people leave out or put in as they like: case, spaces, `-` and `_`.
+fn folded(word: &str) -> String {
+    word.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '_')).flat_map(char::to_lowercase).collect()
+}
+
+fn least_distant<'a>(word: &str, known: Vec<&'a str>) -> Option<&'a str> {
     let allowed = ((word.chars().count() + 1) / 3).clamp(1, 3);
     let near = known.into_iter().filter_map(|candidate| Some((distance(word, candidate, allowed)?, candidate)));
     near.min_by_key(|(distance, _)| *distance).map(|(_, word)| word)

@@ -135,20 +135,31 @@ async fn a_failed_run_blocks_all_of_it_and_xml_that_cannot_be_read_blocks_nothin
     let host = novaseq_x().await;
     host.add(&[&read(1, "a", 1, 1), &read(1, "a", 1, 2), &format!("{RUN}/c_S1_R1_001.fastq.gz")]);
     host.add(&[&format!("{RUN}/c_S1_R2_001.fastq.gz"), &format!("{RUN}/Logs/FastqComplete.txt")]);
+    // The output of a demultiplexer, which is complete by the marker in it.
+    let off_board = |name: &str| format!("{RUN}/Unaligned/{name}");
+    host.add(
+        &["P/d_S2_R1_001.fastq.gz", "P/d_S2_R2_001.fastq.gz", "Logs/FastqComplete.txt"]
+            .map(off_board)
+            .each_ref()
+            .map(String::as_str),
+    );
     markers(&host, 1);
     let status = format!("{RUN}/RunCompletionStatus.xml");
     host.write(&status, completion("RunErrored"));
     let plan = host.plan().await;
-    assert_eq!(states(&host, &plan), told(&[("a_1", "blocked"), ("c_", "blocked")]));
+    assert_eq!(states(&host, &plan), told(&[("a_1", "blocked"), ("c_", "blocked"), ("d_", "blocked")]));
     let why = "it failed: RunCompletionStatus.xml says RunStatus RunErrored; ";
-    assert!(reason(&plan, "c_").starts_with(why), "{}", reason(&plan, "c_"));
+    for name in ["a_1", "c_", "d_"] {
+        assert!(reason(&plan, name).starts_with(why), "{}", reason(&plan, name));
+    }
 
     for broken in ["<RunCompletionStatus><RunStatus>RunErr", "", "\u{0}\u{1}", "<RunCompletionStatus/>"] {
         host.write(&status, broken);
-        assert_eq!(states(&host, &host.plan().await), told(&[("a_1", "queued"), ("c_", "queued")]), "{broken:?}");
+        let queued = told(&[("a_1", "queued"), ("c_", "queued"), ("d_", "queued")]);
+        assert_eq!(states(&host, &host.plan().await), queued, "{broken:?}");
     }
     let once = host.once().await;
-    assert_eq!(states(&host, &once), told(&[("a_1", "done"), ("c_", "done")]));
+    assert_eq!(states(&host, &once), told(&[("a_1", "done"), ("c_", "done"), ("d_", "done")]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

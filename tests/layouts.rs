@@ -617,6 +617,40 @@ async fn bases2fastq_is_done_with_its_own_statistics_not_the_instruments() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_statistics_of_one_output_of_bases2fastq_say_nothing_of_another() {
+    let host = Host::new("element", "{sample}", "paired: auto").await;
+    let run = "20240506_AV1_Example";
+    let file =
+        |output: &str, sample: &str, read: &str| format!("{run}/{output}Samples/P/{sample}/{sample}_{read}.fastq.gz");
+    for (output, sample) in
+        [("", "main"), ("out1/", "one"), ("out2/", "two"), ("fastq/v1/", "deep"), ("fastq/v2/", "half")]
+    {
+        host.add(&[&file(output, sample, "R1"), &file(output, sample, "R2")]);
+    }
+    let stats = |output: &str| format!("{run}/{output}RunStats.json");
+    for output in ["old/", "out1/", "fastq/v1/"] {
+        host.add(&[&stats(output)]);
+    }
+    let states = |document: serde_json::Value| {
+        host.told(&document).into_iter().map(|(name, (state, _))| (name, state)).collect::<Vec<_>>()
+    };
+    let expected = |two: &str, main: &str| {
+        let states = [("deep", "done"), ("half", "waiting"), ("main", main), ("one", "done"), ("two", two)];
+        states.map(|(name, state)| (name.to_owned(), state.to_owned())).to_vec()
+    };
+    assert_eq!(states(host.once().await), expected("waiting", "waiting"));
+    host.add(&[&stats("out2/")]);
+    assert_eq!(states(host.once().await), expected("done", "waiting"));
+    // What the instrument says of its run counts for each of them.
+    host.add(&[&stats(""), &stats("fastq/v2/")]);
+    host.write(&format!("{run}/RunUploaded.json"), "{\"outcome\": \"OutcomeFailed\"}");
+    let plan = host.plan().await;
+    for name in ["main", "half"] {
+        assert!(reason(&plan, name).starts_with("it failed: RunUploaded.json says outcome OutcomeFailed"), "{plan:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn layouts_are_listed_and_shown() {
     let host = Host::new("illumina", "{sample}", "paired: auto").await;
     let (exit, list) = host.flow_ingest(&["layouts"]).await;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::AgentError;
 use super::conditions::Conditions;
 use super::explain::{Explanation, Facts, Found};
+use super::left_out::kept;
 use super::reload::Foresight;
 use super::seeing::in_json;
 use crate::assemble::{self, Assembly, Expectation, assemble, by_lateness, wanted};
@@ -24,8 +25,6 @@ use crate::sheet::{Library, Shelf, Wanted};
 use crate::status::{Answer, Board, Refusal, WatchStatus};
 use crate::watch::{News, RunView, Settings};
 
-/// So many left out files of a run are kept by name.
-const LEFT_OUT_KEPT: usize = 500;
 /// So often, at the most, are sheets outside of the watch looked at.
 const SHORTEST_LOOK: Duration = Duration::from_millis(100);
 /// How long the folder gets to show what an upload has stumbled upon, before the same view is assembled again.
@@ -398,20 +397,6 @@ impl Assembler {
             tracing::info!(watch, mode, runs = news.runs.len(), left_out = news.left_out_count, "watching");
         }
     }
-}
-
-/// What of a run's left out files is kept by name; of the rest, how many there are. A run can have millions of files
-/// that are nobody's reads.
-fn kept(mut left_out: Vec<(PathBuf, String)>, folder: &Path) -> Vec<LeftOut> {
-    let more = left_out.len().saturating_sub(LEFT_OUT_KEPT);
-    left_out.truncate(LEFT_OUT_KEPT);
-    let mut kept: Vec<_> = left_out.into_iter().map(|(path, reason)| LeftOut { path, reason }).collect();
-    if more > 0 {
-        // Rounded, so that a run that grows by the second is not written down by the second.
-        let more = if more > 1000 { format!("more than {}", more / 1000 * 1000) } else { "up to 1000".to_owned() };
-        kept.push(LeftOut { path: folder.to_owned(), reason: format!("and {more} further files: no rule takes them") });
-    }
-    kept
 }
 
 /// One line for what a person would want to know.

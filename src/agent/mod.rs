@@ -6,6 +6,7 @@ mod conditions;
 mod contents;
 mod explain;
 mod foresee;
+mod left_out;
 mod once;
 mod reload;
 mod seeing;

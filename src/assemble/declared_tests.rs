@@ -237,7 +237,7 @@ fn a_cell_that_has_not_begun_is_waited_for() {
         is_own_unit: true,
     };
     let otherwise = Condition::Marker(Pattern::parse("done").unwrap());
-    let complete_when = Completion { folders: vec![unit], otherwise };
+    let complete_when = Completion { folders: vec![unit], ..otherwise.into() };
     let reads = ["1_A01/hifi_reads/m1.a.bam", "1_A01/done", "1_B01/hifi_reads/m2.x.bam"];
     let files = lab.files(&reads);
     let long = Duration::from_secs(1000);

@@ -129,19 +129,11 @@ fn a_run_can_wait_for_lists_and_outcomes_in_every_part_of_it() {
          complete_when: { listed: a/list.tsv }\n      else: settled\n",
     );
     let completion = &config.watches[0].watch.complete_when;
-    let in_turn = |condition: &Condition| match condition {
-        Condition::All(both) => match &both[..] {
-            [Condition::Outcome(always), own] => {
-                assert_eq!((always.pattern.to_string(), always.is_optional), ("done.json".to_owned(), true));
-                own.clone()
-            }
-            _ => panic!("{both:?}"),
-        },
-        _ => panic!("{condition:?}"),
-    };
-    let Condition::Listed(list) = in_turn(&completion.folders[0].complete_when) else { panic!("{completion:?}") };
+    let Some(Condition::Outcome(always)) = &completion.always else { panic!("{completion:?}") };
+    assert_eq!((always.pattern.to_string(), always.is_optional), ("done.json".to_owned(), true));
+    let Condition::Listed(list) = &completion.folders[0].complete_when else { panic!("{completion:?}") };
     assert_eq!((list.pattern.to_string(), list.is_optional), ("a/list.tsv".to_owned(), false));
-    assert!(matches!(in_turn(&completion.otherwise), Condition::Settled));
+    assert!(matches!(completion.otherwise, Condition::Settled));
     // A list that may be missing tells no end; one that must come does.
     assert!(completion.folders[0].complete_when.tells_an_end() && !completion.tells_an_end());
 }
@@ -248,6 +240,11 @@ fn a_layout_is_what_its_yaml_says() {
         assert_eq!(format!("{:?}", by_name.complete_when), format!("{:?}", by_hand.complete_when), "{}", layout.name);
         assert!(by_name.complete_when.tells_an_end(), "{}", layout.name);
         assert_eq!(by_hand.ignore.len(), layout.ignored.len() + layout.never_listed.len(), "{}", layout.name);
+        if layout.name == "drop-folder" {
+            let is_ignored = |path: &str| by_hand.ignore.is_match(path);
+            assert!(is_ignored("a/x_I1_001.fq.gz") && is_ignored("Undetermined_S0_L001_R1_001.fastq.gz"));
+            assert!(!is_ignored("x_I10_R1.fq.gz") && !is_ignored("a/Undetermined_tissue_R1.fastq.gz"));
+        }
         let pattern = Manifest::parse(
             "m",
             &format!(

@@ -315,15 +315,7 @@ fn completion(value: &Value) -> Option<Completion> {
     let otherwise = map.require("else", "what all that lies outside of these folders waits for");
     let otherwise = otherwise.and_then(|value| complete_when(&value));
     map.finish();
-    let (always, mut folders, otherwise) = (always?, folders?, otherwise?);
-    let with_always = |own: Condition| match &always {
-        Some(always) => Condition::All(vec![always.clone(), own]),
-        None => own,
-    };
-    for folder in &mut folders {
-        folder.complete_when = with_always(folder.complete_when.clone());
-    }
-    Some(Completion { folders, otherwise: with_always(otherwise) })
+    Some(Completion { always: always?, folders: folders?, otherwise: otherwise? })
 }
 
 fn folder_completion(value: &Value) -> Option<FolderCompletion> {

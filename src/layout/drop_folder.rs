@@ -25,10 +25,19 @@ pub(super) const DROP_FOLDER: Layout = Layout {
 ",
     described_by: &[],
     ignored: &[
-        Ignored { glob: "**/Undetermined_*", word: "Undetermined", what: "reads that no sample was found for" },
-        Ignored { glob: "**/Unassigned_*", word: "Unassigned", what: "reads that no sample was found for" },
-        Ignored { glob: "**/*_I1*.f*q.gz", word: "_I1", what: "index reads" },
-        Ignored { glob: "**/*_I2*.f*q.gz", word: "_I2", what: "index reads" },
+        // Demultiplexers' own names, and not those of samples that begin or go on with such a word.
+        Ignored {
+            glob: "**/Undetermined_{S0_*,L[0-9][0-9][0-9]_*,[RI][1-4].*,[RI][1-4]_001.*,[12].*}",
+            word: "Undetermined",
+            what: "reads that no sample was found for",
+        },
+        Ignored {
+            glob: "**/Unassigned_{S0_*,L[0-9][0-9][0-9]_*,[RI][1-4].*,[RI][1-4]_001.*,[12].*}",
+            word: "Unassigned",
+            what: "reads that no sample was found for",
+        },
+        Ignored { glob: "**/*_{I1,I1_001}.{fastq.gz,fq.gz,fastq,fq}", word: "_I1", what: "index reads" },
+        Ignored { glob: "**/*_{I2,I2_001}.{fastq.gz,fq.gz,fastq,fq}", word: "_I2", what: "index reads" },
         INDEXES_OF_FILES[0],
         INDEXES_OF_FILES[1],
     ],

@@ -11,18 +11,26 @@ pub(super) const ELEMENT: Layout = Layout {
     run_by_entries: None,
     reads: &["**/Samples/{project}/*/{sample}_R{read}.fastq.gz", "**/Samples/*/{sample}_R{read}.fastq.gz"],
     captures: &["sample", "read", "project"],
-    // The whole output's, and neither a project's nor the instrument's AvitiRunStats.json, which comes before the FASTQ.
-    // The instrument's own word on the run is there where the output lies in the run folder.
+    // An output is complete by its own statistics, and by no other's. Where they carry the run's name, they speak for
+    // what lies beside or below them: a project has some of its own, and the instrument's AvitiRunStats.json comes before
+    // the FASTQ. The instrument's own word on the run is there where the output lies in the run folder.
     complete_when: r#"
-  all:
-    - any:
-        - marker: '{prefix:(?:.+_)?}RunStats.json'
-        - marker: '*/{prefix:(?:.+_)?}RunStats.json'
-    - { outcome: RunUploaded.json, optional: true }
+  always: { outcome: RunUploaded.json, optional: true }
+  each:
+    - holds: RunStats.json
+  else:
+    any:
+      - marker: '{prefix:(?:.+_)?}RunStats.json'
+      - marker: '*/{prefix:(?:.+_)?}RunStats.json'
 "#,
-    described_by: &["{prefix:(?:.+_)?}RunStats.json", "*/{prefix:(?:.+_)?}RunStats.json"],
+    described_by: &["**/RunStats.json", "{prefix:.+_}RunStats.json", "*/{prefix:.+_}RunStats.json"],
     ignored: &[
-        Ignored { glob: "**/Unassigned_*", word: "Unassigned", what: "reads that no sample was found for" },
+        // A sample's name may begin so.
+        Ignored {
+            glob: "**/Unassigned_{[RI][1-4].*,L[0-9]_*}",
+            word: "Unassigned",
+            what: "reads that no sample was found for",
+        },
         Ignored { glob: "**/*_I1.fastq.gz", word: "_I1", what: "index reads" },
         Ignored { glob: "**/*_I2.fastq.gz", word: "_I2", what: "index reads" },
     ],

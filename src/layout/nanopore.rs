@@ -43,14 +43,16 @@ pub(super) const NANOPORE: Layout = Layout {
         ],
     }),
     // The folder is the barcode, or the alias that the sample sheet gives it. MinKNOW of 2020 wrote plain FASTQ, and
-    // barcodes without a folder.
+    // barcodes without a folder; that they passed, a name need not say. A hash has eight digits, or forty.
     reads: &[
-        "fastq_pass/{barcode}/{flow_cell:[A-Za-z0-9-]+}_pass_*_{part:int}.fastq.gz",
-        "fastq_pass/{barcode}/{flow_cell:[A-Za-z0-9-]+}_pass_*_{part:int}.fastq",
+        "fastq_pass/{barcode}/{flow_cell:[A-Za-z0-9-]+}_????????*_{part:int}.fastq.gz",
+        "fastq_pass/{barcode}/{flow_cell:[A-Za-z0-9-]+}_????????*_{part:int}.fastq",
         "fastq_pass/{flow_cell:[A-Za-z0-9-]+}_pass_{barcode:barcode[0-9]+}_*_{part:int}.fastq.gz",
         "fastq_pass/{flow_cell:[A-Za-z0-9-]+}_pass_{barcode:barcode[0-9]+}_*_{part:int}.fastq",
-        "fastq_pass/{flow_cell:[A-Za-z0-9-]+}_pass_*_{part:int}.fastq.gz",
-        "fastq_pass/{flow_cell:[A-Za-z0-9-]+}_pass_*_{part:int}.fastq",
+        "fastq_pass/{flow_cell:[A-Za-z0-9-]+}_{barcode:barcode[0-9]+}_*_{part:int}.fastq.gz",
+        "fastq_pass/{flow_cell:[A-Za-z0-9-]+}_{barcode:barcode[0-9]+}_*_{part:int}.fastq",
+        "fastq_pass/{flow_cell:[A-Za-z0-9-]+}_????????*_{part:int}.fastq.gz",
+        "fastq_pass/{flow_cell:[A-Za-z0-9-]+}_????????*_{part:int}.fastq",
     ],
     captures: &["experiment", "sample", "barcode", "flow_cell", "part"],
     // Parts come by the hour, so quiet says little. It was seen before the last files
@@ -62,7 +64,17 @@ pub(super) const NANOPORE: Layout = Layout {
     // The globs fit files, not folders: a folder that the watch does not look into leaves its files out of the count.
     ignored: &[
         Ignored { glob: "**/unclassified/**/*.*", word: "unclassified", what: "reads that no barcode was found for" },
-        Ignored { glob: "**/*_unclassified_*.*", word: "unclassified", what: "reads that no barcode was found for" },
+        // An alias may have the word in it; what follows the word itself is the run's hash.
+        Ignored {
+            glob: "**/*_{pass,fail}_unclassified_[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]*_*.*",
+            word: "unclassified",
+            what: "reads that no barcode was found for",
+        },
+        Ignored {
+            glob: "**/{fastq,bam}_pass/{??????,???????,????????}_unclassified_*.*",
+            word: "unclassified",
+            what: "reads that no barcode was found for",
+        },
         Ignored { glob: "**/fastq_fail/**/*.*", word: "fail", what: "failed reads" },
         Ignored { glob: "**/bam_fail/**/*.*", word: "fail", what: "failed reads" },
         INDEXES_OF_FILES[0],

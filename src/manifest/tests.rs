@@ -372,6 +372,23 @@ fn a_rule_without_match_takes_the_layouts_reads() {
     let nanopore = with_layout("nanopore", true, &["where: { experiment: E },"]).unwrap();
     let path = "fastq_pass/barcode03/PAA12345_pass_barcode03_e05460c6_0f1d7e9e_11.fastq.gz";
     assert_eq!(told(&nanopore, path), "r0 barcode=barcode03 experiment=E flow_cell=PAA12345 part=11");
+    let nanopore = with_layout("nanopore", true, &[""]).unwrap();
+    let hash = "298b7829b9d8e8a7c6f5e4d3c2b1a0918273645f";
+    for (path, barcode, part) in [
+        ("barcode07/FAK72834_298b7829_0.fastq", "barcode=barcode07 ", 0),
+        ("barcode07/FAK72834_e05460c6_0f1d7e9e_12.fastq.gz", "barcode=barcode07 ", 12),
+        ("liver/FAK72834_liver_e05460c6_0f1d7e9e_3.fastq.gz", "barcode=liver ", 3),
+        ("FAK72834_barcode07_298b7829_1.fastq", "barcode=barcode07 ", 1),
+        ("FAK72834_298b7829_0.fastq.gz", "", 0),
+        (&format!("FAK72834_pass_{hash}_4.fastq"), "", 4),
+        (&format!("FAK72834_{hash}_5.fastq"), "", 5),
+    ] {
+        let captures = format!("r0 {barcode}experiment=E flow_cell=FAK72834 part={part}");
+        assert_eq!(told(&nanopore, &format!("fastq_pass/{path}")), captures, "{path}");
+    }
+    for other in ["barcode07/merged_1.fastq.gz", "reads_R1.fastq.gz"] {
+        assert!(told(&nanopore, &format!("fastq_pass/{other}")).starts_with("no rule matches"), "{other}");
+    }
     let error = with_layout("none", true, &[""]).unwrap_err().to_string();
     assert!(error.contains("the key match is missing"), "{error}");
 }
@@ -399,6 +416,78 @@ fn what_a_layout_ignores_is_taken_only_by_a_rule_that_names_it() {
         told(&with_layout("nanopore", true, &["match: '**/{x}.fastq.gz',"]).unwrap(), failed).contains("failed reads")
     );
     assert!(told(&with_layout("nanopore", true, &["match: '**/{x}.gz',", naming]).unwrap(), failed).starts_with("r1 "));
+}
+
+#[test]
+fn a_sample_that_is_called_somewhat_like_what_nobody_wants_is_taken() {
+    let nanopore =
+        |kind: &str, alias: &str| format!("fastq_{kind}/{alias}/PAA12345_{kind}_{alias}_e05460c6_0f1d7e9e_0.fastq.gz");
+    let old = "fastq_pass/PAA12345_pass_unclassified_298b7829b9d8e8a7c6f5e4d3c2b1a0918273645f_0.fastq".to_owned();
+    let bare = "fastq_pass/FAK72834_unclassified_298b7829_0.fastq".to_owned();
+    let element = |sample: &str, read: &str| format!("Samples/P/{sample}/{sample}_{read}.fastq.gz");
+    let singular = |name: &str| format!("demux_filtered_fastqs/{name}.fastq.gz");
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let cases: [(&str, Vec<String>, Vec<String>); 4] = [
+        (
+            "drop-folder",
+            texts(&[
+                "donor_I1_R1.fastq.gz",
+                "donor_I10_R2.fq.gz",
+                "d/x_I2C_R1_001.fastq.gz",
+                "donor_I1.final_R1.fq.gz",
+                "donor_I1_S3_L001_R1_001.fastq.gz",
+                "Undetermined_tissue_R1.fastq.gz",
+                "Unassigned_liver_1.fq.gz",
+            ]),
+            texts(&[
+                "a_I1.fastq.gz",
+                "d/donor_I1_I1_001.fq.gz",
+                "a_S1_L001_I2_001.fastq.gz",
+                "a_I2.fastq",
+                "Undetermined_S0_L001_R1_001.fastq.gz",
+                "Undetermined_S0_R2_001.fastq.gz",
+                "d/Undetermined_R1.fastq.gz",
+                "Undetermined_R2_001.fq.gz",
+                "Undetermined_L002_R1.fastq.gz",
+                "Undetermined_1.fastq.gz",
+                "Unassigned_R1.fastq.gz",
+            ]),
+        ),
+        (
+            "element",
+            vec![element("Unassigned_liver", "R1"), element("d_I1", "R2")],
+            vec![
+                element("Unassigned", "R1"),
+                element("Unassigned", "I2"),
+                element("d_I1", "I1"),
+                element("Unassigned_L1", "R2"),
+                "Samples/Unassigned/Unassigned_R2.fastq.gz".to_owned(),
+            ],
+        ),
+        (
+            "singular",
+            vec![singular("Undetermined_tissue_S3_L001_R1"), singular("d_I1_S1_L001_R2")],
+            vec![singular("Undetermined_S0_L001_R1"), singular("P/d_S1_L001_I1")],
+        ),
+        (
+            "nanopore",
+            vec![nanopore("pass", "x_unclassified_y"), nanopore("pass", "unclassified_y")],
+            vec![nanopore("pass", "unclassified"), nanopore("fail", "unclassified"), old, bare],
+        ),
+    ];
+    for (name, wanted, unwanted) in cases {
+        let manifest = with_layout(name, true, &[""]).unwrap();
+        for path in wanted {
+            assert!(told(&manifest, &path).starts_with("r0 "), "{name}: {path}: {}", told(&manifest, &path));
+        }
+        for path in unwanted {
+            let reason = told(&manifest, &path);
+            assert!(reason.starts_with(&format!("ignored by the layout {name}: ")), "{name}: {path}: {reason}");
+            // Whoever names it takes it.
+            let naming = format!("match: '**/{}',", path.rsplit('/').next().unwrap());
+            assert!(told(&with_layout(name, true, &[&naming]).unwrap(), &path).starts_with("r0 "), "{name}: {path}");
+        }
+    }
 }
 
 #[test]

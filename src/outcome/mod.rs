@@ -85,19 +85,43 @@ pub fn reads(bytes: &[u8]) -> Option<ReadCount> {
     described::reads(&text_of(bytes))
 }
 
-/// Whether a word of a vendor's says that something went wrong. Which words there are is not written down anywhere, so
-/// it goes by what they have in common: RunErrored, ExceptionEndedEarly, UserEndedEarly, OutcomeFailed.
+/// Whether a word of a vendor's says that something went wrong, or ended before its time. Which words there are is not
+/// written down anywhere, so it goes by what they have in common: RunErrored, ExceptionEndedEarly, UserEndedEarly,
+/// OutcomeFailed.
 fn is_failure(word: &str) -> bool {
-    const STEMS: [&str; 8] = ["error", "fail", "abort", "cancel", "exception", "endedearly", "stopped", "terminated"];
-    let word: String = word.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    STEMS.iter().any(|stem| word.contains(stem)) && !["noerror", "withouterror"].iter().any(|no| word.contains(no))
+    const STEMS: [&str; 14] = [
+        "error",
+        "fail",
+        "abort",
+        "cancel",
+        "exception",
+        "early",
+        "prematur",
+        "partial",
+        "stop",
+        "terminat",
+        "interrupt",
+        "crash",
+        "unsuccess",
+        "notsuccess",
+    ];
+    let word = ["noerror", "withouterror", "nofail"].iter().fold(letters(word), |word, no| word.replace(no, ""));
+    STEMS.iter().any(|stem| word.contains(stem))
 }
 
 /// Whether a word of a vendor's says that all went well: RunCompleted, CompletedAsPlanned, OutcomeCompleted.
 fn is_success(word: &str) -> bool {
-    const STEMS: [&str; 4] = ["complete", "success", "succeeded", "noerror"];
-    let word = word.to_ascii_lowercase();
-    !is_failure(&word) && !word.contains("incomplete") && STEMS.iter().any(|stem| word.contains(stem))
+    const STEMS: [&str; 5] = ["complet", "success", "succeeded", "finished", "noerror"];
+    // "Did not complete" does not say it, whatever else it says.
+    const DENIALS: [&str; 4] = ["incomplet", "not", "unable", "never"];
+    let letters = letters(word);
+    let is_in = |stem: &&str| letters.contains(stem);
+    !is_failure(word) && !DENIALS.iter().any(|stem| is_in(&stem)) && STEMS.iter().any(|stem| is_in(&stem))
+}
+
+/// RunErrored, "run errored" and run_errored are one word.
+fn letters(word: &str) -> String {
+    word.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// A vendor's words as they are told: on one line, and not too many of them.
@@ -118,13 +142,30 @@ mod tests {
 
     #[test]
     fn words_are_sorted_by_what_they_have_in_common() {
-        for word in ["RunErrored", "ExceptionEndedEarly", "UserEndedEarly", "OutcomeFailed", "failed", "Run Aborted"] {
+        for word in [
+            "RunErrored",
+            "ExceptionEndedEarly",
+            "UserEndedEarly",
+            "EarlyCompletion",
+            "OutcomeFailed",
+            "failed",
+            "Run Aborted",
+            "UserAborted",
+            "RunStopped",
+            "Unsuccessful",
+            "CompletedWithErrors",
+            "PartiallyCompleted",
+            "Aborted, no error was logged",
+        ] {
             assert!(is_failure(word) && !is_success(word), "{word}");
         }
-        for word in ["RunCompleted", "CompletedAsPlanned", "OutcomeCompleted", "success", "Completed without errors"] {
+        for word in ["RunCompleted", "CompletedAsPlanned", "OutcomeCompleted", "Completion", "success", "Finished"] {
             assert!(!is_failure(word) && is_success(word), "{word}");
         }
-        for word in ["", "RunInProgress", "incomplete"] {
+        for word in ["Completed without errors", "No errors"] {
+            assert!(!is_failure(word) && is_success(word), "{word}");
+        }
+        for word in ["", "RunInProgress", "incomplete", "NotCompleted", "DRAGEN did not complete", "RunPaused"] {
             assert!(!is_failure(word) && !is_success(word), "{word}");
         }
     }

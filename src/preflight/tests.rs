@@ -175,6 +175,36 @@ fn each_miss_has_the_right_value_that_was_probably_meant() {
             r#"this account owns no project that is called "atlas"; did you mean "Atlas" (7002)?"#,
         ),
         (
+            of_type(value("whole genome"), Vec::new()),
+            "type",
+            Some("Whole-genome"),
+            r#"sample type "whole genome" does not exist on this server; did you mean "Whole-genome" (Genome of everything)?"#,
+        ),
+        (
+            sample(Some("sapiens"), [None; 2], &[]),
+            "organism",
+            Some("Hs"),
+            r#"organism "sapiens" does not exist on this server; did you mean "Hs" (Human)?"#,
+        ),
+        (
+            sample(None, [Some("tla"), None], &[]),
+            "project",
+            Some("7002"),
+            r#"project "tla" is none of this account's own; did you mean "7002" (Atlas)?"#,
+        ),
+        (
+            sample(None, [None; 2], &[("strand", "rev")]),
+            "metadata.strand",
+            Some("strandedness"),
+            r#"metadata attribute "strand" does not exist on this server; did you mean "strandedness"?"#,
+        ),
+        (
+            sample(None, [None; 2], &[("strandedness", "rev")]),
+            "metadata.strandedness",
+            Some("reverse"),
+            r#"metadata strandedness: "rev" is not among its values; did you mean "reverse"?"#,
+        ),
+        (
             sample(None, [None, Some("Twin")], &[]),
             "project",
             None,

@@ -462,7 +462,7 @@ mod tests {
             complete_when: quiet_of(&[of], 600),
             is_own_unit: false,
         };
-        let completion = |of| Completion { folders: vec![folder(of)], otherwise: quiet_of(&["**/*.gz"], 600) };
+        let completion = |of| Completion { folders: vec![folder(of)], ..quiet_of(&["**/*.gz"], 600).into() };
         let files = || vec![file("Analysis/1/a.gz", 700), file("Analysis/2/b.gz", 60), file("out/c.gz", 700)];
         let view = |of| {
             let (files, condition) = (files(), completion(of));

@@ -423,7 +423,7 @@ mod tests {
             complete_when: Condition::Listed(paper("list.tsv")),
             is_own_unit: false,
         };
-        let condition = Completion { folders: vec![part], otherwise: Condition::Settled };
+        let condition = Completion { folders: vec![part], ..Condition::Settled.into() };
         let list = "part/1/a.csv\t00000000\npart/2/b.csv\t00000000\n";
         let view = run(&["part/1/a.csv", "part/2/other"], &[("list.tsv", list)], &condition);
         let verdict = |path: &str| view.verdict(view.files.iter().filter(|file| file.below_run == Path::new(path)));

@@ -12,7 +12,7 @@ use super::ground::Ground;
 use super::papers::Whole;
 use super::stated::{Clock, Stated};
 use super::view::{FileView, Verdict};
-use super::{Completion, Folder, FolderCompletion};
+use super::{Completion, Condition, Folder, FolderCompletion};
 use crate::observation::Moment;
 use crate::pattern::{Captures, Pattern};
 
@@ -60,17 +60,24 @@ impl Scopes {
         for file in whole.files {
             parts[number(&numbers, file)].push(file);
         }
+        let all: Vec<&FileView> = whole.files.iter().collect();
+        // The instrument's word on the run lies outside of the output that a demultiplexer marks as complete.
+        let check = |own: &Condition, place: Place<'_>| match &completion.always {
+            Some(always) => {
+                Check::All(vec![Check::new(always, Place { files: &all, ..place }), Check::new(own, place)])
+            }
+            None => Check::new(own, place),
+        };
         let outside = Place { files: &parts[0], folder: Path::new(""), bound: &Captures::new(), whole };
-        let mut scopes = vec![scope(Check::new(&completion.otherwise, outside), &parts[0], false)];
-        // The markers of a folder with a known name may lie outside of it.
-        let all: Vec<&FileView> = if places.is_empty() { Vec::new() } else { whole.files.iter().collect() };
-        for ((path, completion), files) in places.into_iter().zip(&parts[1..]) {
-            let (looked_in, bound) = match &completion.folder {
+        let mut scopes = vec![scope(check(&completion.otherwise, outside), &parts[0], false)];
+        for ((path, part), files) in places.into_iter().zip(&parts[1..]) {
+            let (looked_in, bound) = match &part.folder {
+                // Its markers may lie outside of it.
                 Folder::Named(pattern) => (&all, pattern.captures(&path).unwrap_or_default()),
                 Folder::Holding { .. } => (files, Captures::new()),
             };
             let place = Place { files: looked_in, folder: Path::new(&path), bound: &bound, whole };
-            scopes.push(scope(Check::new(&completion.complete_when, place), files, completion.is_own_unit));
+            scopes.push(scope(check(&part.complete_when, place), files, part.is_own_unit));
         }
         Self { numbers, scopes }
     }
@@ -208,7 +215,6 @@ mod tests {
     use super::*;
     use crate::observation::Observation;
     use crate::sample::Fingerprint;
-    use crate::watch::Condition;
     use crate::watch::papers::Papers;
 
     fn files(paths: &[&str]) -> Vec<FileView> {
@@ -239,6 +245,7 @@ mod tests {
             is_own_unit: false,
         };
         Completion {
+            always: None,
             folders: vec![
                 folder("Analysis/{analysis}", marker("Analysis/{analysis}/Done.txt")),
                 folder("Alignment", marker("Job.xml")),
@@ -280,7 +287,7 @@ mod tests {
             complete_when: marker("**/Done.txt"),
             is_own_unit: false,
         };
-        let completion = Completion { folders: vec![holding], otherwise: marker("**/Done.txt") };
+        let completion = Completion { folders: vec![holding], ..marker("**/Done.txt").into() };
         let papers = Papers::default();
         let whole = Whole { name: "run", files: &files, papers: &papers };
         let scopes = Scopes::new(&completion, whole, Some(Duration::ZERO), None);
@@ -291,6 +298,29 @@ mod tests {
     }
 
     #[test]
+    fn what_always_holds_is_looked_for_in_the_whole_run() {
+        let holding = FolderCompletion {
+            folder: Folder::holding("Done.txt").unwrap(),
+            complete_when: marker("**/Done.txt"),
+            is_own_unit: false,
+        };
+        let always = Some(marker("Copied.txt"));
+        let completion = Completion { always, folders: vec![holding], otherwise: marker("**/Done.txt") };
+        let papers = Papers::default();
+        let verdict = |paths: &[&str], n: usize| {
+            let files = files(paths);
+            let whole = Whole { name: "run", files: &files, papers: &papers };
+            let scopes = Scopes::new(&completion, whole, Some(Duration::ZERO), None);
+            scopes.whole(scopes.of(&files[n])).clone()
+        };
+        let reason = "waiting for the marker Copied.txt".to_owned();
+        assert_eq!(verdict(&["out/Done.txt", "out/a.gz"], 1), Verdict::Waits { reason, in_time: None });
+        assert_eq!(verdict(&["Copied.txt", "out/Done.txt", "out/a.gz"], 2), Verdict::Complete);
+        // What lies outside of an output whose marker is the run's own finds it, too.
+        assert_eq!(verdict(&["Copied.txt", "Done.txt", "again/Done.txt", "again/b.gz"], 3), Verdict::Complete);
+    }
+
+    #[test]
     fn of_two_outputs_one_in_the_other_the_nearest_speaks() {
         let files = files(&["Logs/Done.txt", "a.gz", "again/Logs/Done.txt", "again/b.gz"]);
         let holding = FolderCompletion {
@@ -298,7 +328,7 @@ mod tests {
             complete_when: marker("**/Done.txt"),
             is_own_unit: false,
         };
-        let completion = Completion { folders: vec![holding], otherwise: marker("**/Done.txt") };
+        let completion = Completion { folders: vec![holding], ..marker("**/Done.txt").into() };
         let (places, _) = places(&completion.folders, &files);
         assert_eq!(places.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["", "again"]);
         for path in ["", "/Done.txt", "../Done.txt", "**/Done.txt"] {

@@ -164,6 +164,8 @@ pub struct Paper {
 /// When a run is complete, or, where it has folders that are finished one after the other, each of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion {
+    /// What must hold beside each of the others; its files are looked for in the whole run.
+    pub always: Option<Condition>,
     /// The first whose folder holds a file speaks for it.
     pub folders: Vec<FolderCompletion>,
     /// Speaks for all that lies outside of them, and looks for its markers there.
@@ -214,14 +216,14 @@ impl Folder {
 
 impl From<Condition> for Completion {
     fn from(otherwise: Condition) -> Self {
-        Self { folders: Vec::new(), otherwise }
+        Self { always: None, folders: Vec::new(), otherwise }
     }
 }
 
 impl Completion {
     /// Each condition in it.
     pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
-        self.folders.iter().map(|folder| &folder.complete_when).chain([&self.otherwise])
+        self.always.iter().chain(self.parts())
     }
 
     /// The files in which instruments say something, those of outcomes first.
@@ -233,7 +235,12 @@ impl Completion {
 
     /// Whether nothing is taken before a marker came or all was quiet.
     pub fn tells_an_end(&self) -> bool {
-        self.conditions().all(Condition::tells_an_end)
+        self.always.as_ref().is_some_and(Condition::tells_an_end) || self.parts().all(Condition::tells_an_end)
+    }
+
+    /// The conditions of which one speaks for each file.
+    fn parts(&self) -> impl Iterator<Item = &Condition> {
+        self.folders.iter().map(|folder| &folder.complete_when).chain([&self.otherwise])
     }
 }
 

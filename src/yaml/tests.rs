@@ -163,6 +163,30 @@ fn the_nearest_word_is_suggested_only_when_it_is_near() {
     assert_eq!(nearest("baseurl", known), Some("base_url"));
     assert_eq!(nearest("setle", known), Some("settle"));
     assert_eq!(nearest("zebra", known), None);
+    assert_eq!(nearest("base", known), Some("base_url"));
+    assert_eq!(nearest("url", known), None, "what is within a key is mostly another one's");
+    assert_eq!(nearest("bcl", ["bcl-convert", "bcl2fastq"]), None, "either");
+    assert_eq!(nearest("path", ["paths", "path_of_it", "paht"]), Some("paths"));
+}
+
+#[test]
+fn a_name_is_known_by_its_parts() {
+    let types = ["CLIP", "RNA-Seq", "ChIP-Seq", "ATAC-Seq", "small RNA", "Whole-genome"];
+    for (written, meant) in [
+        ("ChIP", Some("ChIP-Seq")),
+        ("chip seq", Some("ChIP-Seq")),
+        ("RNA", Some("RNA-Seq")),
+        ("small_rna", Some("small RNA")),
+        ("genome", Some("Whole-genome")),
+        ("CLOP", Some("CLIP")),
+        ("RNA-Sek", Some("RNA-Seq")),
+        ("WGS", None),
+        ("Se", None),
+        ("--", None),
+    ] {
+        assert_eq!(nearest_name(written, types), meant, "{written}");
+    }
+    assert_eq!(nearest_name("rna", ["total RNA-Seq", "RNA-Seq v2", "RNA-Seq"]), Some("RNA-Seq"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::exit::{CommandError, Exit};
 use super::{Globals, bars, logging, output};
 use crate::flow::{Client, SampleType};
 use crate::status::columns;
-use crate::yaml::nearest;
+use crate::yaml::nearest_name;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -91,7 +91,7 @@ pub(super) fn unknown_type(sample_type: &str, known: &[SampleType]) -> CommandEr
 /// The same, for those who report it in another way.
 pub(super) fn no_such_type(sample_type: &str, known: &[SampleType]) -> String {
     let names = known.iter().flat_map(|one| [one.identifier.as_str(), &one.name]);
-    let name = nearest(sample_type, names.filter(|name| !name.is_empty()));
+    let name = nearest_name(sample_type, names.filter(|name| !name.is_empty()));
     let meant = name.and_then(|name| known.iter().find(|one| one.identifier == name || one.name == name));
     let meant = meant.map(|one| format!("; did you mean {}?", output::cell(&one.identifier))).unwrap_or_default();
     let known: Vec<_> = known.iter().map(|known| output::cell(&known.identifier)).collect();
