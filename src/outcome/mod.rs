@@ -116,7 +116,7 @@ fn is_success(word: &str) -> bool {
     const DENIALS: [&str; 4] = ["incomplet", "not", "unable", "never"];
     let letters = letters(word);
     let is_in = |stem: &&str| letters.contains(stem);
-    !is_failure(word) && !DENIALS.iter().any(|stem| is_in(&stem)) && STEMS.iter().any(|stem| is_in(&stem))
+    !is_failure(word) && !DENIALS.iter().any(is_in) && STEMS.iter().any(is_in)
 }
 
 /// RunErrored, "run errored" and run_errored are one word.
