@@ -271,25 +271,3 @@ async fn a_second_flow_cell_of_a_library_is_another_sample() {
         assert!(samples == expected, "never joined with the first: {name}");
     }
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_part_that_ends_in_the_middle_of_a_line_is_joined_with_no_other() {
-    let facility = facility("paired: never", "{barcode}").await;
-    let plain = |n: usize| part(&facility, RUN, n).with_extension("");
-    let read = |n: usize| format!("@read-of-part-{n}\nACGT\n+\nIIII");
-    write(&plain(0), read(0));
-    write(&plain(1), format!("{}\n", read(1)));
-    finish(&facility, RUN);
-    let ended = facility.once().await;
-    let sample = support::only(&ended.snapshot);
-    let reason = sample.reason.as_deref().unwrap_or_default();
-    assert_eq!(sample.state, "blocked", "{reason}");
-    let said = format!("{} ends in the middle of a line", plain(0).display());
-    assert!(reason.contains(&said) && reason.contains("end its last line"), "{reason}");
-    assert!(facility.sandbox.samples().is_empty());
-
-    write(&plain(0), format!("{}\n", read(0)));
-    facility.once().await;
-    let (_, bytes) = stored(&facility, "barcode01");
-    assert_equal(&bytes, format!("{}\n{}\n", read(0), read(1)).as_bytes());
-}

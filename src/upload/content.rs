@@ -1,9 +1,7 @@
 //! What the bytes of a slot amount to, taken in order as they are read: their hash and, part by part, whether a gzip
-//! file is whole, whether FASTQ ends where another part can go on, and whether the checksum files beside it agree.
+//! file is whole and whether the checksum files beside it agree.
 
 use std::collections::HashSet;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
@@ -71,7 +69,7 @@ impl Content {
     /// Takes the next bytes of the slot.
     ///
     /// # Errors
-    /// [`PartError::Corrupt`], [`PartError::Unended`] and [`PartError::Mismatch`], at the part's last byte at the latest.
+    /// [`PartError::Corrupt`] and [`PartError::Mismatch`], at the part's last byte at the latest.
     pub fn take(&mut self, mut bytes: &[u8]) -> Result<(), PartError> {
         self.hash.update(bytes);
         self.taken += bytes.len() as u64;
@@ -80,10 +78,9 @@ impl Content {
             if bytes.is_empty() && self.within < size {
                 break;
             }
-            let check = self.check.get_or_insert_with(|| {
-                let goes_on = self.part + 1 < self.parts.len();
-                PartCheck::begin(part, self.checks, self.parts.len() > 1, goes_on, &mut self.sidecars)
-            });
+            let check = self
+                .check
+                .get_or_insert_with(|| PartCheck::begin(part, self.checks, self.parts.len() > 1, &mut self.sidecars));
             let here = (size - self.within).min(bytes.len() as u64);
             let (taken, rest) = bytes.split_at(here as usize);
             check.take(taken, part)?;
@@ -116,22 +113,17 @@ struct PartCheck {
     md5: Option<Md5>,
     sha256: Option<Sha256>,
     stated: Vec<Stated>,
-    /// Whether it must end with the end of a line, since another part of FASTQ is put behind it.
-    ends_a_line: bool,
-    /// The last byte taken.
-    last: Option<u8>,
 }
 
 impl PartCheck {
-    /// `is_hashed`: whether its own hash is wanted; `goes_on`: whether another part follows.
-    fn begin(part: &Part, checks: Checks, is_hashed: bool, goes_on: bool, sidecars: &mut Sidecars) -> Self {
+    /// `is_hashed`: whether its own hash is wanted.
+    fn begin(part: &Part, checks: Checks, is_hashed: bool, sidecars: &mut Sidecars) -> Self {
         let gzip = if checks.gzip { GzipCheck::of(&part.path) } else { None };
         let stated = if checks.sidecars { sidecars.beside(&part.path) } else { Vec::new() };
         let asks_for = |algorithm| stated.iter().any(|stated| stated.algorithm == algorithm);
         let md5 = asks_for(Algorithm::Md5).then(Md5::new);
         let sha256 = (is_hashed || asks_for(Algorithm::Sha256)).then(Sha256::new);
-        let ends_a_line = checks.gzip && goes_on && is_fastq(&part.path);
-        Self { gzip, md5, sha256, stated, ends_a_line, last: None }
+        Self { gzip, md5, sha256, stated }
     }
 
     fn take(&mut self, bytes: &[u8], part: &Part) -> Result<(), PartError> {
@@ -141,7 +133,6 @@ impl PartCheck {
         if let Some(sha256) = &mut self.sha256 {
             sha256.update(bytes);
         }
-        self.last = bytes.last().copied().or(self.last);
         let checked = self.gzip.as_mut().map_or(Ok(()), |gzip| gzip.take(bytes));
         checked.map_err(|fault| PartError::Corrupt { path: part.path.clone(), fault: fault.to_string() })
     }
@@ -150,10 +141,6 @@ impl PartCheck {
     fn end(&mut self, part: &Part) -> Result<Option<String>, PartError> {
         let checked = self.gzip.as_ref().map_or(Ok(()), GzipCheck::end);
         checked.map_err(|fault| PartError::Corrupt { path: part.path.clone(), fault: fault.to_string() })?;
-        let last = self.gzip.as_ref().map_or(self.last, GzipCheck::last_unpacked);
-        if self.ends_a_line && last.is_some_and(|last| last != b'\n') {
-            return Err(PartError::Unended { path: part.path.clone() });
-        }
         let md5 = self.md5.take().map(|md5| md5.finalize().to_vec()).unwrap_or_default();
         let sha256 = self.sha256.take().map(|sha256| sha256.finalize().to_vec()).unwrap_or_default();
         for Stated { by, algorithm, digest } in &self.stated {
@@ -173,10 +160,4 @@ impl PartCheck {
         }
         Ok((!sha256.is_empty()).then(|| HEXLOWER.encode(&sha256)))
     }
-}
-
-fn is_fastq(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().as_bytes().to_ascii_lowercase();
-    let name = name.strip_suffix(b".gz").unwrap_or(&name);
-    name.ends_with(b".fastq") || name.ends_with(b".fq")
 }

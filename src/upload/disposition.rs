@@ -143,7 +143,7 @@ impl Disposition {
             PartError::Unreadable { .. } | PartError::TooManyOpen { .. } | PartError::Hangs { .. } => Self::Retry(text),
             PartError::Gone { .. } => Self::Missing(text),
             PartError::Changed { .. } | PartError::Altered { .. } | PartError::NoFile { .. } => Self::Wait(text),
-            PartError::Corrupt { .. } | PartError::Unended { .. } | PartError::Mismatch { .. } => Self::Unsound(text),
+            PartError::Corrupt { .. } | PartError::Mismatch { .. } => Self::Unsound(text),
             PartError::Stopped => Self::PutBack,
         }
     }

@@ -59,8 +59,6 @@ pub(super) struct GzipCheck {
     unpacked: Box<[u8]>,
     /// The last bytes of the file, for a BAM's end.
     last: Vec<u8>,
-    /// The last byte of what it holds, unpacked.
-    last_unpacked: Option<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +114,6 @@ impl GzipCheck {
             header_crc: Crc::new(),
             unpacked: vec![0; UNPACKED].into_boxed_slice(),
             last: Vec::new(),
-            last_unpacked: None,
         }
     }
 
@@ -159,11 +156,6 @@ impl GzipCheck {
             return Err(Fault::NoEndOfBam);
         }
         Ok(())
-    }
-
-    /// The last byte of what was unpacked so far; `None` where that is nothing.
-    pub fn last_unpacked(&self) -> Option<u8> {
-        self.last_unpacked
     }
 
     fn remember(&mut self, bytes: &[u8]) {
@@ -262,7 +254,6 @@ impl GzipCheck {
             let written = (self.decoder.total_out() - out_before) as usize;
             taken += read;
             self.crc.update(&self.unpacked[..written]);
-            self.last_unpacked = self.unpacked[..written].last().copied().or(self.last_unpacked);
             match status {
                 Err(_) => return Err(Fault::Corrupt { at: self.at + taken as u64 }),
                 Ok(Status::StreamEnd) => {

@@ -55,11 +55,6 @@ pub enum PartError {
     )]
     Corrupt { path: PathBuf, fault: String },
     #[error(
-        "{} ends in the middle of a line, and what the sample has behind it would go on there; copy it again from where it \
-         was made, end its last line, or set check_gzip: false if it must go up as it is", path.display()
-    )]
-    Unended { path: PathBuf },
-    #[error(
         "{} is not what {} says of it: its {algorithm} is {found}, and not {stated}; copy it again from where it was \
          made, or put the checksum file right", path.display(), by.display()
     )]
@@ -326,8 +321,7 @@ impl Inner {
         self.content = self.content.anew();
         self.identities.fill(None);
         let taken = self.take_until(self.size, pulse);
-        if let Err(error @ (PartError::Corrupt { .. } | PartError::Unended { .. } | PartError::Mismatch { .. })) = taken
-        {
+        if let Err(error @ (PartError::Corrupt { .. } | PartError::Mismatch { .. })) = taken {
             tracing::warn!(%error, "a file that was whole is not any more");
             return Err(self.altered(differs));
         }

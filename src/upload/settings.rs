@@ -71,7 +71,7 @@ impl Eq for Watches {}
 /// What the files of a watch must be before they become a sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchSettings {
-    /// Whether gzip files must be whole, and FASTQ that others are put behind end their last line.
+    /// Whether gzip files must be whole.
     pub check_gzip: bool,
     /// The watch's settle time: how long a file that is not whole may still be on its way follows from it.
     pub settle: Duration,
@@ -80,7 +80,6 @@ pub struct WatchSettings {
 /// What a slot's bytes are checked for on the way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Checks {
-    /// Whether gzip files are whole, and FASTQ that others are put behind end their last line.
     pub gzip: bool,
     /// Whether checksum files beside the parts are compared.
     pub sidecars: bool,

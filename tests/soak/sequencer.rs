@@ -65,8 +65,6 @@ impl Part {
         let Content { seed, length, is_gzip } = self.content;
         let mut noise = vec![0; length];
         StdRng::seed_from_u64(seed).fill_bytes(&mut noise);
-        // As FASTQ that is put together with others must end.
-        noise.last_mut().into_iter().for_each(|last| *last = b'\n');
         if !is_gzip {
             return noise;
         }

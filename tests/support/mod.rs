@@ -546,9 +546,7 @@ fn gzip(size: u64, seed: u64) -> Vec<u8> {
     // Blocks of stored bytes, each with a head of five.
     let body = size - 18;
     let blocks = body.div_ceil(5 + 65_535);
-    let mut content: Vec<u8> = (0..body - 5 * blocks).map(|_| dice.random()).collect();
-    // As FASTQ that is put together with others must end.
-    content.last_mut().into_iter().for_each(|last| *last = b'\n');
+    let content: Vec<u8> = (0..body - 5 * blocks).map(|_| dice.random()).collect();
     let mut file = header.to_vec();
     for n in 0..blocks {
         let length = content.len() as u64;

@@ -191,46 +191,6 @@ async fn each_part_of_a_slot_must_be_a_whole_gzip() {
     assert!(matches!(&read, Err(PartError::Corrupt { path, .. }) if path.ends_with("e.gz")), "{read:?}");
 }
 
-#[tokio::test]
-async fn a_part_of_fastq_that_another_is_put_behind_must_end_its_last_line() {
-    let dir = tempfile::tempdir().unwrap();
-    let gzip = |text: &[u8]| {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(text).unwrap();
-        encoder.finish().unwrap()
-    };
-    let (open, ended) = (&b"@a\nAC\n+\nII"[..], &b"@a\nAC\n+\nII\n"[..]);
-    let members = [gzip(ended), gzip(open), gzip(b"")].concat();
-    let read = async |name: &str, first: &[u8], second: &[u8], checks| {
-        let parts = vec![part(dir.path(), &format!("1.{name}"), first), part(dir.path(), &format!("2.{name}"), second)];
-        let slot = slot(parts);
-        let reader = SlotReader::new("w", &slot, checks, Known::default(), &Disk::default(), &CancellationToken::new());
-        // All but the last byte: the last chunk is not read.
-        { reader }.read(0, slot.size() - 1).await
-    };
-    for (name, first) in [("fastq", open), ("FQ", open), ("fastq.gz", &gzip(open)), ("fq.gz", &members)] {
-        let found = read(name, first, ended, ALL).await;
-        let Err(error @ PartError::Unended { .. }) = &found else { panic!("{name}: {found:?}") };
-        let told = error.to_string();
-        assert!(
-            told.contains(&format!("/1.{name} ends in the middle of a line")) && told.contains("copy it again"),
-            "{told}"
-        );
-        let unchecked = Checks { gzip: false, sidecars: true };
-        assert!(read(name, first, ended, unchecked).await.is_ok(), "{name}");
-    }
-    let (zipped, zipped_open, nothing) = (gzip(ended), gzip(open), gzip(b""));
-    for (name, first, second) in [
-        ("fastq", ended, open),
-        ("fastq", b"".as_slice(), open),
-        ("fastq.gz", &zipped, &zipped_open),
-        ("fastq.gz", &nothing, &zipped),
-        ("txt", open, ended),
-    ] {
-        assert!(read(name, first, second, ALL).await.is_ok(), "{name}");
-    }
-}
-
 /// A disk of a share that hangs until it is told to go on.
 fn hanging() -> (Disk, mpsc::Sender<()>) {
     let (go_on, told) = mpsc::channel();
