@@ -87,7 +87,7 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
     }
     let unsettled = parts.iter().filter_map(|(scope, files)| Some((*scope, Unsettled::of(files.iter().copied())?)));
     let unsettled = unsettled.collect();
-    let overtaken = parts.into_iter().filter_map(|(scope, files)| Some((scope, Overtaken::of(view, files)?))).collect();
+    let overtaken = parts.iter().filter_map(|(scope, files)| Some((*scope, Overtaken::of(view, files)?))).collect();
     let context =
         Context { watch, run, view, closed, shelf, expected: &expected, paired, shows_an_end, unsettled, overtaken };
     // The name is that of the first group; the others are known by their files, so that none of them is silent.

@@ -62,6 +62,8 @@ impl<'a> Sorted<'a> {
             let taker = desk.manifest.classify_with(&below_run, &desk.view.captures, |_, _| None);
             if let Taker::Taken { rule, captures } = taker
                 && let Some(group) = groups.get_mut(&identity(desk, rule, &captures, finished))
+                // Beside the finished file it is what somebody left behind.
+                && group.reads().all(|file| file.below_run != *finished)
             {
                 group.unfinished = Some(unfinished);
             }

@@ -6,41 +6,22 @@ use std::time::Duration;
 
 use super::group::Group;
 use super::standing::Context;
-use crate::observation::Moment;
 use crate::sample::path_to_text;
 use crate::watch::{AWAITS_THE_REST, FileView, RunView};
 
 /// A part of a run in which files came after the marker, although nothing but the marker says that it is complete.
 pub(super) struct Overtaken<'a> {
-    marked: Moment,
-    /// All files of the part that rules take.
-    files: Vec<&'a FileView>,
+    /// The file that came last, of those that rules take.
+    last: &'a FileView,
 }
 
 impl<'a> Overtaken<'a> {
     /// `files`: those of one part that rules take.
-    pub fn of(view: &RunView, files: Vec<&'a FileView>) -> Option<Self> {
+    pub fn of(view: &RunView, files: &[&'a FileView]) -> Option<Self> {
         let marked = view.marked_since(view.scope(files.first()?))?;
-        let overtaken = Self { marked, files };
-        overtaken.files.iter().any(|file| overtaken.came_after(file)).then_some(overtaken)
-    }
-
-    fn came_after(&self, file: &FileView) -> bool {
-        file.unseen_until.boot == self.marked.boot && file.unseen_until.at > self.marked.at
-    }
-
-    /// The file that came last.
-    fn last(&self) -> Option<&FileView> {
-        self.files.iter().copied().min_by_key(|file| file.unchanged_for)
-    }
-
-    /// Whether the marker was there before all files, and a group of them came with the rest: it is not late then,
-    /// whatever was sent of the others.
-    fn came_with_the_rest(&self, group: &Group<'_>) -> bool {
-        let Some(first) = group.reads().map(|file| file.unseen_until.at).min() else { return false };
-        let others = self.files.iter().map(|file| file.observation.since.at).filter(|since| *since <= first);
-        let before = others.max().unwrap_or(self.marked.at);
-        self.files.iter().all(|file| self.came_after(file)) && first.saturating_sub(before) < AWAITS_THE_REST
+        let came_after = |file: &&FileView| file.unseen_until.boot == marked.boot && file.unseen_until.at > marked.at;
+        let last = files.iter().min_by_key(|file| file.unchanged_for).filter(|_| files.iter().any(came_after))?;
+        Some(Self { last })
     }
 }
 
@@ -78,7 +59,7 @@ impl Context<'_> {
     fn awaits_calm(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
         let calm = self.view.calm();
         let parts = group.reads().filter_map(|file| self.overtaken.get(&self.view.scope(file)));
-        let last = parts.filter_map(Overtaken::last).min_by_key(|file| file.unchanged_for)?;
+        let last = parts.map(|part| part.last).min_by_key(|file| file.unchanged_for)?;
         let left = calm.checked_sub(last.unchanged_for).filter(|left| !left.is_zero())?;
         let reason = format!(
             "{} came after the marker: waiting until nothing more has come for {}",
@@ -86,14 +67,6 @@ impl Context<'_> {
             humantime::format_duration(calm)
         );
         Some((reason, Some(left)))
-    }
-
-    /// Whether a group is late where others of its run were sent.
-    pub(super) fn can_be_late(&self, group: &Group<'_>) -> bool {
-        let came_along = |file: &FileView| {
-            self.overtaken.get(&self.view.scope(file)).is_some_and(|part| part.came_with_the_rest(group))
-        };
-        self.view.tells_its_end(group.reads()) && !group.reads().all(came_along)
     }
 }
 
@@ -201,7 +174,8 @@ mod tests {
             let captures = Captures::new();
             let quiet_for = Duration::from_secs(quiet_for);
             let view = RunView::new("run1".into(), "run1".into(), captures, files, BOOT, quiet_for, &complete_when);
-            let view = view.with_unfinished([("b_R2.gz".into(), unfinished.into())].into());
+            let left_behind = ("a_R1.gz".into(), "a_R1.gz.part".into());
+            let view = view.with_unfinished([("b_R2.gz".into(), unfinished.into()), left_behind].into());
             let manifest = Manifest::parse("manifest.yaml", PAIRS).unwrap();
             let samples = assemble("w", &manifest, &view, &Closed::default(), &Shelf::default()).samples;
             samples.into_iter().map(|sample| (sample.finding.standing, sample.in_time)).collect::<Vec<_>>()
@@ -211,20 +185,5 @@ mod tests {
         let waits = (Standing::Waiting(reason.to_owned()), Some(Duration::from_secs(3540)));
         assert_eq!(told(".b_R2.gz.Xk3f9Q", 60), [(Standing::Ready, None), waits]);
         assert_eq!(told(".b_R2.gz.Xk3f9Q", 3600), [(Standing::Ready, None), (Standing::Ready, None)]);
-    }
-
-    #[test]
-    fn behind_a_marker_that_came_first_nobody_is_late_unless_all_was_calm_for_an_hour() {
-        let is_late = |files: Vec<FileView>| -> Vec<bool> {
-            let assembled = assembled(files, marker(), &Closed::default());
-            assembled.into_iter().map(|sample| sample.in_ending_run).collect()
-        };
-        assert_eq!(
-            is_late(vec![came("done", 10, 0), came("a_R1.gz", 20, 0), came("b_R1.gz", 3000, 0)]),
-            [false, false]
-        );
-        assert_eq!(is_late(vec![came("done", 10, 0), came("a_R1.gz", 20, 0), came("b_R1.gz", 4000, 0)]), [false, true]);
-        let some_before = vec![came("a_R1.gz", 5, 0), came("done", 10, 0), came("b_R1.gz", 20, 0)];
-        assert_eq!(is_late(some_before), [true, true], "the marker was right for some");
     }
 }

@@ -57,7 +57,7 @@ impl Context<'_> {
         sample.slots = slots.into_iter().map(|slot| slot.into_slot(&sample.key.name)).collect();
         sample.name_target();
         let is_existing = group.views().all(|file| file.observation.existing);
-        let in_ending_run = self.can_be_late(group);
+        let in_ending_run = self.view.tells_its_end(group.reads());
         let captured = group.captured();
         let rows = group.told.lines.clone();
         Assembled { finding: Finding { sample, standing, is_existing }, in_time, in_ending_run, captured, rows }
