@@ -45,12 +45,16 @@ pub(super) const NANOPORE: Layout = Layout {
     // The folder is the barcode, or the alias that the sample sheet gives it. MinKNOW of 2020 wrote plain FASTQ, and
     // barcodes without a folder; that they passed, a name need not say. A hash has eight digits, or forty.
     reads: &[
+        "fastq_pass/{barcode}/{flow_cell:[A-Za-z0-9-]+}_pass_*_{part:int}.fastq.gz",
+        "fastq_pass/{barcode}/{flow_cell:[A-Za-z0-9-]+}_pass_*_{part:int}.fastq",
         "fastq_pass/{barcode}/{flow_cell:[A-Za-z0-9-]+}_????????*_{part:int}.fastq.gz",
         "fastq_pass/{barcode}/{flow_cell:[A-Za-z0-9-]+}_????????*_{part:int}.fastq",
         "fastq_pass/{flow_cell:[A-Za-z0-9-]+}_pass_{barcode:barcode[0-9]+}_*_{part:int}.fastq.gz",
         "fastq_pass/{flow_cell:[A-Za-z0-9-]+}_pass_{barcode:barcode[0-9]+}_*_{part:int}.fastq",
         "fastq_pass/{flow_cell:[A-Za-z0-9-]+}_{barcode:barcode[0-9]+}_*_{part:int}.fastq.gz",
         "fastq_pass/{flow_cell:[A-Za-z0-9-]+}_{barcode:barcode[0-9]+}_*_{part:int}.fastq",
+        "fastq_pass/{flow_cell:[A-Za-z0-9-]+}_pass_*_{part:int}.fastq.gz",
+        "fastq_pass/{flow_cell:[A-Za-z0-9-]+}_pass_*_{part:int}.fastq",
         "fastq_pass/{flow_cell:[A-Za-z0-9-]+}_????????*_{part:int}.fastq.gz",
         "fastq_pass/{flow_cell:[A-Za-z0-9-]+}_????????*_{part:int}.fastq",
     ],
