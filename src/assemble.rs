@@ -30,8 +30,9 @@ pub use sheets::RowsUsed;
 
 use declared::Expected;
 use group::{Group, Sorted};
-use overtaken::Overtaken;
+use overtaken::last_behind_marker;
 use sheets::Desk;
+use slots::is_second_read;
 use standing::{Context, Unsettled};
 
 /// What became of the files of one run.
@@ -74,8 +75,7 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
     let has_reads = groups.iter().any(|group| group.kind() == Kind::Sample);
     let is_marked = || view.files.iter().any(|file| view.is_marker(file));
     let shows_an_end = has_reads || (!expected.absent.is_empty() && is_marked());
-    let has_mate =
-        |group: &&Group<'_>| group.files.iter().any(|file| file.captures.get("read").is_some_and(|read| read == "2"));
+    let has_mate = |group: &&Group<'_>| group.files.iter().any(|file| is_second_read(&file.captures));
     let paired = groups.iter().filter(has_mate).map(|group| group.rule.name.as_str()).collect();
     let mut by_name: BTreeMap<(Kind, String), Vec<Group<'_>>> = BTreeMap::new();
     for group in groups {
@@ -87,7 +87,8 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
     }
     let unsettled = parts.iter().filter_map(|(scope, files)| Some((*scope, Unsettled::of(files.iter().copied())?)));
     let unsettled = unsettled.collect();
-    let overtaken = parts.iter().filter_map(|(scope, files)| Some((*scope, Overtaken::of(view, files)?))).collect();
+    let overtaken =
+        parts.iter().filter_map(|(scope, files)| Some((*scope, last_behind_marker(view, files)?))).collect();
     let context =
         Context { watch, run, view, closed, shelf, expected: &expected, paired, shows_an_end, unsettled, overtaken };
     // The name is that of the first group; the others are known by their files, so that none of them is silent.

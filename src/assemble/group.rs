@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::sheets::{Desk, Told};
-use super::slots::{Member, file_name};
+use super::slots::{Member, file_name, is_second_read};
 use crate::manifest::{ORDERING, Output, Paired, Rule, Run, Verdict as Taker};
 use crate::pattern::Captures;
 use crate::sample::{Kind, NameError, path_to_text};
@@ -102,9 +102,10 @@ impl<'a> Sorted<'a> {
 /// sample's sheet says, are a part of it.
 fn find_needed<'a>(desk: &Desk<'a>, groups: &mut BTreeMap<Identity, Group<'a>>, left_out: &[&'a FileView]) {
     let needed = |group: &Group<'a>| group.told.rows.as_ref().map_or(Vec::new(), |rows| rows.needed_index_reads());
-    let mut by_group: BTreeMap<Identity, Vec<IndexRead<'a>>> =
-        groups.iter().map(|(identity, group)| (identity.clone(), needed(group))).collect();
-    by_group.retain(|_, needed| !needed.is_empty());
+    let by_group = groups.iter().map(|(identity, group)| (identity, needed(group)));
+    let by_group = by_group.filter(|(_, needed)| !needed.is_empty());
+    let by_group: BTreeMap<Identity, Vec<IndexRead<'a>>> =
+        by_group.map(|(identity, needed)| (identity.clone(), needed)).collect();
     for file in left_out.iter().filter(|_| !by_group.is_empty()) {
         let left_out_of = desk.manifest.left_out_of(&file.below_run.to_string_lossy(), &desk.view.captures);
         let Some((rule, captures, label)) = left_out_of else { continue };
@@ -140,8 +141,7 @@ fn sort<'a>(desk: &Desk<'a>, file: &FileView) -> Place<'a> {
     let out = |reason: String| Place::Out { reason };
     match desk.manifest.classify_with(&file.below_run.to_string_lossy(), &desk.view.captures, columns) {
         Taker::Taken { rule, captures } => {
-            let is_mate = captures.get("read").is_some_and(|read| read == "2");
-            if rule.paired == Some(Paired::Never) && is_mate {
+            if rule.paired == Some(Paired::Never) && is_second_read(&captures) {
                 return out(format!("rule {} takes reads1 alone (paired: never)", rule.name));
             }
             Place::In { rule, captures }
@@ -222,10 +222,9 @@ impl Extra<'_> {
 /// What tells a group from all others. A generic file is a group of its own.
 fn identity(desk: &Desk<'_>, rule: &Rule, captures: &Captures, below_run: &Path) -> Identity {
     let place = desk.manifest.rules.iter().position(|other| std::ptr::eq(other, rule)).unwrap_or_default();
-    let mut identity = captures.clone();
+    let mut identity = alike(captures);
     match rule.output {
         Output::Sample(_) | Output::Multiplexed(_) => {
-            identity.retain(|name, _| !ORDERING.contains(&name.as_str()));
             if let Some(folder) = below_run.parent().filter(|_| rule.keeps_folders_apart) {
                 identity.insert(String::new(), path_to_text(folder));
             }
@@ -235,6 +234,12 @@ fn identity(desk: &Desk<'_>, rule: &Rule, captures: &Captures, below_run: &Path)
         }
     }
     (place, identity)
+}
+
+/// What the files of one group capture alike: all but what pairs or orders them.
+fn alike(captures: &Captures) -> Captures {
+    let alike = captures.iter().filter(|(name, _)| !ORDERING.contains(&name.as_str()));
+    alike.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 impl<'a> Group<'a> {
@@ -272,8 +277,7 @@ impl<'a> Group<'a> {
 
     /// What its files captured alike, and what sheets say of it.
     pub fn captured(&self) -> Captures {
-        let alike = self.captures.iter().filter(|(name, _)| !ORDERING.contains(&name.as_str()));
-        alike.map(|(name, value)| (name.clone(), value.clone())).collect()
+        alike(&self.captures)
     }
 
     pub fn own_name(&self, run: &Run<'_>) -> Result<String, NameError> {

@@ -8,7 +8,7 @@ use super::slots::Filled;
 use super::standing::Context;
 use crate::manifest::{Paired, Rule};
 use crate::sample::{Standing, path_to_text};
-use crate::watch::{AWAITS_THE_REST, Reads, RunView};
+use crate::watch::{Reads, RunView};
 
 /// A slot that should be there and is not.
 pub(super) struct Missing {
@@ -81,7 +81,7 @@ impl Context<'_> {
             }
             Reads::Told { .. } | Reads::Untold => return None,
         };
-        if let Some(left) = AWAITS_THE_REST.checked_sub(self.view.quiet_for).filter(|left| !left.is_zero()) {
+        if let Some(left) = self.rest_may_come_for() {
             let reason =
                 format!("waiting for reads2, since {paper} tells of two reads, until nothing has come for an hour");
             return Some((self.waiting(reason, group), Some(left)));

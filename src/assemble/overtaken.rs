@@ -9,20 +9,12 @@ use super::standing::Context;
 use crate::sample::path_to_text;
 use crate::watch::{AWAITS_THE_REST, FileView, RunView};
 
-/// A part of a run in which files came after the marker, although nothing but the marker says that it is complete.
-pub(super) struct Overtaken<'a> {
-    /// The file that came last, of those that rules take.
-    last: &'a FileView,
-}
-
-impl<'a> Overtaken<'a> {
-    /// `files`: those of one part that rules take.
-    pub fn of(view: &RunView, files: &[&'a FileView]) -> Option<Self> {
-        let marked = view.marked_since(view.scope(files.first()?))?;
-        let came_after = |file: &&FileView| file.unseen_until.boot == marked.boot && file.unseen_until.at > marked.at;
-        let last = files.iter().min_by_key(|file| file.unchanged_for).filter(|_| files.iter().any(came_after))?;
-        Some(Self { last })
-    }
+/// The file that came last to a part of a run in which some came after the marker, although nothing but the marker says
+/// that it is complete. `files`: those of the part that rules take.
+pub(super) fn last_behind_marker<'a>(view: &RunView, files: &[&'a FileView]) -> Option<&'a FileView> {
+    let marked = view.marked_since(view.scope(files.first()?))?;
+    let came_after = |file: &&FileView| file.unseen_until.boot == marked.boot && file.unseen_until.at > marked.at;
+    files.iter().any(came_after).then(|| files.iter().min_by_key(|file| file.unchanged_for).copied()).flatten()
 }
 
 impl Context<'_> {
@@ -35,7 +27,7 @@ impl Context<'_> {
     /// Lanes that its sheet has of it, where the marker was wrong. Else it has no reads in them.
     fn awaits_lanes(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
         let lane = group.told.other_lanes.first().filter(|_| self.is_overtaken(group))?;
-        let left = AWAITS_THE_REST.checked_sub(self.view.quiet_for).filter(|left| !left.is_zero())?;
+        let left = self.rest_may_come_for()?;
         let reason = format!("waiting for lane {lane}, in which its sheet has it, until nothing has come for an hour");
         Some((reason, Some(left)))
     }
@@ -43,12 +35,17 @@ impl Context<'_> {
     /// A copy that was broken off leaves such a file behind, and is not awaited for ever.
     fn awaits_unfinished(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
         let unfinished = group.unfinished.filter(|_| !self.view.is_drop_folder())?;
-        let left = AWAITS_THE_REST.checked_sub(self.view.quiet_for).filter(|left| !left.is_zero())?;
+        let left = self.rest_may_come_for()?;
         let reason = format!(
             "a file of it is still being written ({}): waiting for it until nothing has come for an hour",
             path_to_text(unfinished)
         );
         Some((reason, Some(left)))
+    }
+
+    /// For how long what should still come of a sample is awaited, if nothing comes; `None` once that is over.
+    pub(super) fn rest_may_come_for(&self) -> Option<Duration> {
+        AWAITS_THE_REST.checked_sub(self.view.quiet_for).filter(|left| !left.is_zero())
     }
 
     /// Whether files came after the marker in the part of the run in which the group lies.
@@ -59,7 +56,7 @@ impl Context<'_> {
     fn awaits_calm(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
         let calm = self.view.calm();
         let parts = group.reads().filter_map(|file| self.overtaken.get(&self.view.scope(file)));
-        let last = parts.map(|part| part.last).min_by_key(|file| file.unchanged_for)?;
+        let last = parts.min_by_key(|file| file.unchanged_for)?;
         let left = calm.checked_sub(last.unchanged_for).filter(|left| !left.is_zero())?;
         let reason = format!(
             "{} came after the marker: waiting until nothing more has come for {}",

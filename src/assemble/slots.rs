@@ -20,10 +20,10 @@ pub(super) struct Member<'a> {
 
 impl Member<'_> {
     fn slot(&self, rule: &Rule) -> &'static str {
-        match (&rule.output, self.captures.get("read").map(String::as_str)) {
-            (Output::Data(_), _) => "data",
-            (Output::Sample(_) | Output::Multiplexed(_), Some("2")) => "reads2",
-            (Output::Sample(_) | Output::Multiplexed(_), _) => "reads1",
+        match &rule.output {
+            Output::Data(_) => "data",
+            Output::Sample(_) | Output::Multiplexed(_) if is_second_read(&self.captures) => "reads2",
+            Output::Sample(_) | Output::Multiplexed(_) => "reads1",
         }
     }
 
@@ -32,6 +32,11 @@ impl Member<'_> {
         let ordinal = |name: &str| Ordinal(self.captures.get(name).cloned().unwrap_or_default());
         (ordinal("lane"), ordinal("part"))
     }
+}
+
+/// Whether these were captured from a file of second reads.
+pub(super) fn is_second_read(captures: &Captures) -> bool {
+    captures.get("read").is_some_and(|read| read == "2")
 }
 
 /// A captured lane or part: numbers by their value, before words by theirs.

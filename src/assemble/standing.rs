@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::declared::{Expected, no_reads};
 use super::group::Group;
 use super::missing::Missing;
-use super::overtaken::Overtaken;
 use super::sheets::Lack;
 use super::slots::{self, Content, Filled, content, slots};
 use super::{Assembled, run_key};
@@ -31,8 +30,8 @@ pub(super) struct Context<'a> {
     /// the last of its files is not over while one of them still changes. Empty in a drop folder, whose samples have
     /// nothing to do with each other.
     pub unsettled: BTreeMap<usize, Unsettled>,
-    /// By part of the run, those in which files came after the marker.
-    pub overtaken: BTreeMap<usize, Overtaken<'a>>,
+    /// By part of the run in which files came after the marker, the last of them.
+    pub overtaken: BTreeMap<usize, &'a FileView>,
 }
 
 impl Context<'_> {

@@ -341,8 +341,11 @@ impl<'s> Keyed<'s> {
     /// Leaves out what a sheet of several flow cells says of the others.
     /// The lanes that the sheet has of a sample, beside those of its files.
     pub fn other_lanes(&self, name: &str, filter: &Filter) -> BTreeSet<u64> {
+        if filter.lanes.is_empty() {
+            return BTreeSet::new();
+        }
         let all = Filter { lanes: BTreeSet::new(), ..filter.clone() };
-        let found = self.find(name, &all).ok().flatten().filter(|_| !filter.lanes.is_empty());
+        let found = self.find(name, &all).ok().flatten();
         let lanes = found.iter().flat_map(|found| {
             let table = &self.sheet.tables[found.table];
             found.rows.iter().filter_map(|row| lanes_of(table, row)).flatten()

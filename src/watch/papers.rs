@@ -2,6 +2,7 @@
 //!
 //! Pure: what was read comes in. It decides what a statement means for a run, and says so in words.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -185,6 +186,11 @@ impl Comparison {
     }
 }
 
+/// A file's own name.
+fn name(path: &Path) -> Cow<'_, str> {
+    path.file_name().map(OsStr::to_string_lossy).unwrap_or_default()
+}
+
 /// "2 of 304 files of Manifest.tsv are not there: a, b".
 fn lacks(missing: usize, all: usize, what: &str, which: &str) -> Verdict {
     let verb = if missing == 1 { "is" } else { "are" };
@@ -296,16 +302,15 @@ impl Whole<'_> {
     /// A file of reads of a flow cell that none of these papers is of, where some are named after one: several share a
     /// folder where MinKNOW pools its data.
     fn not_spoken_of(&self, folder: &Path, papers: &[&FileView], counts: &[Count]) -> Option<&Path> {
-        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let beside = papers.iter().filter(|paper| paper.below_run.parent() == Some(folder));
-        let summaries: Vec<String> = beside.map(|paper| name(&paper.below_run)).collect();
+        let summaries: Vec<Cow<'_, str>> = beside.map(|paper| name(&paper.below_run)).collect();
         let mut first_of: BTreeMap<String, &Path> = BTreeMap::new();
         for path in self.all().filter(|path| path.starts_with(folder)) {
             let name = name(path);
             if counts.iter().any(|count| count.kind.is_kind_of(&name))
-                && let Some(flow_cell) = flow_cell_of_reads(&name)
+                && let Some(flow_cell) = flow_cell_of_reads(&name).filter(|it| !first_of.contains_key(*it))
             {
-                first_of.entry(flow_cell.to_owned()).or_insert(path);
+                first_of.insert(flow_cell.to_owned(), path);
             }
         }
         let is_spoken_of = |flow_cell: &str| summaries.iter().any(|summary| is_summary_of(summary, flow_cell));

@@ -14,7 +14,7 @@ use super::Settings;
 use super::baseline::FirstStart;
 use super::drawer::Drawer;
 use super::news::Baseline;
-use super::quiet::{LastChanges, Quiets};
+use super::quiet::{LastChanges, Quiets, bring_up_to, quiet_for};
 use super::root::{Root, why};
 use super::scan::Found;
 use super::settle::{Seen, Sight, reached};
@@ -75,13 +75,11 @@ struct Untold {
 
 impl Run {
     fn quiet_for(&self) -> Duration {
-        self.confirmed.and_then(|at| at.since(&self.last_change)).unwrap_or_default()
+        quiet_for(self.last_change, self.confirmed)
     }
 
     fn touch(&mut self, at: Moment) {
-        if at.since(&self.last_change).is_none_or(|later| !later.is_zero()) {
-            self.last_change = at;
-        }
+        bring_up_to(&mut self.last_change, at);
     }
 }
 

@@ -22,7 +22,13 @@ pub(super) struct LastChanges(BTreeMap<(usize, Captures), Moment>);
 impl Quiets {
     pub fn of(complete_when: &Completion) -> Self {
         let mut all = Vec::new();
-        complete_when.conditions().for_each(|condition| collect(condition, &mut all));
+        for leaf in complete_when.leaves() {
+            if let Condition::QuietOf { time, of } = leaf
+                && !all.iter().any(|known| *known == (of.clone(), *time))
+            {
+                all.push((of.clone(), *time));
+            }
+        }
         Self(all)
     }
 
@@ -39,10 +45,7 @@ impl Quiets {
         for (number, (patterns, _)) in self.0.iter().enumerate() {
             let of_pattern = |pattern: &Pattern| pattern.is_match(&path).then(|| pattern.captures(&path)).flatten();
             let Some(captures) = patterns.iter().find_map(of_pattern) else { continue };
-            let last = changes.0.entry((number, captures)).or_insert(at);
-            if at.since(last).is_none_or(|later| !later.is_zero()) {
-                *last = at;
-            }
+            bring_up_to(changes.0.entry((number, captures)).or_insert(at), at);
         }
     }
 
@@ -62,19 +65,14 @@ impl Quiets {
     }
 }
 
-/// For how long something is known to be as it is since then.
-fn quiet_for(since: Moment, confirmed: Option<Moment>) -> Duration {
-    confirmed.and_then(|at| at.since(&since)).unwrap_or_default()
+/// Notes the later of two moments; one of another boot says nothing any more.
+pub(super) fn bring_up_to(last: &mut Moment, at: Moment) {
+    if at.since(last).is_none_or(|later| !later.is_zero()) {
+        *last = at;
+    }
 }
 
-fn collect(condition: &Condition, all: &mut Vec<(Patterns, Duration)>) {
-    match condition {
-        Condition::QuietOf { time, of } if !all.iter().any(|known| *known == (of.clone(), *time)) => {
-            all.push((of.clone(), *time));
-        }
-        Condition::Any(conditions) | Condition::All(conditions) => {
-            conditions.iter().for_each(|one| collect(one, all));
-        }
-        _ => {}
-    }
+/// For how long something is known to be as it is since then.
+pub(super) fn quiet_for(since: Moment, confirmed: Option<Moment>) -> Duration {
+    confirmed.and_then(|at| at.since(&since)).unwrap_or_default()
 }

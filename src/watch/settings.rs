@@ -226,11 +226,30 @@ impl Completion {
         self.always.iter().chain(self.parts())
     }
 
+    /// What its conditions are made of.
+    pub(super) fn leaves(&self) -> impl Iterator<Item = &Condition> {
+        self.conditions().flat_map(Condition::leaves)
+    }
+
     /// The files in which instruments say something, those of outcomes first.
     pub(super) fn papers(&self) -> [Vec<&Paper>; 2] {
         let mut papers = [Vec::new(), Vec::new()];
-        self.conditions().for_each(|condition| condition.collect_papers(&mut papers));
+        for leaf in self.leaves() {
+            match leaf {
+                Condition::Outcome(paper) => papers[0].push(paper),
+                Condition::Listed(paper) => papers[1].push(paper),
+                _ => {}
+            }
+        }
         papers
+    }
+
+    /// Whether it can hold because a file is there, which may be before the others.
+    pub(super) fn asks_for_markers(&self) -> bool {
+        let is_marker = |leaf: &Condition| {
+            matches!(leaf, Condition::Marker(_) | Condition::MarkerUnless { .. } | Condition::Listed(_))
+        };
+        self.leaves().any(is_marker)
     }
 
     /// Whether nothing is taken before a marker came or all was quiet.
@@ -258,27 +277,13 @@ impl Condition {
         }
     }
 
-    /// Whether it can hold because a file is there, which may be before the others.
-    pub(super) fn asks_for_markers(&self) -> bool {
+    /// The conditions of which it is made, down to those that are not made of others.
+    pub(super) fn leaves(&self) -> Vec<&Condition> {
         match self {
-            Condition::Marker(_) | Condition::MarkerUnless { .. } | Condition::Listed(_) => true,
             Condition::Any(conditions) | Condition::All(conditions) => {
-                conditions.iter().any(Condition::asks_for_markers)
+                conditions.iter().flat_map(Condition::leaves).collect()
             }
-            _ => false,
-        }
-    }
-
-    fn collect_papers<'c>(&'c self, papers: &mut [Vec<&'c Paper>; 2]) {
-        match self {
-            Condition::Outcome(paper) => papers[0].push(paper),
-            Condition::Listed(paper) => papers[1].push(paper),
-            Condition::Any(conditions) | Condition::All(conditions) => {
-                conditions.iter().for_each(|condition| condition.collect_papers(papers));
-            }
-            Condition::Marker(_) | Condition::OptionalMarker(_) | Condition::MarkerUnless { .. } => {}
-            Condition::Settled => {}
-            Condition::Quiet(_) | Condition::QuietOf { .. } => {}
+            leaf => vec![leaf],
         }
     }
 }

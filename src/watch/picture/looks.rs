@@ -50,10 +50,11 @@ impl Picture {
 
 /// The times, sorted, after which a run or a sample without news is looked at again.
 pub(super) fn quiets(settings: &Settings, settle: Duration) -> Vec<Duration> {
-    let mut quiets = Vec::new();
-    settings.complete_when.conditions().for_each(|condition| collect_quiets(condition, &mut quiets));
+    // What counts some files alone, `quiet` knows.
+    let time = |leaf: &Condition| if let Condition::Quiet(time) = leaf { Some(*time) } else { None };
+    let mut quiets: Vec<Duration> = settings.complete_when.leaves().filter_map(time).collect();
     if settings.run_folder.is_some() {
-        if settings.complete_when.conditions().any(Condition::asks_for_markers) {
+        if settings.complete_when.asks_for_markers() {
             quiets.extend([settle.saturating_mul(CALM), AWAITS_THE_REST]);
         }
         quiets.extend(settings.expect_within);
@@ -63,13 +64,4 @@ pub(super) fn quiets(settings: &Settings, settle: Duration) -> Vec<Duration> {
     quiets.sort_unstable();
     quiets.dedup();
     quiets
-}
-
-fn collect_quiets(condition: &Condition, quiets: &mut Vec<Duration>) {
-    match condition {
-        Condition::Quiet(time) => quiets.push(*time),
-        Condition::Any(all) | Condition::All(all) => all.iter().for_each(|one| collect_quiets(one, quiets)),
-        // What counts some files alone, `quiet` knows.
-        _ => {}
-    }
 }
