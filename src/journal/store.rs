@@ -74,11 +74,10 @@ pub(super) struct Writes(BTreeMap<Vec<u8>, Option<Vec<u8>>>);
 impl Open {
     fn at(dir: &Path) -> Result<Self, JournalError> {
         let error = |source| JournalError::Open { dir: dir.to_owned(), source };
-        let of_sled = |source| match refusal(source) {
-            Refusal::Disk(source) => error(source),
-            Refusal::Damage(reason) => JournalError::Damaged { reason },
-        };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(error)?;
+        let of_sled = |source| open_error(dir, source);
+        if !dir.exists() {
+            make(dir)?;
+        }
         remove_half_written_snapshots(dir).map_err(error)?;
         let tree = open_when_free(dir).map_err(of_sled)?;
         tree.flush().map_err(of_sled)?;
@@ -327,6 +326,24 @@ fn piece_key(key: &[u8], n: u16) -> Vec<u8> {
     piece
 }
 
+/// Makes a store with nothing in it, under another name until it is whole: sled writes its settings in two steps, and
+/// refuses to open what was killed in between.
+fn make(dir: &Path) -> Result<(), JournalError> {
+    let mut name = dir.file_name().unwrap_or_default().to_owned();
+    name.push(".making");
+    let draft = dir.with_file_name(name);
+    let error = |source| JournalError::Open { dir: dir.to_owned(), source };
+    if draft.exists() {
+        fs::remove_dir_all(&draft).map_err(error)?;
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&draft).map_err(error)?;
+    open_when_free(&draft).and_then(|empty| empty.flush()).map_err(|source| open_error(dir, source))?;
+    for file in ["conf", "db"] {
+        File::open(draft.join(file)).and_then(|file| file.sync_all()).map_err(error)?;
+    }
+    sync_folder(&draft).and_then(|()| fs::rename(&draft, dir)).map_err(error)
+}
+
 /// Opens sled. Nobody else has it, says the lock on the state folder; but a task of sled's own can outlive the one who
 /// closed it here, by a moment.
 fn open_when_free(dir: &Path) -> Result<sled::Db, sled::Error> {
@@ -375,6 +392,14 @@ enum Refusal {
     Disk(std::io::Error),
     /// The files are not what was written.
     Damage(String),
+}
+
+/// Why a store could not be opened.
+fn open_error(dir: &Path, error: sled::Error) -> JournalError {
+    match refusal(error) {
+        Refusal::Disk(source) => JournalError::Open { dir: dir.to_owned(), source },
+        Refusal::Damage(reason) => JournalError::Damaged { reason },
+    }
 }
 
 fn refusal(error: sled::Error) -> Refusal {

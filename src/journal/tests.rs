@@ -593,6 +593,22 @@ async fn a_half_written_snapshot_does_not_keep_the_journal_shut() {
 }
 
 #[tokio::test]
+async fn a_journal_whose_making_was_killed_is_made_again_and_nothing_was_damaged() {
+    let dir = state_dir();
+    put(&open(&dir), &sample("a"), Standing::Ready).await;
+    let settings = std::fs::read(dir.path().join("journal/conf")).unwrap();
+    let killed = state_dir();
+    let draft = killed.path().join("journal.making");
+    std::fs::create_dir(&draft).unwrap();
+    // All but the checksum, which sled writes in a second step, and without which it opens nothing.
+    std::fs::write(draft.join("conf"), &settings[..settings.len() - 4]).unwrap();
+    assert!(sled::open(&draft).is_err());
+    let journal = open(&killed);
+    assert_eq!(journal.notices(), &[] as &[String]);
+    assert!(!draft.exists());
+}
+
+#[tokio::test]
 async fn a_journal_that_was_closed_can_be_opened_at_once() {
     let dir = state_dir();
     for n in 0..20 {
