@@ -9,7 +9,7 @@ mod declared;
 mod group;
 mod missing;
 mod overdue;
-mod overtaken;
+mod rest;
 mod sheets;
 mod slots;
 mod standing;
@@ -30,10 +30,10 @@ pub use sheets::RowsUsed;
 
 use declared::Expected;
 use group::{Group, Sorted};
-use overtaken::last_behind_marker;
+use rest::Part;
 use sheets::Desk;
 use slots::is_second_read;
-use standing::{Context, Unsettled};
+use standing::Context;
 
 /// What became of the files of one run.
 #[derive(Debug, Default)]
@@ -85,12 +85,8 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
     for file in taken.into_iter().filter(|_| !view.is_drop_folder()) {
         parts.entry(view.scope(file)).or_default().push(file);
     }
-    let unsettled = parts.iter().filter_map(|(scope, files)| Some((*scope, Unsettled::of(files.iter().copied())?)));
-    let unsettled = unsettled.collect();
-    let overtaken =
-        parts.iter().filter_map(|(scope, files)| Some((*scope, last_behind_marker(view, files)?))).collect();
-    let context =
-        Context { watch, run, view, closed, shelf, expected: &expected, paired, shows_an_end, unsettled, overtaken };
+    let parts = parts.into_iter().filter_map(|(scope, files)| Some((scope, Part::of(view, &files)?))).collect();
+    let context = Context { watch, run, view, closed, shelf, expected: &expected, paired, shows_an_end, parts };
     // The name is that of the first group; the others are known by their files, so that none of them is silent.
     for ((_, name), groups) in by_name {
         let (first, others) = (&groups[0], &groups[1..]);

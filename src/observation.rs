@@ -80,6 +80,10 @@ pub struct Observation {
     pub fingerprint: Fingerprint,
     /// When the agent first saw this fingerprint.
     pub since: Moment,
+    /// The number of the look at the watch that found it so. Looks are numbered one after the other, over restarts and
+    /// reboots, so that of two files it is known which came first, where one look did not find both.
+    #[serde(default)]
+    pub look: u64,
     /// Whether the file lay there at the watch's first start.
     pub existing: bool,
 }

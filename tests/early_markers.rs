@@ -101,3 +101,78 @@ async fn a_mate_that_is_still_being_copied_under_another_name_is_awaited() {
     assert_eq!(a["files"].as_array().unwrap().len(), 2, "{a:#}");
     service.kill();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_and_a_sample_of_the_sheet_that_come_behind_a_marker_seen_with_the_rest_are_taken() {
+    let facility = facility().await;
+    let manifest = "version: 1\nrules:\n  - name: all\n    match: \"{sample}_L{lane:int}.fastq.gz\"\n    sheet: {}\n    \
+                    sample: { name: \"{sample}\", type: RNA-Seq }\n";
+    fs::write(facility.path("manifest.yaml"), manifest).unwrap();
+    write(&facility, "SampleSheet.csv", b"Lane,Sample_ID\n1,a\n2,a\n1,b\n1,c\n");
+    write(&facility, "done", b"");
+    for (name, size) in [("a_L1", 1001), ("b_L1", 2001)] {
+        write(&facility, &format!("{name}.fastq.gz"), &bytes(size));
+    }
+    let service = facility.serve().await;
+    facility.becomes("b", "done").await;
+    let waits = |document: &Value, name: &str, said: &str| {
+        sample(document, name).is_some_and(|it| it["reason"].as_str().is_some_and(|reason| reason.contains(said)))
+    };
+    facility
+        .status_until("both are awaited", |document| {
+            waits(document, "a", "waiting for lane 2, in which its sheet has it, until nothing has come for 2s")
+                && waits(document, "c", "no reads yet (SampleSheet.csv, line 5); waiting until nothing has come for 2s")
+        })
+        .await;
+    for (name, size) in [("a_L2", 1002), ("c_L1", 3001)] {
+        write(&facility, &format!("{name}.fastq.gz"), &bytes(size));
+    }
+    for (name, parts) in [("a", 2), ("c", 1)] {
+        let sample = facility.becomes(name, "done").await;
+        assert_eq!(sample["files"][0]["parts"].as_array().unwrap().len(), parts, "{sample:#}");
+    }
+    service.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_the_marker_came_first_is_known_to_whoever_looks_next() {
+    let facility = facility().await;
+    write(&facility, "SampleSheet.csv", b"[Reads]\n101\n101\n[Data]\nSample_ID\na\n");
+    let config = fs::read_to_string(facility.path("flow-ingest.yaml")).unwrap();
+    let with_layout = config.replace("status:", "    layout: bcl-convert\nstatus:");
+    fs::write(facility.path("flow-ingest.yaml"), with_layout).unwrap();
+    write(&facility, "done", b"");
+    let once = || async { facility.ask(&["run", "--once"]).await };
+    let (code, _, log) = once().await;
+    assert_eq!(code, Some(0), "{log}");
+    write(&facility, "a_R1.fastq.gz", &bytes(1001));
+    for _ in 0..2 {
+        let (code, document, log) = once().await;
+        assert_eq!(code, Some(0), "{log}");
+        let a = sample(&document, "a").unwrap_or_else(|| panic!("{document:#}"));
+        let waits = "waiting for reads2, since SampleSheet.csv tells of two reads, until nothing has come for an hour";
+        assert!(a["reason"].as_str().is_some_and(|reason| reason.starts_with(waits)), "{a:#}");
+    }
+    write(&facility, "a_R2.fastq.gz", &bytes(1002));
+    let (code, document, log) = once().await;
+    assert_eq!(code, Some(0), "{log}");
+    let a = sample(&document, "a").unwrap();
+    assert_eq!((a["state"].as_str(), a["files"].as_array().unwrap().len()), (Some("done"), 2), "{a:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_looked_at_seldom_is_listed_before_what_has_settled_is_taken() {
+    let facility = facility().await;
+    let config = fs::read_to_string(facility.path("flow-ingest.yaml")).unwrap();
+    let seldom =
+        config.replace("settle: 200ms", "settle: 700ms").replace("status:", "    mode: poll\n    poll: 1h\nstatus:");
+    fs::write(facility.path("flow-ingest.yaml"), seldom).unwrap();
+    write(&facility, "a_R1.fastq.gz", &bytes(1001));
+    write(&facility, "done", b"");
+    let service = facility.serve().await;
+    facility.status_until("one read is seen", |document| sample(document, "a").is_some()).await;
+    write(&facility, "a_R2.fastq.gz", &bytes(1002));
+    let a = facility.becomes("a", "done").await;
+    assert_eq!(a["files"].as_array().unwrap().len(), 2, "{a:#}");
+    service.kill();
+}

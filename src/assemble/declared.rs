@@ -362,10 +362,13 @@ impl Context<'_> {
             return Some(("nothing in the run has reads, and no marker says that it is complete".to_owned(), None));
         }
         let unsettled = match of_cells.is_empty() {
-            true => self.unsettled.values().next(),
-            false => of_cells.iter().find_map(|file| self.unsettled.get(&view.scope(file))),
+            true => self.parts.values().find_map(|part| part.unsettled.as_ref()),
+            false => of_cells.iter().find_map(|file| self.unsettled_beside(file)),
         };
-        unsettled.map(|unsettled| (unsettled.reason(), unsettled.settles_in))
+        match unsettled {
+            Some(unsettled) => Some((unsettled.reason(), unsettled.settles_in)),
+            None => self.awaits_first_reads(&of_cells),
+        }
     }
 }
 

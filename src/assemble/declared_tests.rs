@@ -57,6 +57,35 @@ fn complete(lab: &Lab, reads: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn lanes_and_samples_of_the_sheet_are_awaited_for_ten_settle_times_behind_a_marker_and_hold_up_nobody_else() {
+    let lab = lab(RULE);
+    let at = |seconds| {
+        let mut files = lab.files(&[A, B]);
+        files.iter_mut().for_each(|file| file.unchanged_for = Duration::from_secs(seconds));
+        told(&lab, &complete_run(files).with_settle(Duration::from_secs(30)))
+    };
+    let lane = "waiting for lane 1, in which its sheet has it, until nothing has come for 5m";
+    let holds = "marker done present";
+    assert_eq!(
+        at(299),
+        [
+            "lanes a (files) ready".to_owned(),
+            format!("lanes b (files) waiting: 1 of 3 samples of SampleSheet.csv has no reads; {lane}; {holds}"),
+            "lanes c (no files) waiting: no reads yet (SampleSheet.csv, line 8); waiting until nothing has come for 5m"
+                .to_owned()
+        ]
+    );
+    assert_eq!(
+        at(300),
+        [
+            "lanes a (files) ready",
+            "lanes b (files) ready",
+            "lanes c (no files) skipped: no reads (SampleSheet.csv, line 8), and the run is complete"
+        ]
+    );
+}
+
+#[test]
 fn who_waits_says_how_many_have_no_reads_and_who_has_none_waits_by_name() {
     let lab = lab(RULE);
     let waiting = "waiting for the marker done";

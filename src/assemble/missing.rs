@@ -1,14 +1,9 @@
-//! What a sample lacks of what it should have: a read, the annotation sheet of a set, or a mate that only the run's papers
-//! tell of.
-
-use std::time::Duration;
+//! What a sample lacks of what it should have by its rule: a read, or the annotation sheet of a set.
 
 use super::group::Group;
 use super::slots::Filled;
-use super::standing::Context;
 use crate::manifest::{Paired, Rule};
-use crate::sample::{Standing, path_to_text};
-use crate::watch::{Reads, RunView};
+use crate::watch::RunView;
 
 /// A slot that should be there and is not.
 pub(super) struct Missing {
@@ -50,48 +45,7 @@ impl Missing {
 }
 
 /// How a rule pairs what it takes of a run.
-fn paired(rule: &Rule, view: &RunView) -> Paired {
+pub(super) fn paired(rule: &Rule, view: &RunView) -> Paired {
     let by_default = if view.is_drop_folder() { Paired::Required } else { Paired::Auto };
     rule.paired.unwrap_or(by_default)
-}
-
-impl Context<'_> {
-    /// How a sample stands whose second read is not there, although the run is complete and has two, as its papers tell.
-    /// Where some have both, one that lacks it is not sent by itself: Flow takes no mate later.
-    pub(super) fn lacks_mate(
-        &self,
-        group: &Group<'_>,
-        slots: &[Filled<'_>],
-        name: &str,
-    ) -> Option<(Standing, Option<Duration>)> {
-        let is_closed = self.closed.run || self.closed.samples.contains(name);
-        let has_one = slots.iter().any(|slot| slot.key == "reads1") && slots.iter().all(|slot| slot.key != "reads2");
-        let takes_what_comes = paired(group.rule, self.view) == Paired::Auto && group.rule.has_place_for_mates();
-        if is_closed || !has_one || self.view.is_drop_folder() || !takes_what_comes {
-            return None;
-        }
-        let paper = match self.view.reads() {
-            // A run need not be what was planned, but where its marker was wrong the rest may be on its way.
-            Reads::Told { count, paper } if count.reads > 1 && (!count.is_planned || self.is_overtaken(group)) => {
-                path_to_text(paper)
-            }
-            Reads::Unread { paper, in_time } => {
-                let reason = format!("{} has not settled yet, which may tell of a second read", path_to_text(paper));
-                return Some((self.waiting(reason, group), in_time));
-            }
-            Reads::Told { .. } | Reads::Untold => return None,
-        };
-        if let Some(left) = self.rest_may_come_for() {
-            let reason =
-                format!("waiting for reads2, since {paper} tells of two reads, until nothing has come for an hour");
-            return Some((self.waiting(reason, group), Some(left)));
-        }
-        self.paired.contains(group.rule.name.as_str()).then(|| {
-            let reason = format!(
-                "reads2 is missing: {paper} tells of two reads, and other samples of the run have both; it goes on once \
-                 the file is there; to send reads1 alone: flow-ingest close"
-            );
-            (Standing::Blocked(reason), None)
-        })
-    }
 }

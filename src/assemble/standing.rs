@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::declared::{Expected, no_reads};
 use super::group::Group;
 use super::missing::Missing;
+use super::rest::Part;
 use super::sheets::Lack;
 use super::slots::{self, Content, Filled, content, slots};
 use super::{Assembled, run_key};
@@ -26,12 +27,9 @@ pub(super) struct Context<'a> {
     pub paired: HashSet<&'a str>,
     /// Whether a rule has found reads in the run, or a marker has.
     pub shows_an_end: bool,
-    /// By part of the run, the files that have not settled, among all that a rule takes. A run whose marker came before
-    /// the last of its files is not over while one of them still changes. Empty in a drop folder, whose samples have
-    /// nothing to do with each other.
-    pub unsettled: BTreeMap<usize, Unsettled>,
-    /// By part of the run in which files came after the marker, the last of them.
-    pub overtaken: BTreeMap<usize, &'a FileView>,
+    /// The parts of the run in which rules take files. A part whose marker came before the last of its files is not over
+    /// while one of them still changes. Empty in a drop folder, whose samples have nothing to do with each other.
+    pub parts: BTreeMap<usize, Part<'a>>,
 }
 
 impl Context<'_> {
@@ -104,7 +102,7 @@ impl Context<'_> {
             },
         };
         let own = Unsettled::of(group.views());
-        let of_part = group.views().find_map(|file| self.unsettled.get(&self.view.scope(file)));
+        let of_part = group.views().find_map(|file| self.unsettled_beside(file));
         let unsettled = own.as_ref().or(of_part);
         // In a run folder the sample's own files are among all that must settle.
         let settles_in = of_part.or(own.as_ref()).map_or(Some(Duration::ZERO), |unsettled| unsettled.settles_in);
@@ -160,6 +158,11 @@ impl Context<'_> {
                 None => (Standing::Ready, None),
             },
         }
+    }
+
+    /// What has not settled in the part of the run in which a file lies.
+    pub fn unsettled_beside(&self, file: &FileView) -> Option<&Unsettled> {
+        self.parts.get(&self.view.scope(file))?.unsettled.as_ref()
     }
 
     /// What is waited for, and then what holds already of the run's conditions.

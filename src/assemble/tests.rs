@@ -47,9 +47,9 @@ pub(super) fn file(path: impl AsRef<OsStr>) -> FileView {
         observation: Observation {
             fingerprint: Fingerprint { size: 10, modified_ns: 1 },
             since: BOOT,
+            look: 0,
             existing: false,
         },
-        unseen_until: BOOT,
         unchanged_for: Duration::from_secs(1000),
         settled: true,
         settles_in: None,
@@ -244,7 +244,11 @@ fn auto_takes_reads1_alone_once_the_run_is_complete() {
 #[test]
 fn a_mate_that_the_runs_papers_tell_of_is_awaited_for_an_hour_behind_the_marker() {
     let both = || files(&["a_R1.fastq.gz", "b_R1.fastq.gz", "b_R2.fastq.gz", "done"]);
-    let run = |files: Vec<FileView>, quiet_for| view("run1", "2026/run1", files, quiet_for, &marker());
+    let run = |mut files: Vec<FileView>, quiet_for| {
+        files.iter_mut().for_each(|file| file.unchanged_for = Duration::from_secs(quiet_for));
+        // What else goes on in the run, a log, has nothing to do with it.
+        view("run1", "2026/run1", files, 0, &marker())
+    };
     let told = |view: RunView| view.with_reads("Reports/RunInfo.xml", 2);
     let states = |manifest: &Manifest, view: &RunView| {
         let samples = samples(manifest, view);

@@ -145,7 +145,8 @@ pub(super) fn put(event: Event, writes: &mut Writes) {
             // Of no boot: it has yet to settle.
             let since = Moment { boot: 0, at: std::time::Duration::ZERO };
             for ExistingFile { path, fingerprint } in files {
-                writes.put(file_key(&watch, &path), encode(&Observation { fingerprint, since, existing: true }));
+                writes
+                    .put(file_key(&watch, &path), encode(&Observation { fingerprint, since, look: 0, existing: true }));
             }
         }
         Event::FirstStart { watch, baseline } => writes.put(watch_key(&watch), encode(&baseline)),

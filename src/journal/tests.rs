@@ -302,12 +302,14 @@ mod golden {
         let observation = Observation {
             fingerprint: Fingerprint { size: 10, modified_ns: -1 },
             since: Moment { boot: 7, at: Duration::from_millis(1500) },
+            look: 3,
             existing: true,
         };
-        is_stored_as(
-            &observation,
-            r#"1 {"fingerprint":{"size":10,"modified_ns":-1},"since":{"boot":7,"at":{"secs":1,"nanos":500000000}},"existing":true}"#,
-        );
+        let stored = r#"1 {"fingerprint":{"size":10,"modified_ns":-1},"since":{"boot":7,"at":{"secs":1,"nanos":500000000}},"look":3,"existing":true}"#;
+        is_stored_as(&observation, stored);
+        let unnumbered = stored.replace("\"look\":3,", "").replacen("1 ", "\u{1}", 1);
+        let read: Observation = decode("a.gz", unnumbered.as_bytes()).unwrap();
+        assert_eq!(read, Observation { look: 0, ..observation });
         let baseline = Baseline {
             device: u64::MAX,
             files: 3,
@@ -369,6 +371,7 @@ async fn what_was_seen_of_a_watch_is_remembered_under_its_own_name() {
     let seen = |n| Observation {
         fingerprint: Fingerprint { size: n, modified_ns: 0 },
         since: Moment { boot: 1, at: Duration::ZERO },
+        look: 0,
         existing: false,
     };
     {

@@ -39,6 +39,14 @@ impl<'s> Selection<'s> {
         needed
     }
 
+    /// Whether the demultiplexer was told to make no second read: the last of the segments has no cycle of a read (`Y`), such
+    /// as that of `Y101;I8;I8;N101`.
+    pub fn masks_second_read(&self) -> bool {
+        let masks = |cycles: &str| cycles.split(';').next_back().is_some_and(|last| !last.contains(['Y', 'y']));
+        let mut told = self.setting("OverrideCycles").into_iter().filter(|(cycles, _)| !cycles.is_empty()).peekable();
+        told.peek().is_some() && told.all(|(cycles, _)| masks(cycles))
+    }
+
     /// What the demultiplexer was told of these rows: by a column of theirs, else for all.
     fn setting(&self, name: &str) -> Vec<(&'s str, Place)> {
         let is_it = |other: &str| folded(other) == folded(name);

@@ -338,7 +338,6 @@ impl<'s> Keyed<'s> {
         self.selected(column, rows)
     }
 
-    /// Leaves out what a sheet of several flow cells says of the others.
     /// The lanes that the sheet has of a sample, beside those of its files.
     pub fn other_lanes(&self, name: &str, filter: &Filter) -> BTreeSet<u64> {
         if filter.lanes.is_empty() {
@@ -353,6 +352,7 @@ impl<'s> Keyed<'s> {
         lanes.filter(|lane| !filter.lanes.contains(lane)).collect()
     }
 
+    /// Leaves out what a sheet of several flow cells says of the others.
     pub(super) fn keep_flow_cell(&self, table: &Table, rows: &mut Vec<usize>, filter: &Filter) {
         if let (Some(column), Some(flow_cell)) = (table.flow_cells(), &filter.flow_cell) {
             rows.retain(|row| {

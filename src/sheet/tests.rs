@@ -299,6 +299,24 @@ fn rows_of_others_are_told_where_a_sample_has_no_own() {
 }
 
 #[test]
+fn a_second_read_that_was_masked_is_told() {
+    let is_masked = |settings: &str, of_row: &str| {
+        let sheet = sheet(&format!("{settings}\n[BCLConvert_Data]\nSample_ID,OverrideCycles\nA,{of_row}\n"));
+        keyed(&sheet, &["A"]).find("A", &Filter::default()).unwrap().unwrap().masks_second_read()
+    };
+    for (cycles, masks) in [
+        ("Y101;I8;I8;N101", true),
+        ("y101;i8;n101", true),
+        ("Y101;I8;I8;Y101", false),
+        ("U7Y94;I8;I8;N7y94", false),
+        ("", false),
+    ] {
+        assert_eq!(is_masked(&format!("[BCLConvert_Settings]\nOverrideCycles,{cycles}"), ""), masks, "{cycles}");
+        assert_eq!(is_masked("[BCLConvert_Settings]\nOverrideCycles,Y101;I8;I8;Y101", cycles), masks, "{cycles}");
+    }
+}
+
+#[test]
 fn index_reads_with_more_than_an_index_are_told() {
     let told = |settings: &str, of_row: &str| -> Vec<String> {
         let sheet = sheet(&format!(

@@ -340,8 +340,7 @@ mod tests {
         FileView {
             path: Path::new("/watch/run").join(path),
             below_run: path.into(),
-            observation: Observation { fingerprint, since: MOMENT, existing: false },
-            unseen_until: MOMENT,
+            observation: Observation { fingerprint, since: MOMENT, look: 0, existing: false },
             unchanged_for: seconds(unchanged_for),
             settled: left.is_none(),
             settles_in: left,

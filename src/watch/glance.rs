@@ -105,8 +105,7 @@ impl Glance {
             runs.entry(run.to_owned()).or_default().push(FileView {
                 path: settings.path.join(path),
                 below_run: path.strip_prefix(run).unwrap_or(path).to_owned(),
-                observation: Observation { fingerprint: *fingerprint, since: now, existing: false },
-                unseen_until: now,
+                observation: Observation { fingerprint: *fingerprint, since: now, look: 0, existing: false },
                 unchanged_for: Duration::MAX,
                 settled: true,
                 settles_in: None,

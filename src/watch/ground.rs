@@ -7,22 +7,21 @@ use std::time::Duration;
 use super::complete::Check;
 use super::papers::Told;
 use super::view::{FileView, Verdict};
-use crate::observation::Moment;
 
 /// What a condition that holds rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ground {
     /// It says nothing of whether more files will come.
     Nothing,
-    /// Files say so by being there, since this moment. What comes later gives them the lie.
-    Marker(Moment),
+    /// Files say so by being there, since the look of this number. What comes later gives them the lie.
+    Marker(u64),
     /// The run's files themselves: all that a list names are there, or none has come for long.
     Files,
 }
 
 impl Ground {
     fn of(told: &Told) -> Self {
-        told.since.map_or(Self::Files, Self::Marker)
+        told.look.map_or(Self::Files, Self::Marker)
     }
 
     /// Of two conditions that both must hold.
@@ -30,7 +29,7 @@ impl Ground {
         match (self, other) {
             (Self::Files, _) | (_, Self::Files) => Self::Files,
             (Self::Nothing, ground) | (ground, Self::Nothing) => ground,
-            (Self::Marker(a), Self::Marker(b)) => Self::Marker(if a.at > b.at { a } else { b }),
+            (Self::Marker(a), Self::Marker(b)) => Self::Marker(a.max(b)),
         }
     }
 
@@ -39,7 +38,7 @@ impl Ground {
         match (self, other) {
             (Self::Files, _) | (_, Self::Files) => Self::Files,
             (Self::Nothing, _) | (_, Self::Nothing) => Self::Nothing,
-            (Self::Marker(a), Self::Marker(b)) => Self::Marker(if a.at < b.at { a } else { b }),
+            (Self::Marker(a), Self::Marker(b)) => Self::Marker(a.min(b)),
         }
     }
 }

@@ -71,6 +71,8 @@ pub(super) struct Decided {
 pub(super) struct Told {
     pub what: String,
     pub since: Option<Moment>,
+    /// The look that found what says so by being there; `None` where it rests on the run's files themselves.
+    pub look: Option<u64>,
     /// Whether it explains nothing to whoever waits for something else.
     pub is_aside: bool,
 }
@@ -79,15 +81,15 @@ impl Told {
     /// That a file is there which says so by being there.
     pub(super) fn marker(file: &FileView) -> Self {
         let what = format!("marker {} present", path_to_text(&file.below_run));
-        Self { what, since: Some(file.observation.since), is_aside: false }
+        Self { what, since: Some(file.observation.since), look: Some(file.observation.look), is_aside: false }
     }
 
     fn said(what: String) -> Self {
-        Self { what, since: None, is_aside: false }
+        Self { what, since: None, look: None, is_aside: false }
     }
 
     fn aside(what: String) -> Self {
-        Self { what, since: None, is_aside: true }
+        Self { what, since: None, look: None, is_aside: true }
     }
 }
 
@@ -358,9 +360,9 @@ mod tests {
             observation: Observation {
                 fingerprint: Fingerprint { size: 1, modified_ns: 1 },
                 since: Moment::now(),
+                look: 0,
                 existing: false,
             },
-            unseen_until: Moment::now(),
             unchanged_for: Duration::from_secs(100),
             settled: true,
             settles_in: None,

@@ -33,6 +33,8 @@ pub(super) struct Picture {
     /// How long a file must stay unchanged for something to follow from it, sorted.
     spans: Vec<Duration>,
     files: BTreeMap<PathBuf, Seen>,
+    /// How many looks there have been, over restarts.
+    looks: u64,
     /// Files that lay there at the first start and are gone: should they come back, they are no news.
     absent: BTreeSet<PathBuf>,
     /// When to look again at a file that is on its way through `spans`; on this boot.
@@ -98,6 +100,7 @@ impl Picture {
             quiets_of: settings.run_folder.as_ref().map(|_| Quiets::of(&settings.complete_when)).unwrap_or_default(),
             spans: Vec::new(),
             files: BTreeMap::new(),
+            looks: 0,
             absent: BTreeSet::new(),
             due: BTreeSet::new(),
             runs: BTreeMap::new(),
@@ -134,18 +137,15 @@ impl Picture {
                 }
             }
         }
+        self.looks = self.looks.max(observation.look);
         self.files.insert(path, Seen::remembered(observation));
     }
 
     /// Sets the settle time, which may depend on the file system that was found.
     pub fn set_settle(&mut self, settle: Duration) {
         self.settle = settle;
-        self.quiets = looks::quiets(&self.settings, settle);
-        self.spans = vec![settle];
-        if self.settings.run_folder.is_none() {
-            self.spans.extend(&self.quiets);
-        }
-        self.spans.sort_unstable();
+        self.quiets = looks::quiets(&self.settings);
+        self.spans = looks::spans(&self.settings, settle, &self.quiets);
         self.due.clear();
         let due = self.files.iter().filter_map(|(path, seen)| Some((seen.due(&self.spans)?, path.clone())));
         // What is remembered and not yet seen again has no time of its own: the first scan sees to it.
@@ -167,6 +167,7 @@ impl Picture {
     /// Takes a scan in. The caller vouches that the root was the same before and after it.
     pub fn apply(&mut self, found: &Found, root: &Root) {
         let now = Moment::now();
+        self.looks += 1;
         let full = found.covered.iter().any(|path| path.as_os_str().is_empty());
         if full {
             self.untold.state |= self.first_start.full_scan(found, root, |path| self.files.contains_key(path));
@@ -197,10 +198,12 @@ impl Picture {
 
     fn see(&mut self, path: &Path, sight: &Sight) {
         let (was_due, had_reached, changed) = match self.files.get_mut(path) {
-            Some(seen) => (seen.due(&self.spans), reached(&self.spans, seen.unchanged_for()), seen.again(sight)),
+            Some(seen) => {
+                (seen.due(&self.spans), reached(&self.spans, seen.unchanged_for()), seen.again(sight, self.looks))
+            }
             None => {
                 let existing = self.absent.remove(path) || self.first_start.is_existing(path, &sight.fingerprint);
-                self.files.insert(path.to_owned(), Seen::first(sight, existing));
+                self.files.insert(path.to_owned(), Seen::first(sight, self.looks, existing));
                 (None, 0, true)
             }
         };

@@ -167,8 +167,7 @@ impl Scan<'_> {
         // Whoever may not read a file can still look at it: it may be nobody's reads.
         let metadata = opened.and_then(Result::ok).map_or_else(stat, |file| file.metadata());
         if let Some(metadata) = self.answer(&path, metadata) {
-            let (fingerprint, scan) = (Fingerprint::of(&metadata), self.found.started);
-            let sight = Sight { fingerprint, scan, asked, answered: Moment::now() };
+            let sight = Sight { fingerprint: Fingerprint::of(&metadata), asked, answered: Moment::now() };
             self.found.files.insert(path, sight);
         }
     }

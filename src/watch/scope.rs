@@ -13,7 +13,6 @@ use super::papers::Whole;
 use super::stated::{Clock, Stated};
 use super::view::{FileView, Verdict};
 use super::{Completion, Condition, Folder, FolderCompletion};
-use crate::observation::Moment;
 use crate::pattern::{Captures, Pattern};
 
 /// The parts of a run, each with its condition, the markers looked for already.
@@ -33,8 +32,8 @@ struct Scope {
     whole: Verdict,
     /// Its conditions over all of its files, for people.
     stated: Vec<Stated>,
-    /// Since when it is complete, where nothing but markers say so.
-    marked_since: Option<Moment>,
+    /// The look by which it was complete, where nothing but markers say so.
+    marked_by: Option<u64>,
     is_own_unit: bool,
 }
 
@@ -49,11 +48,11 @@ impl Scopes {
         let scope = |check: Check, files: &[&FileView], is_own_unit| {
             let whole = check.judge(files, quiet_for);
             let stated = check.stated(files, quiet_for, clock);
-            let marked_since = match check.ground(files, quiet_for) {
-                Ground::Marker(since) if whole == Verdict::Complete => Some(since),
+            let marked_by = match check.ground(files, quiet_for) {
+                Ground::Marker(look) if whole == Verdict::Complete => Some(look),
                 _ => None,
             };
-            Scope { check, whole, stated, marked_since, is_own_unit }
+            Scope { check, whole, stated, marked_by, is_own_unit }
         };
         let (places, numbers) = places(&completion.folders, whole.files);
         let mut parts: Vec<Vec<&FileView>> = vec![Vec::new(); places.len() + 1];
@@ -92,9 +91,9 @@ impl Scopes {
         &self.scopes[scope].whole
     }
 
-    /// Since when one scope is complete, where nothing but markers say so.
-    pub(super) fn marked_since(&self, scope: usize) -> Option<Moment> {
-        self.scopes[scope].marked_since
+    /// The look by which one scope was complete, where nothing but markers say so.
+    pub(super) fn marked_by(&self, scope: usize) -> Option<u64> {
+        self.scopes[scope].marked_by
     }
 
     /// Each scope. What lies outside of the folders counts where there is nothing else.
@@ -213,6 +212,7 @@ fn number(numbers: &HashMap<PathBuf, usize>, file: &FileView) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observation::Moment;
     use crate::observation::Observation;
     use crate::sample::Fingerprint;
     use crate::watch::papers::Papers;
@@ -224,9 +224,9 @@ mod tests {
             observation: Observation {
                 fingerprint: Fingerprint { size: 1, modified_ns: 1 },
                 since: Moment { boot: 1, at: Duration::ZERO },
+                look: 0,
                 existing: false,
             },
-            unseen_until: Moment { boot: 1, at: Duration::ZERO },
             unchanged_for: Duration::from_secs(100),
             settled: true,
             settles_in: None,

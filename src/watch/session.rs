@@ -127,7 +127,7 @@ impl Session {
             // The root's own events tell of its end, which has been looked into already.
             paths.retain(|path| !path.as_os_str().is_empty());
             paths.extend(hints.written.iter().filter_map(below).filter(|path| !self.picture.is_settling(path)));
-            paths.extend(self.picture.due(now));
+            paths.extend(self.picture.due(now, station.hears()));
             if !self.picture.unread().is_empty() && is_due(station.unread_again_at) {
                 station.unread_again_at = now + self.settings.poll;
                 paths.extend(self.picture.unread().keys().cloned());
@@ -194,8 +194,7 @@ impl Session {
     }
 
     fn mode(&self) -> &'static str {
-        let native = |station: &Station| station.watches.as_ref().is_some_and(|watches| watches.trouble().is_none());
-        if self.station.as_ref().is_some_and(native) { "native" } else { "poll" }
+        if self.station.as_ref().is_some_and(Station::hears) { "native" } else { "poll" }
     }
 
     fn outage(&self) -> Option<Outage> {
@@ -249,12 +248,16 @@ impl Station {
         }
     }
 
+    /// Whether the system tells it of all that changes.
+    fn hears(&self) -> bool {
+        self.watches.as_ref().is_some_and(|watches| watches.trouble().is_none())
+    }
+
     /// Sets the times that follow from a full scan.
     fn schedule(&mut self, started: Moment, settings: &Settings) {
         let now = Moment::now();
         let took = now.since(&started).unwrap_or_default();
-        let native = self.watches.as_ref().is_some_and(|watches| watches.trouble().is_none());
-        self.full_scan_at = now + if native { settings.rescan } else { settings.poll };
+        self.full_scan_at = now + if self.hears() { settings.rescan } else { settings.poll };
         self.unread_again_at = now + settings.poll;
         self.lost_scan_from = now + (took * 4).max(Duration::from_secs(1));
     }

@@ -80,8 +80,8 @@ impl PartialEq for Ignore {
     }
 }
 
-/// How long a run must be quiet before what should still come of a sample is no longer awaited, though a marker says that
-/// it is complete. A share that is mirrored file by file shows half of a pair for as long as the other half takes.
+/// How long nothing must have come to a part of a run before what should still come of a sample is no longer awaited, though
+/// a marker says that it is complete. A share that is mirrored file by file shows half of a pair for as long as the other half takes.
 pub const AWAITS_THE_REST: Duration = Duration::from_secs(60 * 60);
 
 /// For how many settle times nothing must have come before a marker is believed that was there before some of the files.

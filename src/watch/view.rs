@@ -28,8 +28,6 @@ pub struct FileView {
     /// Path below the run folder; in a drop folder, below the watch.
     pub below_run: PathBuf,
     pub observation: Observation,
-    /// A moment up to which the agent had not seen the file as it is: what it knew by then came before.
-    pub unseen_until: Moment,
     /// For how long the agent itself has seen the file as it is.
     pub unchanged_for: Duration,
     /// Whether a look at or after the end of the settle time found it unchanged.
@@ -225,9 +223,17 @@ impl RunView {
         self.scopes().of(file)
     }
 
-    /// Since when a part of the run is complete, where nothing but markers say so, which cannot know of what comes later.
-    pub fn marked_since(&self, scope: usize) -> Option<Moment> {
-        self.scopes().marked_since(scope)
+    /// The [look](Observation::look) by which a part of the run was complete, where nothing but markers say so, which cannot
+    /// know of what comes later.
+    pub fn marked_by(&self, scope: usize) -> Option<u64> {
+        self.scopes().marked_by(scope)
+    }
+
+    /// Whether nothing but markers say that the parts of the run are complete in which the group lies, or all of them where
+    /// the group is empty.
+    pub fn is_marked_alone<'a>(&self, group: impl IntoIterator<Item = &'a FileView>) -> bool {
+        let group: Vec<&FileView> = group.into_iter().collect();
+        self.scopes_of(&group).into_iter().all(|scope| self.marked_by(scope).is_some())
     }
 
     /// For how long nothing must have come before a marker is believed that was there before some of the files.

@@ -32,8 +32,12 @@ fn run(watched: &WatchConfig, files: &[&str]) -> RunView {
     let file = |name: &&str| FileView {
         path: watched.watch.path.join("1_a").join(name),
         below_run: name.into(),
-        observation: Observation { fingerprint: Fingerprint { size: 1, modified_ns: 1 }, since: now, existing: false },
-        unseen_until: now,
+        observation: Observation {
+            fingerprint: Fingerprint { size: 1, modified_ns: 1 },
+            since: now,
+            look: 0,
+            existing: false,
+        },
         unchanged_for: Duration::ZERO,
         settled: false,
         settles_in: Some(Duration::from_secs(10)),

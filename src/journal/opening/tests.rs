@@ -25,7 +25,7 @@ async fn finish(journal: &Journal, sample: &Sample) {
 
 fn seen(existing: bool) -> Option<Observation> {
     let fingerprint = Fingerprint { size: 3, modified_ns: 4 };
-    Some(Observation { fingerprint, since: Moment { boot: 1, at: std::time::Duration::ZERO }, existing })
+    Some(Observation { fingerprint, since: Moment { boot: 1, at: std::time::Duration::ZERO }, look: 0, existing })
 }
 
 /// A journal with a sample in each place that matters, and a first start.

@@ -1,23 +1,37 @@
 //! When the picture wants to be looked at again, and where.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Picture, within};
+use super::{Picture, Seen, within};
 use crate::observation::Moment;
 use crate::watch::quiet::Quiets;
 use crate::watch::settings::CALM;
 use crate::watch::{AWAITS_THE_REST, Condition, Settings};
 
 impl Picture {
-    /// What must be looked at because its time has come.
-    pub fn due(&self, now: Moment) -> Vec<PathBuf> {
+    /// What must be looked at because its time has come. `hears_of_news`: whether what comes meanwhile is known.
+    pub fn due(&self, now: Moment, hears_of_news: bool) -> BTreeSet<PathBuf> {
         let files = self.due.iter().take_while(|(at, _)| *at <= now.at).map(|(_, path)| path);
         let runs = self.runs_due().filter(|(at, _)| at.at <= now.at).map(|(_, folder)| folder.to_owned());
         // Quiet speaks of what came, too: a mate that has just been written is seen by listing their folder.
         let lists = self.settings.run_folder.is_none() && !self.quiets.is_empty();
         let place = |path: &PathBuf| if lists { path.parent().unwrap_or(path).to_owned() } else { path.clone() };
-        files.map(place).chain(runs).collect()
+        let mut due: BTreeSet<PathBuf> = files.map(place).chain(runs).collect();
+        if !hears_of_news {
+            let runs: BTreeSet<PathBuf> = due.iter().filter_map(|path| self.run_of(path)).map(Path::to_owned).collect();
+            due.extend(runs.into_iter().filter(|folder| self.seems_written(folder, now)));
+        }
+        due
+    }
+
+    /// Whether all of a run folder's files have settled, or will if they are unchanged now. What came since the last scan may
+    /// be what it lacks.
+    fn seems_written(&self, folder: &Path, now: Moment) -> bool {
+        let is_settling = |seen: &Seen| seen.due(&[self.settle]).is_some_and(|at| at.at > now.at);
+        self.settings.run_folder.is_some()
+            && !within(&self.sieve, &self.files, folder).any(|(_, seen)| is_settling(seen))
     }
 
     /// When something will be due next.
@@ -37,9 +51,9 @@ impl Picture {
         })
     }
 
-    /// Whether the file will be looked at again anyway.
+    /// Whether the file will soon be looked at again anyway.
     pub fn is_settling(&self, path: &Path) -> bool {
-        self.files.get(path).is_some_and(|seen| seen.due(&self.spans).is_some())
+        self.files.get(path).is_some_and(|seen| seen.due(&[self.settle]).is_some())
     }
 
     /// Whether a look at a file at this moment can settle it.
@@ -48,15 +62,25 @@ impl Picture {
     }
 }
 
+/// How long a file must stay unchanged for something to follow from it, sorted.
+pub(super) fn spans(settings: &Settings, settle: Duration, quiets: &[Duration]) -> Vec<Duration> {
+    let mut spans = vec![settle];
+    if settings.run_folder.is_none() {
+        spans.extend(quiets);
+    } else if settings.complete_when.asks_for_markers() || settings.described_by.is_some() {
+        // What should still come is awaited so long.
+        spans.extend([settle.saturating_mul(CALM), AWAITS_THE_REST]);
+    }
+    spans.sort_unstable();
+    spans
+}
+
 /// The times, sorted, after which a run or a sample without news is looked at again.
-pub(super) fn quiets(settings: &Settings, settle: Duration) -> Vec<Duration> {
+pub(super) fn quiets(settings: &Settings) -> Vec<Duration> {
     // What counts some files alone, `quiet` knows.
     let time = |leaf: &Condition| if let Condition::Quiet(time) = leaf { Some(*time) } else { None };
     let mut quiets: Vec<Duration> = settings.complete_when.leaves().filter_map(time).collect();
     if settings.run_folder.is_some() {
-        if settings.complete_when.asks_for_markers() {
-            quiets.extend([settle.saturating_mul(CALM), AWAITS_THE_REST]);
-        }
         quiets.extend(settings.expect_within);
     } else {
         quiets.extend(Quiets::of(&settings.complete_when).times());

@@ -49,8 +49,7 @@ impl Run1 {
     /// A look at and below a path, where these files of these sizes are.
     fn look(&mut self, seconds: u64, path: &str, files: &[(&str, u64)]) {
         let at = self.at(seconds);
-        let sight =
-            |size: u64| Sight { scan: at, fingerprint: Fingerprint { size, modified_ns: 1 }, asked: at, answered: at };
+        let sight = |size: u64| Sight { fingerprint: Fingerprint { size, modified_ns: 1 }, asked: at, answered: at };
         let run_folder = self.settings.run_folder.as_ref().and_then(|run_folder| run_folder.whole());
         let found = Found {
             started: at,
@@ -70,7 +69,7 @@ impl Run1 {
     }
 
     fn is_due(&self, seconds: u64) -> bool {
-        self.picture.due(self.at(seconds)).contains(&"run".into())
+        self.picture.due(self.at(seconds), true).contains(Path::new("run"))
     }
 }
 
@@ -91,6 +90,66 @@ fn a_log_that_goes_on_does_not_put_off_the_look_at_reads_that_are_quiet() {
     run.look(600, "run", &[("run/a.fastq.gz", 1), ("run/log", 20)]);
     assert_eq!(run.shown(), Some(Verdict::Complete));
     assert!(!run.is_due(10_000), "nothing is left to look for");
+}
+
+#[test]
+fn a_log_that_goes_on_does_not_put_off_when_a_marker_is_believed() {
+    let mut run = Run1::new(&["**/*.fastq.gz"], Some("run"));
+    run.settings.complete_when = Condition::Marker(Pattern::parse("done").unwrap()).into();
+    run.picture = Run1::picture(&run.settings, HashMap::new(), run.began);
+    run.look(0, "", &[("run/done", 0)]);
+    run.look(10, "run/a.fastq.gz", &[("run/a.fastq.gz", 1)]);
+    run.look(40, "run/a.fastq.gz", &[("run/a.fastq.gz", 1)]);
+    run.look(309, "run/log", &[("run/log", 1)]);
+    let reads = |run: &mut Run1| {
+        let news = run.picture.take_news(None, None, "native");
+        let [marker, reads] = ["done", "a.fastq.gz"].map(|name| {
+            let file = news.runs[0].files.iter().find(|file| file.below_run == Path::new(name));
+            file.unwrap().clone()
+        });
+        assert!(reads.observation.look > marker.observation.look, "the marker came first");
+        reads.unchanged_for.as_secs()
+    };
+    assert_eq!(reads(&mut run), 30);
+    let due = |run: &Run1, seconds| run.picture.due(run.at(seconds), true).contains(Path::new("run/a.fastq.gz"));
+    assert!(!due(&run, 309) && due(&run, 310), "ten settle times");
+    run.look(310, "run/a.fastq.gz", &[("run/a.fastq.gz", 1)]);
+    assert_eq!(reads(&mut run), 300);
+}
+
+#[test]
+fn which_file_came_first_is_known_after_a_restart_and_a_reboot() {
+    let mut run = Run1::new(&["**/*.fastq.gz"], Some("run"));
+    run.look(0, "", &[("run/done", 0)]);
+    run.look(10, "run/a.fastq.gz", &[("run/a.fastq.gz", 1)]);
+    let looks = |run: &mut Run1| {
+        let news = run.picture.take_news(None, None, "native");
+        news.changed.into_iter().map(|(path, seen)| (path, seen.unwrap())).collect::<HashMap<_, _>>()
+    };
+    let mut remembered = looks(&mut run);
+    let order = |seen: &HashMap<PathBuf, Observation>, [first, second]: [&str; 2]| {
+        let look = |name: &str| seen[&Path::new("run").join(name)].look;
+        assert!(look(first) < look(second), "{first}, {second}: {seen:?}");
+    };
+    order(&remembered, ["done", "a.fastq.gz"]);
+    remembered.values_mut().for_each(|observation| observation.since.boot ^= 1);
+    run.picture = Run1::picture(&run.settings, remembered, run.at(20));
+    run.look(20, "", &[("run/done", 0), ("run/a.fastq.gz", 1), ("run/b.fastq.gz", 1)]);
+    let seen = looks(&mut run);
+    order(&seen, ["done", "a.fastq.gz"]);
+    order(&seen, ["a.fastq.gz", "b.fastq.gz"]);
+}
+
+#[test]
+fn a_run_is_listed_when_its_last_file_settles_where_nobody_tells_of_new_ones() {
+    let mut run = Run1::new(&["**/*.fastq.gz"], Some("run"));
+    let due = |run: &Run1, seconds, hears| Vec::from_iter(run.picture.due(run.at(seconds), hears));
+    run.look(0, "", &[("run/L1/a.fastq.gz", 1)]);
+    run.look(10, "run/L1/b.fastq.gz", &[("run/L1/b.fastq.gz", 1)]);
+    assert_eq!(due(&run, 30, false), [PathBuf::from("run/L1/a.fastq.gz")], "the other file is still settling");
+    run.look(30, "run/L1/a.fastq.gz", &[("run/L1/a.fastq.gz", 1)]);
+    assert_eq!(due(&run, 40, true), [PathBuf::from("run/L1/b.fastq.gz")]);
+    assert_eq!(due(&run, 40, false), ["run", "run/L1/b.fastq.gz"].map(PathBuf::from));
 }
 
 #[test]
@@ -140,8 +199,12 @@ fn reads_of_one_folder_are_looked_at_at_their_own_time() {
 #[test]
 fn since_when_reads_are_quiet_survives_a_restart() {
     let mut run = Run1::new(&["**/*.fastq.gz"], Some("run"));
-    let observation =
-        |size, since| Observation { fingerprint: Fingerprint { size, modified_ns: 1 }, since, existing: false };
+    let observation = |size, since| Observation {
+        fingerprint: Fingerprint { size, modified_ns: 1 },
+        since,
+        look: 1,
+        existing: false,
+    };
     let seen = |run: &Run1| {
         let (reads, log) = (observation(1, run.at(0)), observation(7, run.at(500)));
         HashMap::from([("run/a.fastq.gz".into(), reads), ("run/log".into(), log)])
@@ -169,7 +232,9 @@ fn in_a_drop_folder_each_file_is_looked_at_when_its_own_time_is_over() {
     folder.look(0, "", &files);
     folder.look(30, "", &files);
     folder.look(60, "x/log", &[("x/log", 2)]);
-    let due = |seconds| folder.picture.due(folder.at(seconds));
-    assert_eq!(due(599), [PathBuf::from("x")], "the log's settling");
-    assert_eq!(due(600), [PathBuf::from("x"), PathBuf::from("x")]);
+    let due = |folder: &Run1, seconds| Vec::from_iter(folder.picture.due(folder.at(seconds), true));
+    assert_eq!(due(&folder, 599), [PathBuf::from("x")], "the log's settling");
+    folder.look(599, "x/log", &[("x/log", 2)]);
+    assert_eq!(due(&folder, 599), [] as [PathBuf; 0]);
+    assert_eq!(due(&folder, 600), [PathBuf::from("x")], "the quiet of the reads");
 }

@@ -115,8 +115,6 @@ impl Picture {
                 path: self.settings.path.join(path),
                 below_run: path.strip_prefix(folder).unwrap_or(path).to_owned(),
                 observation: seen.observation,
-                // A scan takes no longer than it takes a file to settle, as far as that is not remembered.
-                unseen_until: seen.found_by.unwrap_or(seen.observation.since - self.settle),
                 unchanged_for: seen.unchanged_for(),
                 settled: settles_in.is_none(),
                 settles_in,

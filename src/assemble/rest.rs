@@ -1,0 +1,339 @@
+//! The rest: what may still come of a run although it is complete. A share that is mirrored file by file shows
+//! `CopyComplete.txt` before the large files [Clinical-Genomics/cg#2403], and `final_summary` was seen before the last reads
+//! [NationalGenomicsInfrastructure/TACA#353]. Such a marker says nothing of when the rest will be there.
+
+use std::time::Duration;
+
+use super::group::Group;
+use super::standing::{Context, Unsettled};
+use crate::manifest::Paired;
+use crate::sample::{Standing, path_to_text};
+use crate::sheet::Selection;
+use crate::watch::{AWAITS_THE_REST, FileView, Reads, RunView};
+
+use super::missing::paired;
+use super::slots::Filled;
+
+/// A part of a run folder, by the files of it that rules take.
+pub(super) struct Part<'a> {
+    pub unsettled: Option<Unsettled>,
+    /// The file that came last, as far as is known.
+    last: &'a FileView,
+    word: Word,
+}
+
+/// What there is for it that a part of a run is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Word {
+    /// More than markers: a list that is met, quiet, a person. Or it is not complete.
+    Sure,
+    /// Nothing but markers, and nothing came after them.
+    Marker,
+    /// Nothing but markers, and some of the files came after them.
+    WrongMarker,
+}
+
+impl<'a> Part<'a> {
+    /// `files` are not empty, and all of one part.
+    pub fn of(view: &RunView, files: &[&'a FileView]) -> Option<Self> {
+        let last = files.iter().min_by_key(|file| file.unchanged_for)?;
+        let word = match view.marked_by(view.scope(last)) {
+            None => Word::Sure,
+            Some(look) if files.iter().any(|file| file.observation.look > look) => Word::WrongMarker,
+            Some(_) => Word::Marker,
+        };
+        Some(Self { unsettled: Unsettled::of(files.iter().copied()), last, word })
+    }
+}
+
+/// For how long nothing must have come.
+#[derive(Clone, Copy)]
+struct Patience {
+    time: Duration,
+    /// For how long nothing has.
+    passed: Duration,
+}
+
+impl Patience {
+    fn left(&self) -> Option<Duration> {
+        self.time.checked_sub(self.passed).filter(|left| !left.is_zero())
+    }
+
+    fn spoken(&self) -> String {
+        match self.time {
+            AWAITS_THE_REST => "an hour".to_owned(),
+            time => humantime::format_duration(time).to_string(),
+        }
+    }
+}
+
+impl<'a> Context<'a> {
+    /// What a sample waits for although its marker is there: a file of it that is being written, a lane that its sheet has
+    /// of it, or, where the marker was there before some of the files, that nothing more has come for a while.
+    pub(super) fn awaits_more(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
+        self.awaits_unfinished(group).or_else(|| self.awaits_lanes(group)).or_else(|| self.awaits_calm(group))
+    }
+
+    /// A copy that was broken off leaves such a file behind, and is not awaited for ever.
+    fn awaits_unfinished(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
+        let unfinished = group.unfinished.filter(|_| !self.view.is_drop_folder())?;
+        let left = self.hour(group).left()?;
+        let reason = format!(
+            "a file of it is still being written ({}): waiting for it until nothing has come for an hour",
+            path_to_text(unfinished)
+        );
+        Some((reason, Some(left)))
+    }
+
+    /// A marker that came last is right about lanes mostly: the sample has no reads in them.
+    fn awaits_lanes(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
+        let lane = group.told.other_lanes.first()?;
+        let patience = self.patience_with_marker(group)?;
+        let left = patience.left()?;
+        let time = patience.spoken();
+        let reason = format!("waiting for lane {lane}, in which its sheet has it, until nothing has come for {time}");
+        Some((reason, Some(left)))
+    }
+
+    fn awaits_calm(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
+        let wrong = self.parts_of(group).filter(|part| part.word == Word::WrongMarker);
+        let last = wrong.map(|part| part.last).min_by_key(|file| file.unchanged_for)?;
+        let patience = self.calm(last.unchanged_for);
+        let left = patience.left()?;
+        let (file, time) = (path_to_text(&last.below_run), patience.spoken());
+        Some((format!("{file} came after the marker: waiting until nothing more has come for {time}"), Some(left)))
+    }
+
+    /// How a sample stands whose second read is not there, although the run is complete and has two, as its papers tell.
+    /// Where some have both, one that lacks it is not sent by itself: Flow takes no mate later.
+    pub(super) fn lacks_mate(
+        &self,
+        group: &Group<'_>,
+        slots: &[Filled<'_>],
+        name: &str,
+    ) -> Option<(Standing, Option<Duration>)> {
+        let is_closed = self.closed.run || self.closed.samples.contains(name);
+        let has_one = slots.iter().any(|slot| slot.key == "reads1") && slots.iter().all(|slot| slot.key != "reads2");
+        let takes_what_comes = paired(group.rule, self.view) == Paired::Auto && group.rule.has_place_for_mates();
+        let is_masked = group.told.rows.as_ref().is_some_and(Selection::masks_second_read);
+        if is_closed || !has_one || self.view.is_drop_folder() || !takes_what_comes || is_masked {
+            return None;
+        }
+        let (count, paper) = match self.view.reads() {
+            Reads::Told { count, paper } if count.reads > 1 => (count, path_to_text(paper)),
+            Reads::Unread { paper, in_time } => {
+                let reason = format!("{} has not settled yet, which may tell of a second read", path_to_text(paper));
+                return Some((self.waiting(reason, group), in_time));
+            }
+            Reads::Told { .. } | Reads::Untold => return None,
+        };
+        // A run need not be what was planned.
+        let patience = if count.is_planned { self.patience_with_marker(group)? } else { self.hour(group) };
+        if let Some(left) = patience.left() {
+            let time = patience.spoken();
+            let reason =
+                format!("waiting for reads2, since {paper} tells of two reads, until nothing has come for {time}");
+            return Some((self.waiting(reason, group), Some(left)));
+        }
+        let is_believed = !count.is_planned || self.word(group) == Word::WrongMarker;
+        (is_believed && self.paired.contains(group.rule.name.as_str())).then(|| {
+            let reason = format!(
+                "reads2 is missing: {paper} tells of two reads, and other samples of the run have both; it goes on once \
+                 the file is there; to send reads1 alone: flow-ingest close"
+            );
+            (Standing::Blocked(reason), None)
+        })
+    }
+
+    /// For how long a declared sample is awaited that has no reads, where nothing but markers say that none will come.
+    /// `files`: those of what it should be in; of none, all of the run.
+    pub(super) fn awaits_first_reads(&self, files: &[&FileView]) -> Option<(String, Option<Duration>)> {
+        if self.view.is_drop_folder() || !self.view.is_marked_alone(files.iter().copied()) {
+            return None;
+        }
+        let is_of = |scope: usize| files.is_empty() || files.iter().any(|file| self.view.scope(file) == scope);
+        let last = self.parts.iter().filter(|(scope, _)| is_of(**scope)).map(|(_, part)| part.last);
+        let markers = || self.view.files.iter().filter(|file| self.view.is_marker(file));
+        let passed = last.map(|file| file.unchanged_for).min();
+        let passed = passed.or_else(|| markers().map(|file| file.unchanged_for).min())?;
+        let patience = self.calm(passed);
+        let left = patience.left()?;
+        Some((format!("waiting until nothing has come for {}", patience.spoken()), Some(left)))
+    }
+
+    fn parts_of(&self, group: &Group<'_>) -> impl Iterator<Item = &Part<'a>> {
+        group.reads().filter_map(|file| self.parts.get(&self.view.scope(file)))
+    }
+
+    fn word(&self, group: &Group<'_>) -> Word {
+        self.parts_of(group).map(|part| part.word).max().unwrap_or(Word::Sure)
+    }
+
+    /// How long what a sheet tells of is awaited, where nothing but markers say that it will not come.
+    fn patience_with_marker(&self, group: &Group<'_>) -> Option<Patience> {
+        match self.word(group) {
+            Word::Sure => None,
+            Word::Marker => Some(self.calm(self.quiet_for(group))),
+            Word::WrongMarker => Some(self.hour(group)),
+        }
+    }
+
+    fn calm(&self, passed: Duration) -> Patience {
+        Patience { time: self.view.calm(), passed }
+    }
+
+    fn hour(&self, group: &Group<'_>) -> Patience {
+        Patience { time: AWAITS_THE_REST, passed: self.quiet_for(group) }
+    }
+
+    /// For how long nothing has come to the parts of the run in which the group lies.
+    fn quiet_for(&self, group: &Group<'_>) -> Duration {
+        self.parts_of(group).map(|part| part.last.unchanged_for).min().unwrap_or(Duration::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{BOOT, file};
+    use super::super::{Assembled, assemble};
+    use super::*;
+    use crate::manifest::Manifest;
+    use crate::pattern::{Captures, Pattern};
+    use crate::sample::{Closed, Standing};
+    use crate::sheet::Shelf;
+    use crate::watch::{Completion, Condition, Folder, FolderCompletion};
+
+    const PAIRS: &str = "version: 1\nrules: [{name: r, match: '{sample}_R{read}.gz', \
+                         sample: {name: '{sample}', type: RNA-Seq}}]";
+    const SETTLE: Duration = Duration::from_secs(30);
+
+    /// A file that the look of this number found, and that has not changed for so many seconds.
+    fn came(path: &str, look: u64, ago: u64) -> FileView {
+        let mut file = file(path);
+        file.observation.look = look;
+        FileView { unchanged_for: Duration::from_secs(ago), ..file }
+    }
+
+    fn marker() -> Condition {
+        Condition::Marker(Pattern::parse("done").unwrap())
+    }
+
+    fn assembled(files: Vec<FileView>, condition: Condition, closed: &Closed) -> Vec<Assembled> {
+        let complete_when: Completion = condition.into();
+        let captures = Captures::new();
+        let view = RunView::new("run1".into(), "run1".into(), captures, files, BOOT, Duration::MAX, &complete_when);
+        let manifest = Manifest::parse("manifest.yaml", PAIRS).unwrap();
+        assemble("w", &manifest, &view.with_settle(SETTLE), closed, &Shelf::default()).samples
+    }
+
+    fn standing(files: Vec<FileView>) -> (Standing, Option<u64>) {
+        let assembled = assembled(files, marker(), &Closed::default()).remove(0);
+        (assembled.finding.standing, assembled.in_time.map(|time| time.as_secs()))
+    }
+
+    #[test]
+    fn a_marker_that_came_first_is_believed_once_nothing_has_come_for_ten_settle_times() {
+        let run = |ago| vec![came("done", 10, 5000), came("a_R1.gz", 20, ago), came("a_R2.gz", 20, ago + 60)];
+        let reason = "a_R1.gz came after the marker: waiting until nothing more has come for 5m; marker done present";
+        assert_eq!(standing(run(40)), (Standing::Waiting(reason.to_owned()), Some(260)));
+        assert_eq!(standing(run(300)), (Standing::Ready, None));
+        let closed = Closed { run: true, ..Closed::default() };
+        let closed = assembled(run(40), marker(), &closed).remove(0);
+        assert_eq!(closed.finding.standing, Standing::Ready, "a person knows better");
+    }
+
+    #[test]
+    fn a_planned_mate_is_awaited_for_ten_settle_times_and_for_an_hour_behind_a_marker_that_came_first() {
+        let standing = |files, paper: &str| {
+            let (run, captures, complete_when) = ("run1".to_owned(), Captures::new(), marker().into());
+            let view = RunView::new(run, "run1".into(), captures, files, BOOT, Duration::ZERO, &complete_when);
+            let manifest = Manifest::parse("manifest.yaml", PAIRS).unwrap();
+            let view = view.with_settle(SETTLE).with_reads(paper, 2);
+            let sample = assemble("w", &manifest, &view, &Closed::default(), &Shelf::default()).samples.remove(0);
+            (sample.finding.standing, sample.in_time.map(|time| time.as_secs()))
+        };
+        let waits = |time: &str, left| {
+            let reason = format!(
+                "waiting for reads2, since SampleSheet.csv tells of two reads, until nothing has come for {time}; marker \
+                 done present"
+            );
+            (Standing::Waiting(reason), Some(left))
+        };
+        let marker_last = |ago| vec![came("a_R1.gz", 5, ago), came("done", 10, ago)];
+        assert_eq!(standing(marker_last(299), "SampleSheet.csv"), waits("5m", 1));
+        assert_eq!(
+            standing(marker_last(300), "SampleSheet.csv").0,
+            Standing::Ready,
+            "a run need not be what was planned"
+        );
+        assert!(matches!(standing(marker_last(300), "RunInfo.xml"), (Standing::Waiting(_), Some(3300))));
+        let marker_first = |ago| vec![came("done", 10, 5000), came("a_R1.gz", 20, ago)];
+        assert_eq!(standing(marker_first(600), "SampleSheet.csv"), waits("an hour", 3000));
+        assert_eq!(standing(marker_first(3600), "SampleSheet.csv").0, Standing::Ready);
+    }
+
+    #[test]
+    fn one_part_of_a_run_does_not_wait_for_what_comes_to_another() {
+        let manifest = "version: 1\nrules: [{name: r, match: '{part:word}/{sample}_R{read}.gz', \
+                        sample: {name: '{sample}', type: RNA-Seq}}]";
+        let manifest = Manifest::parse("manifest.yaml", manifest).unwrap();
+        let part = |folder: &str| FolderCompletion {
+            folder: Folder::Named(Pattern::parse(folder).unwrap()),
+            complete_when: Condition::Marker(Pattern::parse(&format!("{folder}/done")).unwrap()),
+            is_own_unit: true,
+        };
+        let complete_when = Completion { folders: vec![part("1"), part("2")], ..marker().into() };
+        let first = |ago| [came("1/done", 1, 5000), came("1/a_R1.gz", 2, ago)];
+        let standings = |ago| {
+            let files = first(ago).into_iter().chain([came("2/b_R1.gz", 3, 1), came("log", 4, 0)]).collect();
+            let (run, captures) = ("run1".to_owned(), Captures::new());
+            let view = RunView::new(run, "run1".into(), captures, files, BOOT, Duration::ZERO, &complete_when);
+            let view = view.with_settle(SETTLE).with_reads("RunInfo.xml", 2);
+            let samples = assemble("w", &manifest, &view, &Closed::default(), &Shelf::default()).samples;
+            samples.into_iter().map(|sample| sample.finding.standing == Standing::Ready).collect::<Vec<_>>()
+        };
+        assert_eq!(standings(3599), [false, false]);
+        assert_eq!(standings(3600), [true, false]);
+    }
+
+    #[test]
+    fn what_one_scan_found_with_the_marker_did_not_come_after_it() {
+        assert_eq!(standing(vec![came("done", 10, 40), came("a_R1.gz", 10, 40)]), (Standing::Ready, None));
+        assert_eq!(standing(vec![came("a_R1.gz", 10, 40), came("done", 50, 40)]), (Standing::Ready, None));
+    }
+
+    #[test]
+    fn what_says_more_than_a_marker_is_believed_at_once() {
+        let run = || vec![came("done", 10, 5000), came("a_R1.gz", 20, 40)];
+        let quiet = Condition::Quiet(Duration::from_secs(3600));
+        let is_ready = |condition| {
+            let assembled = assembled(run(), condition, &Closed::default()).remove(0);
+            assembled.finding.standing == Standing::Ready
+        };
+        assert!(!is_ready(marker()));
+        assert!(is_ready(Condition::Any(vec![marker(), quiet.clone()])));
+        assert!(is_ready(Condition::All(vec![marker(), quiet])));
+        assert!(is_ready(Condition::Any(vec![marker(), Condition::Settled])));
+        assert!(!is_ready(Condition::All(vec![marker(), Condition::Settled])));
+    }
+
+    #[test]
+    fn a_file_that_is_being_written_under_another_name_keeps_its_sample_waiting_for_an_hour() {
+        let complete_when: Completion = marker().into();
+        let told = |unfinished: &str, ago| {
+            let files = vec![came("a_R1.gz", 1, ago), came("b_R1.gz", 1, ago), came("done", 10, ago)];
+            let (captures, quiet) = (Captures::new(), Duration::ZERO);
+            let view = RunView::new("run1".into(), "run1".into(), captures, files, BOOT, quiet, &complete_when);
+            let left_behind = ("a_R1.gz".into(), "a_R1.gz.part".into());
+            let view = view.with_unfinished([("b_R2.gz".into(), unfinished.into()), left_behind].into());
+            let manifest = Manifest::parse("manifest.yaml", PAIRS).unwrap();
+            let samples = assemble("w", &manifest, &view, &Closed::default(), &Shelf::default()).samples;
+            samples.into_iter().map(|sample| (sample.finding.standing, sample.in_time)).collect::<Vec<_>>()
+        };
+        let reason = "a file of it is still being written (.b_R2.gz.Xk3f9Q): waiting for it until nothing has come for an \
+                      hour; marker done present";
+        let waits = (Standing::Waiting(reason.to_owned()), Some(Duration::from_secs(3540)));
+        assert_eq!(told(".b_R2.gz.Xk3f9Q", 60), [(Standing::Ready, None), waits]);
+        assert_eq!(told(".b_R2.gz.Xk3f9Q", 3600), [(Standing::Ready, None), (Standing::Ready, None)]);
+    }
+}
