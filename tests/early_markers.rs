@@ -113,6 +113,9 @@ async fn a_lane_and_a_sample_of_the_sheet_that_come_behind_a_marker_seen_with_th
     for (name, size) in [("a_L1", 1001), ("b_L1", 2001)] {
         write(&facility, &format!("{name}.fastq.gz"), &bytes(size));
     }
+    let (_, plan, log) = facility.ask(&["plan"]).await;
+    let planned = ["a", "b", "c"].map(|name| sample(&plan, name).map(|it| it["state"].as_str().unwrap().to_owned()));
+    assert_eq!(planned, ["queued", "queued", "skipped"].map(|state| Some(state.to_owned())), "{plan:#} {log}");
     let service = facility.serve().await;
     facility.becomes("b", "done").await;
     let waits = |document: &Value, name: &str, said: &str| {

@@ -157,10 +157,13 @@ impl RunView {
         self
     }
 
-    /// The same run, once its files have settled if nothing changes, which a single look cannot see.
+    /// The same run, once its files have settled and its markers are believed if nothing changes, which a single look cannot
+    /// see.
     pub fn as_if_settled(mut self) -> Self {
+        let calm = self.calm();
         for file in &mut self.files {
             (file.settled, file.settles_in) = (true, None);
+            file.unchanged_for = file.unchanged_for.max(calm);
         }
         Self { scopes: OnceLock::new(), ..self }
     }
