@@ -269,6 +269,7 @@ fn a_manifest_is_run_against_any_folder() {
     for file in ["RNA_1_R1.fastq.gz", "RNA_1_R2.fastq.gz", "RNA_2_R1.fastq.gz", "DNA_1_R1.fastq.gz", "notes.txt"] {
         fs::write(tree.join(file), bytes(100)).unwrap();
     }
+    fs::write(tree.join("Manifest.tsv"), "RNA_1_R1.fastq.gz\t0badcafe\nRNA_9_R1.fastq.gz\t0badcafe\n").unwrap();
     let manifest = r#"version: 1
 rules:
   - name: rna
@@ -304,6 +305,13 @@ rules:
         let marked = [&arguments[..], &["--complete-when", "{ marker: Logs/Done.txt }"]].concat();
         let (_, runs, _) = plan(dir.path(), &marked);
         assert_eq!(named(&runs, "2411_FC1_RNA_1")["reason"], "waiting for the marker Logs/Done.txt");
+        let listed = [&arguments[..], &["--complete-when", "{ listed: Manifest.tsv }"]].concat();
+        let (_, runs, _) = plan(dir.path(), &listed);
+        let reason = named(&runs, "2411_FC1_RNA_1")["reason"].as_str().unwrap_or_default().to_owned();
+        assert!(
+            reason.starts_with("1 of 2 files of Manifest.tsv is not there: RNA_9_R1.fastq.gz"),
+            "{folder}: {reason}"
+        );
     }
     let after: Vec<_> = fs::read_dir(&tree).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!((before, fs::read_dir(dir.path()).unwrap().count()), (after, 2), "it touches nothing");

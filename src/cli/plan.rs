@@ -184,22 +184,8 @@ fn look_at_tree(settings: crate::watch::Settings) -> News {
     let whole = settings.run_folder.as_ref().and_then(RunFolders::whole);
     let captures = whole.and_then(|patterns| patterns.captures(&name));
     let Some(captures) = captures.filter(|_| news.runs.is_empty()) else { return news };
-    let complete_when = settings.complete_when.clone();
     let mut news = look_once(&crate::watch::Settings { run_folder: None, ..settings }, Remembered::default());
-    let as_run = |view: RunView| {
-        let quiet = view.quiet_for;
-        RunView::new(
-            name.clone(),
-            PathBuf::from(&name),
-            captures.clone(),
-            view.files,
-            view.first_seen,
-            quiet,
-            &complete_when,
-        )
-        .with_unreadable(view.unreadable)
-    };
-    news.runs = news.runs.into_iter().map(as_run).collect();
+    news.runs = news.runs.into_iter().map(|view| view.into_run_folder(name.clone(), captures.clone())).collect();
     news
 }
 

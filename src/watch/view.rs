@@ -127,6 +127,11 @@ impl RunView {
         }
     }
 
+    /// The same files as those of a run folder of this name.
+    pub fn into_run_folder(self, name: String, captures: BTreeMap<String, String>) -> Self {
+        Self { folder: PathBuf::from(&name), name, captures, scopes: OnceLock::new(), ..self }
+    }
+
     /// Adds what of the run cannot be read. A run folder with a blind spot waits: what lies there may belong to it.
     /// A drop folder goes on, since its samples have nothing to do with each other.
     pub fn with_unreadable(self, unreadable: Vec<PathBuf>) -> Self {
