@@ -306,7 +306,19 @@ mod tests {
         assert_eq!(finished("d/a.gz.1b3f5d7e.partial").as_deref(), Some("d/a.gz"), "rclone");
         assert_eq!(finished("d/a.gz.1b3f5d7e.part").as_deref(), Some("d/a.gz.1b3f5d7e"), "not rclone");
         assert_eq!(finished("d/a.é.part").as_deref(), Some("d/a.é"));
-        for name in ["a.gz", ".a.gz", "._a.gz", "a.gz.Xk3f9Q", ".nfs0001", ".part", ".a.gz.Xk3f9", ".DS_Store", ".in.", ".in", "~a"] {
+        for name in [
+            "a.gz",
+            ".a.gz",
+            "._a.gz",
+            "a.gz.Xk3f9Q",
+            ".nfs0001",
+            ".part",
+            ".a.gz.Xk3f9",
+            ".DS_Store",
+            ".in.",
+            ".in",
+            "~a",
+        ] {
             assert_eq!(finished(name), None, "{name}");
         }
     }
