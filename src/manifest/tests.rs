@@ -423,6 +423,16 @@ fn what_a_layout_ignores_is_taken_only_by_a_rule_that_names_it() {
 }
 
 #[test]
+fn a_project_below_a_folder_that_illumina_does_not_know_is_the_files_own_folder_unless_a_match_says_more() {
+    let own = "match: 'out/{project}/*/{sample}_S{sample_number:int}_L{lane:int}_R{read}_001.fastq.gz',";
+    for (rule, project) in [("", "ID1"), (own, "P")] {
+        let manifest = with_layout("illumina", true, &[rule]).unwrap();
+        let told = told(&manifest, "out/P/ID1/A_S1_L001_R1_001.fastq.gz");
+        assert!(told.contains(&format!("project={project} ")), "{told}");
+    }
+}
+
+#[test]
 fn a_sample_that_is_called_somewhat_like_what_nobody_wants_is_taken() {
     let nanopore =
         |kind: &str, alias: &str| format!("fastq_{kind}/{alias}/PAA12345_{kind}_{alias}_e05460c6_0f1d7e9e_0.fastq.gz");
