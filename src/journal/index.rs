@@ -125,10 +125,8 @@ impl Index {
         run.first_seen = run.first_seen.min(record.first_seen);
         let run_seen = run.first_seen;
         let likeness = likeness(&record.sample);
-        if !matches!(record.state, State::Uploading { .. }) {
-            if self.first_of.get(&likeness) == Some(&id) {
-                self.first_of.remove(&likeness);
-            }
+        if !matches!(record.state, State::Uploading { .. }) && self.first_of.get(&likeness) == Some(&id) {
+            self.first_of.remove(&likeness);
         }
         let run = self.runs.entry(RunName::of(&record.sample)).or_default();
         match record.state.sent() {
