@@ -5,6 +5,7 @@
 //! name, are blocked, naming both. Pure: no I/O, no clock, no memory of earlier calls.
 
 mod candidates;
+mod clash;
 mod declared;
 mod group;
 mod missing;
@@ -28,6 +29,7 @@ pub use candidates::wanted;
 pub use overdue::{Expectation, Overdue};
 pub use sheets::RowsUsed;
 
+use clash::clash;
 use declared::Expected;
 use group::{Group, Sorted};
 use rest::Part;
@@ -115,23 +117,6 @@ pub fn trace(manifest: &Manifest, view: &RunView, shelf: &Shelf, files: &[&FileV
 /// folder's path below the watch.
 pub fn run_key(view: &RunView) -> String {
     if view.is_drop_folder() { view.name.clone() } else { path_to_text(&view.folder) }
-}
-
-/// Two groups that come out with one name, and how many more do.
-fn clash(name: &str, a: &Group<'_>, b: &Group<'_>, more: usize) -> String {
-    let [first, second] = [a, b].map(|group| path_to_text(&group.first().below_run));
-    let remedy = if a.rule.keeps_folders_apart && a.captured() == b.captured() {
-        "they lie in two folders, which no capture of the layout tells apart: give the rule a match that captures the folder"
-    } else {
-        "capture what tells them apart"
-    };
-    format!(
-        "two groups of files come out with the name {name}: {first} (rule {}) and {second} (rule {}){}; {remedy} and use it \
-         in the name",
-        a.rule.name,
-        b.rule.name,
-        if more > 0 { format!(" and {more} more") } else { String::new() }
-    )
 }
 
 #[cfg(test)]

@@ -905,6 +905,16 @@ async fn what_lies_in_two_folders_is_never_one_sample() {
         let said = reason(&plan, &format!("{run}_s"));
         assert!(said.contains(folders[0]) && said.contains(folders[1]), "{layout}: {said}");
         assert!(said.contains("give the rule a match that captures the folder"), "{layout}: {said}");
+        // They are a lane each.
+        let (_, told) = said.split_once("(match: '").unwrap_or_else(|| panic!("{layout}: {said}"));
+        let (pattern, _) = told.split_once("')").unwrap();
+        let host = Host::new(layout, "{run}_{sample}", &format!("match: '{pattern}'")).await;
+        host.add(&files.iter().map(String::as_str).collect::<Vec<_>>());
+        let lanes = [0, 1].map(|read| [files[read].as_str(), files[read + 2].as_str()]);
+        let slots = [("reads1", lanes[0].as_slice()), ("reads2", lanes[1].as_slice())];
+        let (name, (_, joined)) = sample(&format!("{run}_s"), "waiting", &slots);
+        let told = host.told(&host.plan().await);
+        assert_eq!(told.get(&name).map(|(_, slots)| slots), Some(&joined), "{layout}: {pattern}");
     }
 }
 

@@ -237,7 +237,7 @@ fn identity(desk: &Desk<'_>, rule: &Rule, captures: &Captures, below_run: &Path)
 }
 
 /// What the files of one group capture alike: all but what pairs or orders them.
-fn alike(captures: &Captures) -> Captures {
+pub(super) fn alike(captures: &Captures) -> Captures {
     let alike = captures.iter().filter(|(name, _)| !ORDERING.contains(&name.as_str()));
     alike.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

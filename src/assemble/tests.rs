@@ -364,6 +364,43 @@ fn groups_of_one_name_block_each_and_name_each_other() {
 }
 
 #[test]
+fn lanes_and_mates_in_folders_of_their_own_are_joined_by_the_match_that_is_proposed() {
+    let rule = |pattern: &str| {
+        manifest(&format!(
+            "version: 1\nrules: [{{name: r, match: '{pattern}', sample: {{name: '{{run}}_{{sample}}', type: x}}}}]"
+        ))
+    };
+    let by_folder = "**/{folder}/{sample}_S{sample_number:int}_L{lane:int}_R{read}_001.fastq.gz";
+    let lanes = |lane: u8, read: u8| format!("out/lane{lane}/fastq/a_S1_L00{lane}_R{read}_001.fastq.gz");
+    let lanes = [lanes(1, 1), lanes(1, 2), lanes(2, 1), lanes(2, 2), lanes(3, 1), lanes(3, 2)];
+    let mates = ["R1/a_R1.fq", "R2/a_R2.fq"].map(str::to_owned);
+    let deeper = ["x/a_L001_R1.fq", "x/y/a_L002_R1.fq"].map(str::to_owned);
+    for (pattern, paths, proposed) in [
+        (
+            // The folder is captured one above that of the lane as well.
+            by_folder.replace("{folder}/", "{folder}/fastq/"),
+            &lanes[..],
+            "out/*/fastq/{sample}_S{sample_number:int}_L{lane:int}_R{read}_001.fastq.gz",
+        ),
+        ("{folder}/{sample}_R{read}.fq".to_owned(), &mates[..], "*/{sample}_R{read}.fq"),
+        ("**/{folder}/{sample}_L{lane:int}_R{read}.fq".to_owned(), &deeper[..], "**/{sample}_L{lane:int}_R{read}.fq"),
+    ] {
+        let run = complete_run(paths.iter().map(file).collect());
+        let [first, ..] = &samples(&rule(&pattern), &run)[..] else { panic!("{pattern}") };
+        let Standing::Blocked(reason) = &first.finding.standing else { panic!("{first:?}") };
+        let told = reason.split_once("(match: '").and_then(|(_, told)| told.split_once("')"));
+        assert_eq!(told.map(|(told, _)| told), Some(proposed), "{reason}");
+        assert!(reason.ends_with("if they are two samples, capture what tells them apart and use it in the name"));
+        let parts: usize = ready(&rule(proposed), &run).slots.iter().map(|slot| slot.parts.len()).sum();
+        assert_eq!(parts, paths.len(), "{proposed}");
+    }
+    // Whatever would claim one place is told as before.
+    let same_lane = ["p1/a_S1_L001_R1_001.fastq.gz", "p2/a_S1_L001_R1_001.fastq.gz"];
+    let both = format!("run1_a: {} (rule r) and {} (rule r)", same_lane[0], same_lane[1]);
+    clash(&rule(by_folder), &complete_run(files(&same_lane)), &[("run1_a", &both), (same_lane[1], &both)]);
+}
+
+#[test]
 fn a_sample_and_a_generic_file_may_share_a_name() {
     let manifest = manifest(
         "version: 1\nrules:\n\

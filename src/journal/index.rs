@@ -51,10 +51,19 @@ pub struct Tally {
 /// A sample's place among those of its watch: the run that was seen first, then by name.
 type Place = (Timestamp, String, String, SampleId);
 
+/// When a sample that waits for its turn may have it.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    /// Not before.
+    due: Option<Moment>,
+    /// Not beside another that may send, of those that have this in common with it.
+    likeness: Option<u64>,
+}
+
 #[derive(Default)]
 pub(super) struct Index {
-    /// For each watch its samples that wait for their turn, in order, with the moment from which they may have it.
-    queue: BTreeMap<String, BTreeMap<Place, Option<Moment>>>,
+    /// For each watch its samples that wait for their turn, in order.
+    queue: BTreeMap<String, BTreeMap<Place, Turn>>,
     places: HashMap<SampleId, (String, Place)>,
     /// The watches whose samples may have their turn; `None`: all.
     admitted: Option<BTreeSet<String>>,
@@ -115,11 +124,9 @@ impl Index {
         let run = self.runs.entry(RunName::of(&record.sample)).or_default();
         run.first_seen = run.first_seen.min(record.first_seen);
         let run_seen = run.first_seen;
-        if !matches!(record.state, State::Uploading { .. }) {
-            let likeness = likeness(&record.sample);
-            if self.first_of.get(&likeness) == Some(&id) {
-                self.first_of.remove(&likeness);
-            }
+        let likeness = likeness(&record.sample);
+        if !matches!(record.state, State::Uploading { .. }) && self.first_of.get(&likeness) == Some(&id) {
+            self.first_of.remove(&likeness);
         }
         let run = self.runs.entry(RunName::of(&record.sample)).or_default();
         match record.state.sent() {
@@ -158,7 +165,8 @@ impl Index {
         };
         let place = (run_seen, key.run.clone(), key.name.clone(), id.clone());
         self.places.insert(id, (key.watch.clone(), place.clone()));
-        self.queue.entry(key.watch.clone()).or_default().insert(place, due);
+        let likeness = record.must_be_new().then_some(likeness);
+        self.queue.entry(key.watch.clone()).or_default().insert(place, Turn { due, likeness });
     }
 
     fn put_owner(&mut self, record: &Record, id: &SampleId) {
@@ -181,7 +189,7 @@ impl Index {
     }
 
     /// Lets a sample that is under way be the one of its like that may send, until it comes to a halt; else the one that
-    /// is.
+    /// is. The turn of others comes after it.
     pub fn claim(&mut self, sample: &Sample) -> Result<(), SampleId> {
         let id = sample.id();
         let first = self.first_of.entry(likeness(sample)).or_insert_with(|| id.clone());
@@ -278,19 +286,28 @@ impl Index {
         let later = self.admitted().filter(|(name, _)| is_after(name));
         let rest = self.admitted().filter(|(name, _)| !is_after(name));
         later.chain(rest).find_map(|(_, samples)| {
-            let is_due = |(place, due): &(&Place, &Option<Moment>)| is_meant(place, only) && wait(**due, now).is_zero();
+            let is_due = |(place, turn): &(&Place, &Turn)| {
+                is_meant(place, only) && wait(turn.due, now).is_zero() && self.may_come(place, turn)
+            };
             samples.iter().find(is_due).map(|(place, _)| place.3.clone())
         })
     }
 
     pub fn next_due(&self, only: Option<&HashSet<SampleId>>, now: Moment) -> Due {
-        let meant = self.admitted().flat_map(|(_, samples)| samples).filter(|(place, _)| is_meant(place, only));
-        let waits = meant.map(|(_, due)| wait(*due, now));
+        let may_come = |(place, turn): &(&Place, &Turn)| is_meant(place, only) && self.may_come(place, turn);
+        let waits = self.admitted().flat_map(|(_, samples)| samples).filter(may_come);
+        let waits = waits.map(|(_, turn)| wait(turn.due, now));
         match waits.min() {
             None => Due::Never,
             Some(Duration::ZERO) => Due::Now,
             Some(wait) => Due::In(wait),
         }
+    }
+
+    /// Whether no other of its like is the one that may send.
+    fn may_come(&self, place: &Place, turn: &Turn) -> bool {
+        let first = turn.likeness.and_then(|likeness| self.first_of.get(&likeness));
+        first.is_none_or(|first| *first == place.3)
     }
 
     /// Whether something has its turn that is worth waiting for so long.
@@ -314,7 +331,7 @@ impl Index {
     }
 
     /// The queues of the watches whose samples may have their turn.
-    fn admitted(&self) -> impl Iterator<Item = (&String, &BTreeMap<Place, Option<Moment>>)> {
+    fn admitted(&self) -> impl Iterator<Item = (&String, &BTreeMap<Place, Turn>)> {
         let is_admitted = |watch: &String| self.admitted.as_ref().is_none_or(|admitted| admitted.contains(watch));
         self.queue.iter().filter(move |(watch, _)| is_admitted(watch))
     }
@@ -489,6 +506,24 @@ mod tests {
         assert!(index.has_turns_within(seconds(1), now));
         index.put(&waits.taken().unwrap());
         assert_eq!(index.in_flight().len(), 1);
+    }
+
+    #[test]
+    fn the_turn_of_a_sample_comes_after_that_of_another_with_files_of_the_same_names_and_sizes() {
+        let [first, second] = ["first", "second"].map(|name| queued("a", "r", name, 1));
+        let mut index = Index::default();
+        index.put(&first);
+        index.put(&second);
+        let taken = first.clone().taken().unwrap();
+        index.put(&taken);
+        assert_eq!(index.next(None, None, Moment::now()), Some(second.sample.id()), "nobody knows yet which one sends");
+        index.claim(&first.sample).unwrap();
+        assert_eq!(index.claim(&second.sample), Err(first.sample.id()));
+        index.put(&second.clone().taken().unwrap().put_back().unwrap());
+        assert_eq!((index.next(None, None, Moment::now()), index.next_due(None, Moment::now())), (None, Due::Never));
+        assert!(index.has_turns_within(Duration::ZERO, Moment::now()), "it is worth waiting for");
+        index.put(&taken.put_back().unwrap());
+        assert_eq!(turns(&mut index, &[first, second]), ["first", "second"]);
     }
 
     #[test]

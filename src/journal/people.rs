@@ -104,7 +104,8 @@ impl Journal {
 
     /// Lets a sample that is under way be the one of its like (the same kind, and files of the same names and sizes) that
     /// may send, until it comes to a halt; or gives the one that is. Without it, two that look at the same time would
-    /// both find that nothing like them was sent.
+    /// both find that nothing like them was sent. The turn of the others [that must be new](Record::must_be_new) comes when
+    /// it has halted.
     ///
     /// # Errors
     /// The sample that has to come to a halt first.

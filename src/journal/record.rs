@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::decision::History;
 use super::stored::{Sent, Upload};
 use crate::observation::Moment;
-use crate::sample::{Finding, Sample, Standing};
+use crate::sample::{BY_HAND, Finding, Sample, Standing};
 
 /// All that the journal knows of one sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -404,6 +404,13 @@ impl Record {
     pub(super) fn is_forgettable(&self) -> bool {
         let is_skipped = matches!(self.state, State::Skipped { by: Skipper::Assembly, .. });
         self.is_untouched() || is_skipped && self.history.is_empty()
+    }
+
+    /// Whether it is sent only if nothing like it is on Flow or on its way there: nothing of it was sent yet, no person
+    /// gave it by hand, and none wants it sent all the same.
+    pub fn must_be_new(&self) -> bool {
+        let is_fresh = self.state.upload().is_none_or(|upload| upload.files.is_empty());
+        is_fresh && self.sample.key.watch != BY_HAND && !self.history.insists_on_sending()
     }
 
     /// The turn of a queued or retrying sample, or of one whose files are looked at again, has come.

@@ -27,13 +27,13 @@ pub(super) const DROP_FOLDER: Layout = Layout {
     ignored: &[
         // Demultiplexers' own names, and not those of samples that begin or go on with such a word.
         Ignored {
-            glob: "**/Undetermined_{S0_*,L[0-9][0-9][0-9]_*,[RI][1-4].*,[RI][1-4]_001.*,[12].*}",
-            word: "Undetermined",
+            glob: "**/[Uu]ndetermined_{S0_*,L[0-9][0-9][0-9]_*,[RI][1-4].*,[RI][1-4]_001.*,[12].*}",
+            word: "ndetermined",
             what: "reads that no sample was found for",
         },
         Ignored {
-            glob: "**/Unassigned_{S0_*,L[0-9][0-9][0-9]_*,[RI][1-4].*,[RI][1-4]_001.*,[12].*}",
-            word: "Unassigned",
+            glob: "**/[Uu]nassigned_{S0_*,L[0-9][0-9][0-9]_*,[RI][1-4].*,[RI][1-4]_001.*,[12].*}",
+            word: "nassigned",
             what: "reads that no sample was found for",
         },
         Ignored { glob: "**/*_{I1,I1_001}.{fastq.gz,fq.gz,fastq,fq}", word: "_I1", what: "index reads" },

@@ -25,7 +25,13 @@ pub(super) const ELEMENT: Layout = Layout {
 "#,
     described_by: &["**/RunStats.json", "{prefix:.+_}RunStats.json", "*/{prefix:.+_}RunStats.json"],
     ignored: &[
-        // A sample's name may begin so.
+        // A sample's name may begin so. That of the control is the template's for run manifests, in which each lot of
+        // its indices has a row among the samples [docs.elembio.io, run manifest, PhiX index sequences].
+        Ignored {
+            glob: "**/PhiX_{[RI][1-4].*,L[0-9]_*,Third_[RI][1-4].*,Third_L[0-9]_*}",
+            word: "PhiX",
+            what: "the control, PhiX",
+        },
         Ignored {
             glob: "**/Unassigned_{[RI][1-4].*,L[0-9]_*}",
             word: "Unassigned",

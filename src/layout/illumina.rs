@@ -20,9 +20,10 @@ const RUN_FOLDER: &str =
 const OUTPUT_FOLDER: &str =
     "**/{date:[0-9]{6}|[0-9]{8}}_{instrument:[A-Za-z0-9-]+}_{run_number:int}_{flow_cell:[A-Za-z0-9-]+}*";
 
-/// Index reads are written only when asked for, and `Undetermined_S0` is what no sample was found for.
+/// Index reads are written only when asked for, and `Undetermined_S0` is what no sample was found for; what wraps a
+/// demultiplexer may write it small.
 pub(super) const IGNORED: &[Ignored] = &[
-    Ignored { glob: "**/Undetermined_S0_*", word: "Undetermined", what: "reads that no sample was found for" },
+    Ignored { glob: "**/[Uu]ndetermined_S0_*", word: "ndetermined", what: "reads that no sample was found for" },
     Ignored { glob: "**/*_I1_001.fastq.gz", word: "_I1_", what: "index reads" },
     Ignored { glob: "**/*_I2_001.fastq.gz", word: "_I2_", what: "index reads" },
 ];

@@ -63,7 +63,7 @@ pub struct Ignored {
     /// Of their paths below the watch, or below the run. It must not fit folders: in a watch's own `ignore` it would
     /// keep them from being listed, and what is in them from being counted.
     pub glob: &'static str,
-    /// What of the path a rule must say in so many words.
+    /// What of the path a rule must say in so many words; the part of them that is the same however they are written.
     pub word: &'static str,
     /// What they are, for a person.
     pub what: &'static str,

@@ -20,7 +20,7 @@ pub(super) const SINGULAR: Layout = Layout {
 ",
     described_by: &[],
     ignored: &[
-        Ignored { glob: "**/Undetermined_S0_*", word: "Undetermined", what: "reads that no sample was found for" },
+        Ignored { glob: "**/[Uu]ndetermined_S0_*", word: "ndetermined", what: "reads that no sample was found for" },
         Ignored { glob: "**/*_I1.fastq.gz", word: "_I1", what: "index reads" },
         Ignored { glob: "**/*_I2.fastq.gz", word: "_I2", what: "index reads" },
     ],

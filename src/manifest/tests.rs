@@ -405,6 +405,10 @@ fn what_a_layout_ignores_is_taken_only_by_a_rule_that_names_it() {
     for naming in
         ["where: { sample: Undetermined },", "match: '**/{sample:Undetermined}_S0_L{lane}_R{read}_001.fastq.gz',"]
     {
+        let lower = naming.replace('U', "u");
+        let by_lower = with_layout("illumina", true, &[everything, &lower]).unwrap();
+        assert!(told(&by_lower, &undetermined.replace('U', "u")).starts_with("r1 "), "{lower}");
+        assert_eq!(told(&by_lower, undetermined), ignored, "{lower}");
         let manifest = with_layout("illumina", true, &[everything, naming]).unwrap();
         assert!(told(&manifest, undetermined).starts_with("r1 "), "{naming}");
         assert!(told(&manifest, "A_S1_L001_R1_001.fastq.gz").starts_with("r0 "));
@@ -419,6 +423,16 @@ fn what_a_layout_ignores_is_taken_only_by_a_rule_that_names_it() {
 }
 
 #[test]
+fn a_project_below_a_folder_that_illumina_does_not_know_is_the_files_own_folder_unless_a_match_says_more() {
+    let own = "match: 'out/{project}/*/{sample}_S{sample_number:int}_L{lane:int}_R{read}_001.fastq.gz',";
+    for (rule, project) in [("", "ID1"), (own, "P")] {
+        let manifest = with_layout("illumina", true, &[rule]).unwrap();
+        let told = told(&manifest, "out/P/ID1/A_S1_L001_R1_001.fastq.gz");
+        assert!(told.contains(&format!("project={project} ")), "{told}");
+    }
+}
+
+#[test]
 fn a_sample_that_is_called_somewhat_like_what_nobody_wants_is_taken() {
     let nanopore =
         |kind: &str, alias: &str| format!("fastq_{kind}/{alias}/PAA12345_{kind}_{alias}_e05460c6_0f1d7e9e_0.fastq.gz");
@@ -427,7 +441,16 @@ fn a_sample_that_is_called_somewhat_like_what_nobody_wants_is_taken() {
     let element = |sample: &str, read: &str| format!("Samples/P/{sample}/{sample}_{read}.fastq.gz");
     let singular = |name: &str| format!("demux_filtered_fastqs/{name}.fastq.gz");
     let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-    let cases: [(&str, Vec<String>, Vec<String>); 4] = [
+    let cases: [(&str, Vec<String>, Vec<String>); 5] = [
+        (
+            "illumina",
+            texts(&["undetermined_tissue_S3_L001_R1_001.fastq.gz", "Undetermined_S10_L001_R1_001.fastq.gz"]),
+            texts(&[
+                "Undetermined_S0_L001_R1_001.fastq.gz",
+                "undetermined_S0_L001_R1_001.fastq.gz",
+                "Unaligned/P/undetermined_S0_R2_001.fastq.gz",
+            ]),
+        ),
         (
             "drop-folder",
             texts(&[
@@ -450,13 +473,24 @@ fn a_sample_that_is_called_somewhat_like_what_nobody_wants_is_taken() {
                 "Undetermined_R2_001.fq.gz",
                 "Undetermined_L002_R1.fastq.gz",
                 "Undetermined_1.fastq.gz",
+                "undetermined_S0_L001_R1_001.fastq.gz",
+                "unassigned_2.fq.gz",
                 "Unassigned_R1.fastq.gz",
             ]),
         ),
         (
             "element",
-            vec![element("Unassigned_liver", "R1"), element("d_I1", "R2")],
             vec![
+                element("Unassigned_liver", "R1"),
+                element("d_I1", "R2"),
+                element("PhiX_spike", "R1"),
+                element("noPhiX", "R1"),
+            ],
+            vec![
+                element("PhiX", "R1"),
+                element("PhiX_L1", "R2"),
+                element("PhiX_Third", "R2"),
+                "Samples/PhiX/PhiX_R1.fastq.gz".to_owned(),
                 element("Unassigned", "R1"),
                 element("Unassigned", "I2"),
                 element("d_I1", "I1"),
@@ -467,7 +501,7 @@ fn a_sample_that_is_called_somewhat_like_what_nobody_wants_is_taken() {
         (
             "singular",
             vec![singular("Undetermined_tissue_S3_L001_R1"), singular("d_I1_S1_L001_R2")],
-            vec![singular("Undetermined_S0_L001_R1"), singular("P/d_S1_L001_I1")],
+            vec![singular("Undetermined_S0_L001_R1"), singular("undetermined_S0_L001_R2"), singular("P/d_S1_L001_I1")],
         ),
         (
             "nanopore",

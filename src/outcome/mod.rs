@@ -111,12 +111,25 @@ fn is_failure(word: &str) -> bool {
 
 /// Whether a word of a vendor's says that all went well: RunCompleted, CompletedAsPlanned, OutcomeCompleted.
 fn is_success(word: &str) -> bool {
+    !is_failure(word) && speaks_of_success(word) && !denies(word)
+}
+
+/// Whether a word of a vendor's says that something is not, or not yet, done: incomplete, "did not complete". It is a
+/// failure only where it is the last word.
+fn is_denial(word: &str) -> bool {
+    speaks_of_success(word) && denies(word)
+}
+
+fn speaks_of_success(word: &str) -> bool {
     const STEMS: [&str; 5] = ["complet", "success", "succeeded", "finished", "noerror"];
-    // "Did not complete" does not say it, whatever else it says.
+    let letters = letters(word);
+    STEMS.iter().any(|stem| letters.contains(stem))
+}
+
+fn denies(word: &str) -> bool {
     const DENIALS: [&str; 4] = ["incomplet", "not", "unable", "never"];
     let letters = letters(word);
-    let is_in = |stem: &&str| letters.contains(stem);
-    !is_failure(word) && !DENIALS.iter().any(is_in) && STEMS.iter().any(is_in)
+    DENIALS.iter().any(|stem| letters.contains(stem))
 }
 
 /// RunErrored, "run errored" and run_errored are one word.
@@ -167,6 +180,10 @@ mod tests {
         }
         for word in ["", "RunInProgress", "incomplete", "NotCompleted", "DRAGEN did not complete", "RunPaused"] {
             assert!(!is_failure(word) && !is_success(word), "{word}");
+        }
+        for (word, is_one) in [("incomplete", true), ("NotCompleted", true), ("RunPaused", false), ("Completed", false)]
+        {
+            assert_eq!(is_denial(word), is_one, "{word}");
         }
     }
 

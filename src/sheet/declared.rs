@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::grid::Row;
 use super::select::Filter;
-use super::select::{KeyColumn, Keyed, Selection, as_written, both_ends};
+use super::select::{KeyColumn, Keyed, Selection, as_written, both_ends, is_kept};
 use super::{Sheet, folded};
 
 /// Columns that say in which cell of an instrument a sample is: PacBio's run designs, old and new.
@@ -69,7 +69,7 @@ impl<'s> Keyed<'s> {
             let shares_key = by_cell.len() > 1;
             for rows in by_cell.into_values() {
                 let selected = rows.iter().map(|row| &table.rows[*row]).collect();
-                let selection = Selection { sheet: self.sheet, table: column.table, rows: selected };
+                let selection = Selection { sheet: self.sheet, table: column.table, rows: selected, ambiguous: None };
                 in_order.insert(rows[0], DeclaredSample { key: key.clone(), shares_key, selection });
             }
         }
@@ -104,5 +104,5 @@ pub fn folded_name(name: &str) -> String {
 
 /// Whether an instrument writes a name as it is, whichever instrument it is.
 fn is_written_as_it_is(name: &str) -> bool {
-    both_ends(name).is_none() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    both_ends(name).is_none() && name.chars().all(is_kept)
 }

@@ -2,7 +2,8 @@
 //!
 //! A name is looked for as it is, and where there is none, as the instrument may have written it: with every character
 //! that is no ASCII letter or digit alike, since demultiplexers put `-` or `_` for spaces, dots and others. Nothing is
-//! chosen by chance: rows that disagree about a value, and names that cannot be told apart, are errors that name both.
+//! chosen by chance: rows that disagree about a value are errors that name both, and so are names that files may have
+//! alike, the very name of the files among them.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -88,8 +89,8 @@ pub(super) struct KeyColumn<'s> {
     pub(super) table: usize,
     pub(super) index: usize,
     pub(super) exact: HashMap<Cow<'s, str>, Vec<usize>>,
-    /// By the form in which names that an instrument may have written are alike.
-    alike: HashMap<String, Vec<usize>>,
+    /// The names by the form in which those that an instrument may have written are alike, each once.
+    alike: HashMap<String, Vec<Cow<'s, str>>>,
 }
 
 /// The rows of one sample.
@@ -98,6 +99,8 @@ pub struct Selection<'s> {
     pub(super) sheet: &'s Sheet,
     pub(super) table: usize,
     pub(super) rows: Vec<&'s Row>,
+    /// What is wrong where the rows disagree, if they have several names: that it is not known whose files these are.
+    pub(super) ambiguous: Option<Box<Trouble>>,
 }
 
 /// A name as it may be written by an instrument. A barcode that stands at both ends of the reads is one: PacBio's files
@@ -110,6 +113,18 @@ pub(super) fn as_written(name: &str) -> String {
 /// The barcode that a name says twice.
 pub(super) fn both_ends(name: &str) -> Option<&str> {
     name.split_once("--").and_then(|(one, other)| (one == other && !one.is_empty()).then_some(one))
+}
+
+/// Whether an instrument writes this character of a name as it is, whichever instrument it is.
+pub(super) fn is_kept(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
+}
+
+/// Whether an instrument may write `written` for a name, be it another.
+fn may_become(name: &str, written: &str) -> bool {
+    let [name, written] = [name, written].map(|name| both_ends(name).unwrap_or(name));
+    let becomes = |(c, written): (char, char)| c == written || (!is_kept(c) && matches!(written, '-' | '_'));
+    name.chars().count() == written.chars().count() && name.chars().zip(written.chars()).all(becomes)
 }
 
 impl Sheet {
@@ -180,7 +195,7 @@ impl Sheet {
 
     fn key_column(&self, table: usize, index: usize) -> KeyColumn<'_> {
         let mut exact: HashMap<Cow<'_, str>, Vec<usize>> = HashMap::new();
-        let mut alike: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut alike: HashMap<String, Vec<Cow<'_, str>>> = HashMap::new();
         let name = self.tables[table].columns.get(index).map_or("", String::as_str);
         let column = |table: &Table, wanted: &str| table.columns.iter().position(|name| folded(name) == wanted);
         // Where a sheet gives no name, files are named after the id.
@@ -194,8 +209,11 @@ impl Sheet {
                 Some(other) => Cow::Owned(format!("{key}--{other}")),
                 None => Cow::Borrowed(key),
             };
-            alike.entry(as_written(&key)).or_default().push(n);
-            exact.entry(key).or_default().push(n);
+            let rows = exact.entry(key.clone()).or_default();
+            if rows.is_empty() {
+                alike.entry(as_written(&key)).or_default().push(key);
+            }
+            rows.push(n);
         }
         KeyColumn { name, table, index, exact, alike }
     }
@@ -266,12 +284,30 @@ impl Table {
 
 impl KeyColumn<'_> {
     pub(super) fn has(&self, name: &str) -> bool {
-        self.exact.contains_key(name) || self.alike.contains_key(&as_written(name))
+        self.alike.contains_key(&as_written(name))
     }
 
-    /// The rows of a name: of that very name, else of what is alike.
+    /// The rows of a name: of that very name and of others that may have become it, else of what is alike.
     pub(super) fn rows(&self, name: &str) -> Vec<usize> {
-        self.exact.get(name).or_else(|| self.alike.get(&as_written(name))).cloned().unwrap_or_default()
+        let mut rows: Vec<usize> = self.meant(name).flat_map(|key| &self.exact[key]).copied().collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    /// The names in the column that files may be called so for.
+    fn meant<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let is_there = self.exact.contains_key(name);
+        let alike = self.alike.get(&as_written(name)).into_iter().flatten().map(|key| &**key);
+        alike.filter(move |key| !is_there || may_become(key, name))
+    }
+
+    /// Two of these rows of a name that have other names than each other, if any do: which, and what they are.
+    fn told_apart<'a>(&'a self, name: &'a str, rows: &[usize]) -> Option<[(usize, &'a str); 2]> {
+        let of = |key: &'a str| self.exact[key].iter().find(|row| rows.contains(row)).map(|row| (*row, key));
+        let mut found = self.meant(name).filter_map(of);
+        let mut both = [found.next()?, found.next()?];
+        both.sort_unstable();
+        Some(both)
     }
 }
 
@@ -284,7 +320,7 @@ impl<'s> Keyed<'s> {
     /// The rows of a sample; `None` where the sheet has none.
     ///
     /// # Errors
-    /// Names that cannot be told apart, and rows that are not as wide as the header.
+    /// Names that stand for two samples, lanes without a row, and rows that are not as wide as the header.
     pub fn find(&self, name: &str, filter: &Filter) -> Result<Option<Selection<'s>>, Trouble> {
         let mut found: Option<(&KeyColumn<'s>, Selection<'s>)> = None;
         for column in &self.columns {
@@ -309,11 +345,10 @@ impl<'s> Keyed<'s> {
     pub fn find_exactly(&self, name: &str) -> Result<Option<Selection<'s>>, Trouble> {
         let Some(column) = self.columns.first() else { return Ok(None) };
         let rows = column.exact.get(name).cloned().unwrap_or_default();
-        self.selected(column, rows)
+        self.selected(column, rows, None)
     }
 
     fn find_in(&self, column: &KeyColumn<'s>, name: &str, filter: &Filter) -> Result<Option<Selection<'s>>, Trouble> {
-        let is_exact = column.exact.contains_key(name);
         let mut rows = column.rows(name);
         let table = &self.sheet.tables[column.table];
         self.keep_flow_cell(table, &mut rows, filter);
@@ -327,15 +362,12 @@ impl<'s> Keyed<'s> {
         if rows.is_empty() && !all.is_empty() {
             return Ok(None);
         }
-        if !is_exact {
-            let key = |row: usize| table.rows[row].cells.get(column.index).map_or("", String::as_str);
-            if let Some(other) = rows.iter().find(|row| key(**row) != key(rows[0])) {
-                let places = [rows[0], *other].map(|row| self.sheet.place(table.rows[row].line, column.index));
-                let (a, b) = (key(rows[0]).to_owned(), key(*other).to_owned());
-                return Err(Trouble::Ambiguous { key: name.to_owned(), a, b, places });
-            }
-        }
-        self.selected(column, rows)
+        let ambiguous = column.told_apart(name, &rows).map(|both| {
+            let places = both.map(|(row, _)| self.sheet.place(table.rows[row].line, column.index));
+            let [a, b] = both.map(|(_, key)| key.to_owned());
+            Box::new(Trouble::Ambiguous { key: name.to_owned(), a, b, places })
+        });
+        self.selected(column, rows, ambiguous)
     }
 
     /// The lanes that the sheet has of a sample, beside those of its files.
@@ -363,7 +395,12 @@ impl<'s> Keyed<'s> {
         }
     }
 
-    fn selected(&self, column: &KeyColumn<'s>, rows: Vec<usize>) -> Result<Option<Selection<'s>>, Trouble> {
+    fn selected(
+        &self,
+        column: &KeyColumn<'s>,
+        rows: Vec<usize>,
+        ambiguous: Option<Box<Trouble>>,
+    ) -> Result<Option<Selection<'s>>, Trouble> {
         let table = &self.sheet.tables[column.table];
         let rows: Vec<&Row> = rows.into_iter().map(|row| &table.rows[row]).collect();
         for row in &rows {
@@ -372,7 +409,7 @@ impl<'s> Keyed<'s> {
                 return Err(Trouble::Long { place: self.sheet.place(row.line, table.columns.len() + beyond) });
             }
         }
-        Ok((!rows.is_empty()).then_some(Selection { sheet: self.sheet, table: column.table, rows }))
+        Ok((!rows.is_empty()).then_some(Selection { sheet: self.sheet, table: column.table, rows, ambiguous }))
     }
 }
 
@@ -412,11 +449,17 @@ impl<'s> Selection<'s> {
     /// The value of a column, or of a field of the header; empty where the sheet says nothing.
     ///
     /// # Errors
-    /// A column that the sheet does not have, rows that disagree, and cells that have no value.
+    /// A column that the sheet does not have, rows and names that disagree, and cells that have no value.
     pub fn value(&self, column: &str) -> Result<&'s str, Trouble> {
         let mut found: Option<(&'s str, Place)> = None;
         for (value, place) in self.values(column)? {
             match found {
+                Some((first, _))
+                    if first != value
+                        && let Some(ambiguous) = &self.ambiguous =>
+                {
+                    return Err((**ambiguous).clone());
+                }
                 Some((first, at)) if first != value => {
                     let (a, b) = (first.to_owned(), value.to_owned());
                     return Err(Trouble::Disagree { column: column.to_owned(), a, b, places: [at, place] });

@@ -70,6 +70,30 @@ fn the_names_that_an_instrument_wrote_find_those_of_the_sheet() {
 }
 
 #[test]
+fn a_name_that_another_may_have_become_is_not_taken_to_the_letter() {
+    let both = sheet("Sample_ID,P,Q\nA.1,1,x\nA-1,2,x\nB_1,3,y\nB-1,4,y\n");
+    let ambiguous = "\"A-1\" may be \"A.1\" at line 2, column 1 or \"A-1\" at line 3, column 1; name the files or the \
+                     samples so that they can be told apart";
+    assert_eq!(value(&both, "A-1", "P"), ambiguous);
+    assert_eq!(value(&both, "A-1", "Q"), "x", "they agree");
+    assert_eq!(value(&both, "A.1", "P"), "1", "the other is written as it is");
+    assert!(value(&both, "A_1", "P").starts_with("\"A_1\" may be \"A.1\""));
+    assert_eq!((value(&both, "B_1", "P"), value(&both, "B-1", "P")), ("3".to_owned(), "4".to_owned()), "as they are");
+    // In other lanes they are no names of these files.
+    let in_lanes = sheet("Lane,Sample_ID,P\n1,A.1,1\n2,A-1,2\n");
+    let keyed = keyed(&in_lanes, &["A-1"]);
+    let of = |lane: u64| keyed.find("A-1", &lanes(&[lane])).unwrap().unwrap().value("P").unwrap();
+    assert_eq!([of(1), of(2)], ["1", "2"]);
+    let design = sheet("Barcode Name,Bio Sample Name,P\nbc2001,liver,1\nbc2001--bc2001,lung,1\nbc2002,skin,1\n");
+    for file in ["bc2001", "bc2001--bc2001"] {
+        let told = value(&design, file, "Bio Sample Name");
+        assert!(told.starts_with(&format!("{file:?} may be \"bc2001\" at line 2, column 1 or \"bc2001--")), "{told}");
+        assert_eq!(value(&design, file, "P"), "1");
+    }
+    assert_eq!(value(&design, "bc2002--bc2002", "Bio Sample Name"), "skin");
+}
+
+#[test]
 fn the_key_is_what_the_files_are_named_after() {
     let sheet = sheet(V1);
     let find = |names: &[&str]| keyed(&sheet, names).column();

@@ -6,15 +6,17 @@ use tokio_util::sync::CancellationToken;
 use super::disk::Disk;
 use super::parts::{PartError, hashes};
 use crate::journal::{Journal, JournalError, Record};
-use crate::sample::Sample;
+use crate::sample::{Sample, SampleId};
 
 /// What is known of a sample's content before anything of it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Sameness {
     /// Nothing like it was sent.
     New,
-    /// Another sample with the same files, by their names and sizes, is under way: its end must be awaited.
-    UnderWay { other: String },
+    /// Another sample with the same files, by their names and sizes, is under way: the turn of this one comes after it.
+    UnderWay { other: SampleId },
+    /// Such another was begun, and is between two tries, or in doubt: its end must be awaited.
+    Begun { other: String },
     /// Another sample has the same bytes under the same file names. `reason` names it.
     Same { reason: String },
 }
@@ -35,7 +37,7 @@ pub(super) async fn look_for(
     stopping: &CancellationToken,
 ) -> Result<Sameness, SameError> {
     if let Err(other) = journal.claim(sample) {
-        return Ok(Sameness::UnderWay { other: other.to_string() });
+        return Ok(Sameness::UnderWay { other });
     }
     let alike = journal.alike(sample).map_err(SameError::Journal)?;
     if alike.is_empty() {
@@ -61,7 +63,7 @@ pub(super) async fn look_for(
     let has_begun =
         |other: &&Record| other.state.is_doubt() || other.state.upload().is_some_and(|upload| !upload.files.is_empty());
     Ok(match alike.iter().find(has_begun) {
-        Some(other) => Sameness::UnderWay { other: format!("{} ({})", other.sample.key.name, other.sample.id()) },
+        Some(other) => Sameness::Begun { other: format!("{} ({})", other.sample.key.name, other.sample.id()) },
         None => Sameness::New,
     })
 }

@@ -36,13 +36,10 @@ pub(super) async fn transfer(
     stopping: &CancellationToken,
 ) -> Result<End, JournalError> {
     let Pool { client, journal, settings, disk, .. } = pool;
+    let must_be_new = record.must_be_new();
     let mut sample = record.sample;
     let State::Uploading { mut upload } = record.state else { return Ok(End::Recorded) };
-    let is_fresh = upload.files.is_empty() && sample.key.watch != BY_HAND;
-    if is_fresh
-        && !record.history.insists_on_sending()
-        && let Some(end) = keep_back_what_is_known(pool, &sample, &upload, stopping).await?
-    {
+    if must_be_new && let Some(end) = keep_back_what_is_known(pool, &sample, &upload, stopping).await? {
         return Ok(end);
     }
     let checked = match is_begun(&upload) {
@@ -150,6 +147,11 @@ async fn keep_back_what_is_known(
             Ok(Some(End::Recorded))
         }
         Ok(Sameness::UnderWay { other }) => {
+            tracing::debug!(sample = name, run, %other, "its turn comes after another with the same names and sizes");
+            journal.change(&id, |record| record.put_back()).await?;
+            Ok(Some(End::Recorded))
+        }
+        Ok(Sameness::Begun { other }) => {
             let error = format!("files of the same names and sizes are on their way as {other}; that is awaited");
             let next_try = Moment::now() + SAME_PAUSE;
             journal.change(&id, move |record| record.retrying(upload, next_try, error)).await?;

@@ -13,7 +13,32 @@ use super::run_folder::{Entries, RunFolders};
 use super::{Ignore, Settings};
 
 /// Name endings under which programs write what is not finished; of folders as well, which are renamed when whole.
-const UNFINISHED: [&[u8]; 5] = [b".tmp", b".part", b".partial", b".filepart", b"~"];
+const UNFINISHED: [&[u8]; 16] = [
+    b".tmp",
+    b".part",
+    b".partial",
+    b".filepart",
+    b"~",
+    // Browsers: Chrome and Edge, Safari.
+    b".crdownload",
+    b".download",
+    // File servers and copying scripts of several makers.
+    b".incomplete",
+    b".inprogress",
+    b".in-progress",
+    b".copying",
+    b".uploading",
+    // lftp, as its users set xfer:temp-file-name, and beside what it fetches in pieces [lftp(1), pget].
+    b".lftp",
+    b".lftp-pget-status",
+    // Aspera's record of how far it is, beside a .partial or the file itself [IBM Aspera, resume_suffix].
+    b".aspx",
+    b".aspera-ckpt",
+];
+
+/// What programs write before a file's name until it is finished: lftp and ProFTPD [xfer:temp-file-name; HiddenStores],
+/// Syncthing on Unix and on Windows [lib/fs/tempname.go].
+const BEFORE_UNFINISHED: [&str; 3] = [".in.", ".syncthing.", "~syncthing~"];
 
 /// Why something under the watch is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,21 +212,36 @@ impl Sieve {
     }
 }
 
-/// The path that an unfinished file will have, where its name tells: `a.gz.part` becomes `a.gz`, as does rsync's
-/// `.a.gz.Xk3f9Q` [rsync(1), --temp-dir].
+/// The path that an unfinished file will have, where its name tells: `a.gz.part` becomes `a.gz`, as do rsync's
+/// `.a.gz.Xk3f9Q` [rsync(1), --temp-dir], rclone's `a.gz.1b3f5d7e.partial` [rclone.org/docs, --partial-suffix], and
+/// `.in.a.gz` with or without a dot at its end.
 pub(super) fn finished(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?;
-    let undotted = name.strip_prefix('.').unwrap_or(name);
-    let ending = UNFINISHED.iter().find_map(|ending| {
-        let at = undotted.len().checked_sub(ending.len())?;
-        undotted.as_bytes()[at..].eq_ignore_ascii_case(ending).then_some(at)
-    });
-    let by_rsync = || {
-        let (finished, random) = undotted.rsplit_once('.').filter(|_| undotted != name)?;
-        (random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(finished.len())
+    let within = BEFORE_UNFINISHED.iter().find_map(|before| name.strip_prefix(before));
+    let undotted = within.unwrap_or_else(|| name.strip_prefix('.').unwrap_or(name));
+    let finished = match (without_ending(undotted), within) {
+        (Some(finished), _) => finished,
+        (None, Some(within)) => within.strip_suffix('.').unwrap_or(within),
+        (None, None) => {
+            let (finished, random) = undotted.rsplit_once('.').filter(|_| undotted != name)?;
+            let is_random = random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            is_random.then_some(finished)?
+        }
     };
-    let finished = undotted.get(..ending.or_else(by_rsync)?).filter(|finished| !finished.is_empty())?;
-    Some(path.with_file_name(finished))
+    (!finished.is_empty()).then(|| path.with_file_name(finished))
+}
+
+/// A name without the ending, if it has one, under which programs write what is not finished.
+fn without_ending(name: &str) -> Option<&str> {
+    let (finished, ending) = UNFINISHED.iter().find_map(|ending| {
+        let (finished, its) = name.split_at_checked(name.len().checked_sub(ending.len())?)?;
+        its.as_bytes().eq_ignore_ascii_case(ending).then_some((finished, its))
+    })?;
+    let by_rclone = finished.rsplit_once('.').filter(|(_, hash)| {
+        let is_hash = (6..=8).contains(&hash.len()) && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_hash && ending.eq_ignore_ascii_case(".partial")
+    });
+    Some(by_rclone.map_or(finished, |(finished, _)| finished))
 }
 
 /// Whether what lies at `path` is, or lies in, one of these entries of a folder.
@@ -238,7 +278,15 @@ mod tests {
         for name in [".nfs0001", "a/.snapshot", "a.fastq.gz.tmp", "a.part", "x.partial", "y.filepart", "z~", "A.TMP"] {
             assert!(sieve.leaves_out(Path::new(name)).is_some(), "{name}");
         }
-        for name in ["a.fastq.gz", "tmp", "part", "a.parts", "a.tmp.gz"] {
+        for name in
+            ["a.gz.crdownload", "a.download", "a.gz.Incomplete", "a.inprogress", "a.in-progress", "a.gz.copying"]
+        {
+            assert_eq!(sieve.leaves_out(Path::new(name)), Some(Reason::Unfinished), "{name}");
+        }
+        for name in ["a.uploading", "a.gz.lftp", "a.gz.lftp-pget-status", "a.gz.aspx", "a.gz.aspera-ckpt"] {
+            assert_eq!(sieve.leaves_out(Path::new(name)), Some(Reason::Unfinished), "{name}");
+        }
+        for name in ["a.fastq.gz", "tmp", "part", "a.parts", "a.tmp.gz", "download", "copying.gz", "a.download.gz"] {
             assert_eq!(sieve.leaves_out(Path::new(name)), None, "{name}");
         }
     }
@@ -249,7 +297,28 @@ mod tests {
         for name in ["d/a.gz.part", "d/a.gz.TMP", "d/.a.gz.filepart", "d/.a.gz.Xk3f9Q", "d/a.gz~"] {
             assert_eq!(finished(name).as_deref(), Some("d/a.gz"), "{name}");
         }
-        for name in ["a.gz", ".a.gz", "._a.gz", "a.gz.Xk3f9Q", ".nfs0001", ".part", ".a.gz.Xk3f9", ".DS_Store"] {
+        for name in ["d/a.gz.crdownload", "d/a.gz.copying", "d/a.gz.inprogress", "d/a.gz.aspx", "d/a.gz.lftp"] {
+            assert_eq!(finished(name).as_deref(), Some("d/a.gz"), "{name}");
+        }
+        for name in ["d/.in.a.gz", "d/.in.a.gz.", "d/.syncthing.a.gz.tmp", "d/~syncthing~a.gz.tmp"] {
+            assert_eq!(finished(name).as_deref(), Some("d/a.gz"), "{name}");
+        }
+        assert_eq!(finished("d/a.gz.1b3f5d7e.partial").as_deref(), Some("d/a.gz"), "rclone");
+        assert_eq!(finished("d/a.gz.1b3f5d7e.part").as_deref(), Some("d/a.gz.1b3f5d7e"), "not rclone");
+        assert_eq!(finished("d/a.é.part").as_deref(), Some("d/a.é"));
+        for name in [
+            "a.gz",
+            ".a.gz",
+            "._a.gz",
+            "a.gz.Xk3f9Q",
+            ".nfs0001",
+            ".part",
+            ".a.gz.Xk3f9",
+            ".DS_Store",
+            ".in.",
+            ".in",
+            "~a",
+        ] {
             assert_eq!(finished(name), None, "{name}");
         }
     }

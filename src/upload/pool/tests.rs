@@ -12,9 +12,13 @@ use crate::sample::{Finding, Fingerprint, Kind, Part, Sample, SampleKey, Slot, S
 use crate::sandbox::{self, Sandbox};
 
 fn sample(dir: &Path, watch: &str, name: &str) -> Sample {
+    sample_of(dir, watch, name, name)
+}
+
+fn sample_of(dir: &Path, watch: &str, name: &str, content: &str) -> Sample {
     let path = dir.join(watch).join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(&path, name).unwrap();
+    fs::write(&path, content).unwrap();
     let fingerprint = Fingerprint::of(&fs::metadata(&path).unwrap());
     Sample {
         key: SampleKey { kind: Kind::Data, watch: watch.into(), run: "run".into(), name: name.into() },
@@ -67,10 +71,19 @@ impl Bench {
     }
 
     fn start(&self, disk: &Disk, stop: &CancellationToken) -> tokio::task::JoinHandle<Result<(), JournalError>> {
+        self.start_with(1, disk, stop)
+    }
+
+    fn start_with(
+        &self,
+        concurrency: usize,
+        disk: &Disk,
+        stop: &CancellationToken,
+    ) -> tokio::task::JoinHandle<Result<(), JournalError>> {
         let pool = Pool {
             client: self.client.clone(),
             journal: self.journal.clone(),
-            settings: Settings { concurrency: 1, ..Settings::default() },
+            settings: Settings { concurrency, ..Settings::default() },
             gate: self.gate.clone(),
             disk: disk.clone(),
             only: None,
@@ -152,4 +165,33 @@ async fn a_share_that_hangs_keeps_its_own_samples_back_and_neither_others_nor_th
     assert_eq!(bench.sandbox.data().len(), 4);
     bench.stop.cancel();
     second.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_samples_with_files_of_the_same_names_and_sizes_one_is_queued_until_the_other_was_sent() {
+    let bench = Bench::new().await;
+    let dir = bench.dir.path();
+    let both = [("old", "one"), ("new", "two")].map(|(watch, content)| sample_of(dir, watch, "a.txt", content));
+    bench.add(&both.each_ref()).await;
+    let (go_on, told) = channel::<()>();
+    let told = std::sync::Mutex::new(told);
+    let disk = Disk::new(Duration::from_secs(60), move |path| {
+        let _ = told.lock().unwrap().recv();
+        File::open(path)
+    });
+    let pool = bench.start_with(2, &disk, &bench.stop);
+    // Put back by its own transfer: it had its turn too early.
+    let is_put_back = |sample: &Sample| matches!(bench.state(sample), State::Queued { upload: Some(_) });
+    let is_under_way = |sample: &Sample| matches!(bench.state(sample), State::Uploading { .. });
+    until("one is under way, and the other one waits for its turn", || {
+        both.iter().any(is_under_way) && both.iter().any(is_put_back)
+    })
+    .await;
+    assert_eq!(bench.journal.next_due(None), Due::Never, "its turn comes when the other one has ended");
+    let begun = Instant::now();
+    drop(go_on);
+    until("both are done", || both.iter().all(|sample| bench.is_done(sample))).await;
+    assert!(begun.elapsed() < Duration::from_secs(4), "at once, not when it is looked at again");
+    bench.stop.cancel();
+    pool.await.unwrap().unwrap();
 }
