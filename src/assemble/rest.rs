@@ -5,14 +5,13 @@
 use std::time::Duration;
 
 use super::group::Group;
+use super::missing::paired;
+use super::slots::Filled;
 use super::standing::{Context, Unsettled};
 use crate::manifest::Paired;
 use crate::sample::{Standing, path_to_text};
 use crate::sheet::Selection;
 use crate::watch::{AWAITS_THE_REST, FileView, Reads, RunView};
-
-use super::missing::paired;
-use super::slots::Filled;
 
 /// A part of a run folder, by the files of it that rules take.
 pub(super) struct Part<'a> {
