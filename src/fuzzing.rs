@@ -60,7 +60,7 @@ pub fn outcome(bytes: &[u8]) {
             assert!(!paths.is_empty() && paths.iter().all(is_good), "{paths:?}");
         }
         Expected::Sent(files) => assert!(!files.is_empty() && files.iter().all(|file| !file.name.contains('/'))),
-        Expected::Counts(counts) => assert!(counts.iter().all(|count| count.files >= count.in_fallback)),
+        Expected::Counts(summary) => assert!(summary.counts.iter().all(|count| count.files >= count.in_fallback)),
     }
 }
 

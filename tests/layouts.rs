@@ -429,16 +429,14 @@ async fn the_folder_of_a_sample_is_the_run_where_minknow_pools_its_data() {
     let going_on = host.plan().await;
     assert_eq!(host.told(&going_on), expected("waiting"));
     let wait = reason(&going_on, name);
-    assert!(
-        wait.starts_with("waiting for a list of the flow cell of PBB54321_pass_barcode01_f05460c6_1f1d7e9e_"),
-        "{wait}"
-    );
+    let of = "waiting for a final_summary of acquisition 1f1d7e9e, of which PBB54321_pass_barcode01_f05460c6_1f1d7e9e_";
+    assert!(wait.starts_with(of), "{wait}");
     host.write(&other(summary), "fastq_files_in_final_dest=3\n");
     let lacking = host.plan().await;
     assert_eq!(host.told(&lacking), expected("waiting"));
     // What lies in no run does not count.
     let wait = reason(&lacking, name);
-    assert!(wait.starts_with("1 of 15 FASTQ of final_summary_PAA12345_e05460c6_0f1d7e9e.txt and 1 more"), "{wait}");
+    assert!(wait.starts_with("1 of 3 FASTQ of final_summary_PBB54321_f05460c6_1f1d7e9e.txt is not there"), "{wait}");
     host.write(&other(summary), "fastq_files_in_final_dest=2\n");
     assert_eq!(host.told(&host.plan().await), expected("queued"));
 
@@ -464,6 +462,51 @@ async fn the_folder_of_a_sample_is_the_run_where_minknow_pools_its_data() {
     assert_eq!((&stray["left_out"], &stray["run"]), (&true.into(), &serde_json::Value::Null), "{stray:#}");
     let (_, stray) = host.flow_ingest(&["explain", &at("exp/lib/mine")]).await;
     assert!(stray["reason"].as_str().unwrap().starts_with("it is no run folder of the watch"), "{stray:#}");
+}
+
+/// Runs of one flow cell follow each other in the folder that MinKNOW pools, or in the folder of one run.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acquisition_that_goes_on_is_not_over_with_an_earlier_one_of_its_flow_cell() {
+    for (folder, second) in [
+        ("exp/lib", "f05460c6_1f1d7e9e"),
+        ("exp/lib", "e05460c6_1f1d7e9e"),
+        ("exp/lib/20250603_1201_3E_PAA12345_e05460c6", "e05460c6_1f1d7e9e"),
+    ] {
+        let host = Host::new("nanopore", "{barcode}", "paired: never").await;
+        let file = |barcode: &str, ids: &str, n: u8| {
+            pooled(folder, "fastq_pass", barcode, n).replace("e05460c6_0f1d7e9e", ids)
+        };
+        let first = "e05460c6_0f1d7e9e";
+        let summary = |ids: &str| format!("{folder}/final_summary_PAA12345_{ids}.txt");
+        let of_first = [file("barcode01", first, 0), file("barcode01", first, 1)];
+        let of_second = [file("barcode02", second, 0), file("barcode02", second, 1)];
+        host.add(&[&of_first[0], &of_first[1], &of_second[0], &of_second[1]]);
+        host.write(&summary(first), "fastq_files_in_final_dest=2\n");
+        let expected = |state: &str, of_second: &[String]| {
+            let one = |name: &str, parts: &[String]| {
+                (name.to_owned(), (state.to_owned(), vec![("reads1".to_owned(), parts.to_vec())]))
+            };
+            BTreeMap::from([one("barcode01", &of_first), one("barcode02", of_second)])
+        };
+        let document = host.once().await;
+        assert_eq!(host.told(&document), expected("waiting", &of_second), "{folder} {second}");
+        let wait = "waiting for a final_summary of acquisition 1f1d7e9e, of which PAA12345_pass_barcode02_";
+        assert!(reason(&document, "barcode01").starts_with(wait), "{document:#}");
+
+        // More than one counts do not stand in for what another one lacks.
+        host.write(&summary(first), "fastq_files_in_final_dest=1\n");
+        host.write(&summary(second), "fastq_files_in_final_dest=3\n");
+        let lacking = host.plan().await;
+        assert_eq!(host.told(&lacking), expected("waiting", &of_second), "{folder} {second}");
+        let wait = format!("1 of 3 FASTQ of final_summary_PAA12345_{second}.txt is not there");
+        assert!(reason(&lacking, "barcode01").starts_with(&wait), "{lacking:#}");
+        let last = file("barcode02", second, 2);
+        host.add(&[&last]);
+        let all = [of_second.as_slice(), &[last]].concat();
+        let document = host.once().await;
+        assert_eq!(host.told(&document), expected("done", &all), "{folder} {second}: {document:#}");
+        host.check_arrived(&host.told(&document));
+    }
 }
 
 /// Pooling that is switched on later leaves both side by side; and a site may watch the folder of one experiment.

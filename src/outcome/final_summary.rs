@@ -1,5 +1,8 @@
 //! `final_summary_*.txt`, which MinKNOW writes when all files have been written: a key and a value a line, among them
 //! `fastq_files_in_final_dest`, and as many for other kinds of file [nanoporetech/ont-output-specifications].
+//! It is of one acquisition, which its name and its lines tell, as the names of files with reads do.
+
+use std::fmt;
 
 /// How many files of a kind there must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,29 +40,154 @@ impl Kind {
         }
     }
 
-    /// Whether a file of this name is one.
-    pub fn is_kind_of(self, name: &str) -> bool {
-        let endings: &[&str] = match self {
+    /// That of a file of this name.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.endings().iter().any(|ending| name.ends_with(ending)))
+    }
+
+    fn endings(self) -> &'static [&'static str] {
+        match self {
             Self::Fastq => &[".fastq.gz", ".fastq", ".fq.gz", ".fq"],
             Self::Bam => &[".bam"],
-        };
-        endings.iter().any(|ending| name.ends_with(ending))
+        }
     }
 }
 
-/// The flow cell whose reads are in a file of this name: `{flow_cell}_pass_{barcode}_{protocol}_{acquisition}_{n}.*`.
-pub fn flow_cell_of_reads(name: &str) -> Option<&str> {
-    let (flow_cell, rest) = name.split_once('_')?;
-    rest.split('_').next().filter(|word| matches!(*word, "pass" | "fail")).map(|_| flow_cell)
+/// What a final summary says of the files of its acquisition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinalSummary {
+    /// Of each kind; never none.
+    pub counts: Vec<Count>,
+    flow_cell: Option<String>,
+    protocol: Option<String>,
+    acquisition: Option<String>,
 }
 
-/// Whether a summary is of this flow cell, by its name: `final_summary_{flow_cell}_{protocol}_{acquisition}.txt`.
-pub fn is_summary_of(name: &str, flow_cell: &str) -> bool {
-    name.split(['_', '.']).any(|word| word == flow_cell)
+impl FinalSummary {
+    /// Of which acquisition it says that it is.
+    pub fn origin(&self) -> Origin<'_> {
+        let [flow_cell, protocol, acquisition] =
+            [&self.flow_cell, &self.protocol, &self.acquisition].map(Option::as_deref);
+        Origin { flow_cell, protocol, acquisition }
+    }
+}
+
+/// What a file of MinKNOW's is of, as far as it tells. One flow cell may have several protocol runs, and one of those
+/// several acquisitions; files of all of them lie in one folder where MinKNOW pools its data. File names have the first
+/// characters of ids.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Origin<'a> {
+    flow_cell: Option<&'a str>,
+    protocol: Option<&'a str>,
+    acquisition: Option<&'a str>,
+}
+
+impl<'a> Origin<'a> {
+    /// That of a file of reads, by its name: `{flow_cell}_pass_{alias}_{protocol}_{acquisition}_{part}.*`. MinKNOW of 2020
+    /// has no protocol in it, and older ones not that the reads passed; Guppy has `fastq_runid_{acquisition}_{n}_{part}.*`.
+    pub fn of_reads(name: &'a str) -> Self {
+        let endings = Kind::ALL.iter().flat_map(|kind| kind.endings());
+        let stem = endings.filter_map(|ending| name.strip_suffix(ending)).next().unwrap_or_default();
+        let passed = ["_pass_", "_fail_"].into_iter().filter_map(|word| stem.split_once(word));
+        let passed = passed.min_by_key(|(flow_cell, _)| flow_cell.len());
+        let (flow_cell, rest) = match passed {
+            Some((flow_cell, rest)) => (Some(flow_cell), rest),
+            None => match stem.split_once('_') {
+                Some((flow_cell, rest)) if is_flow_cell(flow_cell) => (Some(flow_cell), rest),
+                Some(("fastq", rest)) => (None, rest.strip_prefix("runid_").unwrap_or_default()),
+                _ => return Self::default(),
+            },
+        };
+        let mut words = rest.rsplit('_').peekable();
+        let is_number = |word: &&str| word.len() < 8 && word.bytes().all(|byte| byte.is_ascii_digit());
+        if words.next_if(is_number).is_none() {
+            return Self { flow_cell, ..Self::default() };
+        }
+        while words.next_if(is_number).is_some() {}
+        let acquisition = words.next_if(|word| is_id(word));
+        let protocol = acquisition.and_then(|_| words.next_if(|word| is_id(word)));
+        Self { flow_cell, protocol, acquisition }
+    }
+
+    /// That of a final summary, by its name: `final_summary_{flow_cell}_{protocol}_{acquisition}.txt`, or without a
+    /// protocol.
+    pub fn of_summary(name: &'a str) -> Self {
+        let Some(mut rest) = name.strip_prefix("final_summary_").and_then(|name| name.strip_suffix(".txt")) else {
+            return Self::default();
+        };
+        let mut id = || {
+            let (before, id) = rest.rsplit_once('_').filter(|(_, word)| is_id(word))?;
+            rest = before;
+            Some(id)
+        };
+        let acquisition = id();
+        let protocol = acquisition.and_then(|_| id());
+        let flow_cell = Some(rest).filter(|rest| acquisition.is_some() || is_flow_cell(rest));
+        Self { flow_cell, protocol, acquisition }
+    }
+
+    /// With what `other` tells where it tells nothing itself.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            flow_cell: self.flow_cell.or(other.flow_cell),
+            protocol: self.protocol.or(other.protocol),
+            acquisition: self.acquisition.or(other.acquisition),
+        }
+    }
+
+    /// Whether two are one, by the finest of which both tell; `None` where there is none.
+    pub fn is(&self, other: &Self) -> Option<bool> {
+        let ids = [(self.acquisition, other.acquisition), (self.protocol, other.protocol)];
+        // One may be short.
+        let is_one = |(a, b): (&str, &str)| a.starts_with(b) || b.starts_with(a);
+        let by_id = ids.into_iter().find_map(|(a, b)| a.zip(b)).map(is_one);
+        by_id.or_else(|| self.flow_cell.zip(other.flow_cell).map(|(a, b)| a == b))
+    }
+}
+
+/// The finest that it tells, for a person.
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.acquisition, self.protocol, self.flow_cell) {
+            (Some(id), _, _) => write!(f, "acquisition {id}"),
+            (None, Some(id), _) => write!(f, "protocol run {id}"),
+            (None, None, Some(id)) => write!(f, "flow cell {id}"),
+            (None, None, None) => f.write_str("an unknown acquisition"),
+        }
+    }
+}
+
+/// Whether a file of this name is a final summary, whatever is in it.
+pub fn is_final_summary(name: &str) -> bool {
+    name.starts_with("final_summary")
+}
+
+/// The first eight characters of an id, or all of an acquisition's.
+fn is_id(word: &str) -> bool {
+    matches!(word.len(), 8 | 40) && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether a word looks like what is printed on flow cells: `FAK72834`.
+fn is_flow_cell(word: &str) -> bool {
+    let (letters, digits) = word.split_at_checked(3).unwrap_or_default();
+    let are_letters = letters.len() == 3 && letters.bytes().all(|byte| byte.is_ascii_uppercase());
+    are_letters && digits.len() > 2 && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// What is said of files; `None` where the text has no counts, so that it is something else.
+pub(super) fn read(text: &str) -> Option<FinalSummary> {
+    let counts = counts(text)?;
+    let value = |key: &str| {
+        let fields = text.lines().filter_map(|line| line.split_once('='));
+        let mut values = fields.filter(|(name, _)| name.trim() == key).map(|(_, value)| value.trim());
+        values.find(|value| !value.is_empty()).map(str::to_owned)
+    };
+    let [flow_cell, protocol, acquisition] = ["flow_cell_id", "protocol_run_id", "acquisition_run_id"].map(value);
+    Some(FinalSummary { counts, flow_cell, protocol, acquisition })
 }
 
 /// The counts; `None` where the text has none, so that it is something else.
-pub(super) fn counts(text: &str) -> Option<Vec<Count>> {
+fn counts(text: &str) -> Option<Vec<Count>> {
     let value = |kind: Kind, place: &str| {
         let key = format!("{}_files_in_{place}", kind.key());
         let fields = text.lines().filter_map(|line| line.split_once('='));
@@ -89,24 +217,76 @@ mod tests {
         assert_eq!(counts(""), None);
     }
 
+    fn origin<'a>(flow_cell: &'a str, protocol: &'a str, acquisition: &'a str) -> Origin<'a> {
+        let [flow_cell, protocol, acquisition] =
+            [flow_cell, protocol, acquisition].map(|text| Some(text).filter(|text| !text.is_empty()));
+        Origin { flow_cell, protocol, acquisition }
+    }
+
     #[test]
-    fn names_tell_the_flow_cell() {
-        for name in ["PAA1_pass_barcode01_e05460c6_0f1d7e9e_12.fastq.gz", "PAA1_fail_298b7829_0.fastq"] {
-            assert_eq!(flow_cell_of_reads(name), Some("PAA1"), "{name}");
+    fn names_tell_flow_cell_protocol_and_acquisition_as_far_as_they_have_them() {
+        const LONG: &str = "e78b393cae8ec468269f5fcfa954c3ff8bbb1344";
+        for (name, expected) in [
+            ("PAA1_pass_barcode01_e05460c6_0f1d7e9e_12.fastq.gz", origin("PAA1", "e05460c6", "0f1d7e9e")),
+            ("PAA1_pass_mouse_liver_e05460c6_0f1d7e9e_12.bam", origin("PAA1", "e05460c6", "0f1d7e9e")),
+            ("no_cell_fail_the_pass_e05460c6_0f1d7e9e_0.fastq", origin("no_cell", "e05460c6", "0f1d7e9e")),
+            ("FAK72834_fail_298b7829_0.fastq", origin("FAK72834", "", "298b7829")),
+            ("FAK72834_298b7829_0.fastq", origin("FAK72834", "", "298b7829")),
+            (&format!("FAK72834_barcode01_{LONG}_0.fastq"), origin("FAK72834", "", LONG)),
+            (&format!("fastq_runid_{LONG}_0_0.fastq"), origin("", "", LONG)),
+            ("PAA1_pass_liver_0.fastq.gz", origin("PAA1", "", "")),
+            ("PAA1_pass_0f1d7e9e.bam", origin("PAA1", "", "")),
+            ("PAA1_pass_v1.2_e05460c6_0f1d7e9e_0.fq.gz", origin("PAA1", "e05460c6", "0f1d7e9e")),
+            ("lib_20250603_1.fastq.gz", Origin::default()),
+            ("_passed.fastq", Origin::default()),
+            ("reads_passed_1.fastq", Origin::default()),
+            ("", Origin::default()),
+        ] {
+            assert_eq!(Origin::of_reads(name), expected, "{name}");
         }
-        for other in ["lib_20250603_1.fastq.gz", "x.bam", "_pass.fastq", "reads_passed_1.fastq"] {
-            assert_eq!(flow_cell_of_reads(other), None, "{other}");
+        for (name, expected) in [
+            ("final_summary_PAA1_e05460c6_0f1d7e9e.txt", origin("PAA1", "e05460c6", "0f1d7e9e")),
+            ("final_summary_no_cell_298b7829.txt", origin("no_cell", "", "298b7829")),
+            ("final_summary_PAA12345.txt", origin("PAA12345", "", "")),
+            ("final_summary_over.txt", Origin::default()),
+            ("final_summary.txt", Origin::default()),
+        ] {
+            assert_eq!(Origin::of_summary(name), expected, "{name}");
         }
-        assert!(is_summary_of("final_summary_PAA1_e05460c6_0f1d7e9e.txt", "PAA1"));
-        assert!(!is_summary_of("final_summary_PAA12_e05460c6_0f1d7e9e.txt", "PAA1"));
+    }
+
+    #[test]
+    fn origins_are_compared_by_the_finest_that_both_tell() {
+        let one = origin("PAA1", "e05460c6", "0f1d7e9e");
+        assert_eq!(one.is(&origin("PBB2", "", "0f1d7e9e57a2")), Some(true), "an id may be short");
+        assert_eq!(one.is(&origin("PAA1", "e05460c6", "1f1d7e9e")), Some(false));
+        assert_eq!(one.is(&origin("PAA1", "f05460c6", "")), Some(false));
+        assert_eq!(one.is(&origin("PAA1", "", "")), Some(true));
+        assert_eq!(origin("PAA1", "", "").is(&origin("PAA12", "e05460c6", "")), Some(false));
+        assert_eq!(one.is(&Origin::default()), None);
+        assert_eq!(origin("", "", "").or(origin("PAA1", "", "")).or(one), one);
+    }
+
+    #[test]
+    fn a_summary_tells_its_acquisition_by_its_lines_too() {
+        let text = "flow_cell_id=FAP48412\r\nprotocol_run_id=378c00ac-c642-4a1f-a167-524c471186dd\n\
+                    acquisition_run_id = e78b393cae8ec468269f5fcfa954c3ff8bbb1344\nfastq_files_in_final_dest=1\n";
+        let summary = read(text).unwrap();
+        let of_name = Origin::of_summary("final_summary_FAP48412_378c00ac_e78b393c.txt");
+        assert_eq!(summary.origin().is(&of_name), Some(true));
+        assert_eq!(summary.origin().is(&origin("FAP48412", "378c00ac", "")), Some(true));
+        assert_eq!(read("flow_cell_id=\nfastq_files_in_final_dest=1\n").unwrap().origin(), Origin::default());
+        assert_eq!(read("flow_cell_id=FAP48412\n"), None);
     }
 
     #[test]
     fn kinds_are_known_by_their_endings() {
         for name in ["a.fastq.gz", "a.fastq", "a.fq.gz"] {
-            assert!(Kind::Fastq.is_kind_of(name) && !Kind::Bam.is_kind_of(name), "{name}");
+            assert_eq!(Kind::of(name), Some(Kind::Fastq), "{name}");
         }
-        assert!(Kind::Bam.is_kind_of("a.bam") && !Kind::Bam.is_kind_of("a.bam.bai"));
-        assert!(!Kind::Fastq.is_kind_of("a.fastq.gz.tmp"));
+        assert_eq!(Kind::of("a.bam"), Some(Kind::Bam));
+        for other in ["a.bam.bai", "a.fastq.gz.tmp", ""] {
+            assert_eq!(Kind::of(other), None, "{other}");
+        }
     }
 }

@@ -15,7 +15,7 @@ mod transferred;
 use crate::sheet::text_of;
 
 pub use described::ReadCount;
-pub use final_summary::{Count, Kind, flow_cell_of_reads, is_summary_of};
+pub use final_summary::{Count, FinalSummary, Kind, Origin, is_final_summary};
 pub use transferred::SentFile;
 
 /// The largest such file that is read, in bytes. The list of an analysis of 700 files has 120 kB.
@@ -43,8 +43,8 @@ pub enum Expected {
     Paths(Vec<String>),
     /// Files by their names, wherever they lie.
     Sent(Vec<SentFile>),
-    /// How many files of each kind.
-    Counts(Vec<Count>),
+    /// How many files of each kind an acquisition has.
+    Counts(FinalSummary),
 }
 
 /// Reads an outcome: XML or JSON.
@@ -67,8 +67,8 @@ pub fn expected(bytes: &[u8]) -> Expected {
     if text.contains('\0') {
         return Expected::Unreadable("it is no text".to_owned());
     }
-    if let Some(counts) = final_summary::counts(&text) {
-        return Expected::Counts(counts);
+    if let Some(summary) = final_summary::read(&text) {
+        return Expected::Counts(summary);
     }
     let paths = manifest::paths(&text);
     if !paths.is_empty() {
@@ -198,7 +198,9 @@ mod tests {
             expected(b"/data/icc/m1/m1.bam\n"),
             Expected::Sent(vec![SentFile { folder: "m1".to_owned(), name: "m1.bam".to_owned() }])
         );
-        assert!(matches!(expected(b"fastq_files_in_final_dest=3\n"), Expected::Counts(counts) if counts.len() == 1));
+        assert!(
+            matches!(expected(b"fastq_files_in_final_dest=3\n"), Expected::Counts(summary) if summary.counts.len() == 1)
+        );
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod settings;
 mod settle;
 mod sieve;
 mod stated;
+mod summaries;
 mod task;
 mod view;
 

@@ -2,16 +2,16 @@
 //!
 //! Pure: what was read comes in. It decides what a statement means for a run, and says so in words.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::complete::{NAMED, joined};
+use super::summaries::Summaries;
 use super::view::{FileView, Verdict};
 use crate::observation::Moment;
-use crate::outcome::{Count, Expected, Outcome, ReadCount, SentFile, flow_cell_of_reads, is_summary_of};
+use crate::outcome::{Expected, Outcome, ReadCount, SentFile};
 use crate::sample::path_to_text;
 
 /// What the papers of a run say, and what of the run the watch leaves out.
@@ -84,7 +84,7 @@ impl Told {
         Self { what, since: Some(file.observation.since), look: Some(file.observation.look), is_aside: false }
     }
 
-    fn said(what: String) -> Self {
+    pub(super) fn said(what: String) -> Self {
         Self { what, since: None, look: None, is_aside: false }
     }
 
@@ -129,13 +129,17 @@ pub(super) fn outcome(papers: &[&FileView], whole: &Whole<'_>) -> Decided {
 
 /// Whether all that these papers list is there, as far as it lies in the folder `within` the run. `papers` are not none.
 pub(super) fn listed(papers: &[&FileView], within: &Path, whole: &Whole<'_>) -> Decided {
-    let (mut decided, mut counted) = (Vec::new(), BTreeMap::new());
+    let (mut decided, mut summaries) = (Vec::new(), Summaries::default());
     for file in papers {
         let name = path_to_text(&file.below_run);
         let said = whole.papers.read.get(&file.below_run).and_then(|paper| paper.expected.as_ref());
-        if let (true, Some(Expected::Counts(counts))) = (file.settled, said) {
-            let folder = file.below_run.parent().unwrap_or(Path::new(""));
-            counted.entry(folder).or_insert_with(Vec::new).push((*file, counts));
+        // One that has not settled, or has nothing in it, says by its name alone whose end it is.
+        let counts = match said {
+            Some(Expected::Counts(summary)) if file.settled => Some(summary),
+            _ => None,
+        };
+        summaries.add(file, counts);
+        if counts.is_some() {
             continue;
         }
         decided.push(whole.can_judge(file).and_then(|()| match said {
@@ -146,10 +150,7 @@ pub(super) fn listed(papers: &[&FileView], within: &Path, whole: &Whole<'_>) -> 
             None => Ok(Told::aside(format!("{name} has not been read"))),
         }));
     }
-    // Each acquisition of a run counts its own files.
-    for (folder, lists) in counted {
-        decided.extend(whole.has_counts(folder, &lists, papers));
-    }
+    decided.extend(summaries.compared(whole));
     Decided::all(decided)
 }
 
@@ -188,13 +189,8 @@ impl Comparison {
     }
 }
 
-/// A file's own name.
-fn name(path: &Path) -> Cow<'_, str> {
-    path.file_name().map(OsStr::to_string_lossy).unwrap_or_default()
-}
-
 /// "2 of 304 files of Manifest.tsv are not there: a, b".
-fn lacks(missing: usize, all: usize, what: &str, which: &str) -> Verdict {
+pub(super) fn lacks(missing: usize, all: usize, what: &str, which: &str) -> Verdict {
     let verb = if missing == 1 { "is" } else { "are" };
     Verdict::Waits { reason: format!("{missing} of {all} {what} {verb} not there{which}"), in_time: None }
 }
@@ -240,89 +236,8 @@ impl Whole<'_> {
         comparison
     }
 
-    /// Holds the counts of the lists of one folder, of those among the papers that have some, against the files in it.
-    fn has_counts(
-        &self,
-        folder: &Path,
-        lists: &[(&FileView, &Vec<Count>)],
-        papers: &[&FileView],
-    ) -> Vec<Result<Told, Verdict>> {
-        let mut sums: Vec<Count> = Vec::new();
-        for count in lists.iter().flat_map(|(_, counts)| counts.iter()) {
-            match sums.iter_mut().find(|sum| sum.kind == count.kind) {
-                Some(sum) => {
-                    sum.files = sum.files.saturating_add(count.files);
-                    sum.in_fallback = sum.in_fallback.saturating_add(count.in_fallback);
-                }
-                None => sums.push(*count),
-            }
-        }
-        let (first, _) = lists[0];
-        let list = match lists.len() {
-            1 => path_to_text(&first.below_run),
-            n => format!("{} and {} more", path_to_text(&first.below_run), n - 1),
-        };
-        // Files of a flow cell that goes on stand in for those that are missing of another.
-        if let Some(path) = self.not_spoken_of(folder, papers, &sums) {
-            let file = path_to_text(path.file_name().map_or(path, Path::new));
-            let reason = format!("waiting for a list of the flow cell of {file}, of which {list} does not speak");
-            return vec![Err(Verdict::Waits { reason, in_time: None })];
-        }
-        let compare = |sum: Count| {
-            let kind = sum.kind.name();
-            let is_one = |path: &&Path| {
-                let name = path.file_name().map(|name| name.to_string_lossy());
-                path.starts_with(folder)
-                    && name.is_some_and(|name| !name.starts_with('.') && sum.kind.is_kind_of(&name))
-            };
-            let there = self.all().filter(is_one).count();
-            let all = usize::try_from(sum.files).unwrap_or(usize::MAX);
-            if there >= all {
-                return (all > 0).then(|| Ok(Told::said(format!("all {all} {kind} of {list} are there"))));
-            }
-            if let Some(folder) = self.papers.unseen.first() {
-                let folder = path_to_text(folder);
-                return Some(Ok(Told::said(format!("{kind} of {list} are not counted, since {folder} is ignored"))));
-            }
-            // Whoever keeps none of a kind has no use for it.
-            if there == 0 {
-                return None;
-            }
-            let why = match sum.in_fallback {
-                0 => String::new(),
-                n => format!(" ({n} of them MinKNOW left in its fallback folder on the instrument)"),
-            };
-            Some(Err(lacks(all - there, all, &format!("{kind} of {list}"), &why)))
-        };
-        let compared: Vec<_> = sums.into_iter().filter_map(compare).collect();
-        match compared.is_empty() {
-            true => vec![Ok(Told::marker(first))],
-            false => compared,
-        }
-    }
-
-    /// A file of reads of a flow cell that none of these papers is of, where some are named after one: several share a
-    /// folder where MinKNOW pools its data.
-    fn not_spoken_of(&self, folder: &Path, papers: &[&FileView], counts: &[Count]) -> Option<&Path> {
-        let beside = papers.iter().filter(|paper| paper.below_run.parent() == Some(folder));
-        let summaries: Vec<Cow<'_, str>> = beside.map(|paper| name(&paper.below_run)).collect();
-        let mut first_of: BTreeMap<String, &Path> = BTreeMap::new();
-        for path in self.all().filter(|path| path.starts_with(folder)) {
-            let name = name(path);
-            if counts.iter().any(|count| count.kind.is_kind_of(&name))
-                && let Some(flow_cell) = flow_cell_of_reads(&name).filter(|it| !first_of.contains_key(*it))
-            {
-                first_of.insert(flow_cell.to_owned(), path);
-            }
-        }
-        let is_spoken_of = |flow_cell: &str| summaries.iter().any(|summary| is_summary_of(summary, flow_cell));
-        let (spoken_of, others): (Vec<_>, Vec<_>) =
-            first_of.into_iter().partition(|(flow_cell, _)| is_spoken_of(flow_cell));
-        others.first().filter(|_| !spoken_of.is_empty()).map(|(_, path)| *path)
-    }
-
     /// The paths of all that is there below the run, as far as the watch looks.
-    fn all(&self) -> impl Iterator<Item = &Path> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Path> {
         let seen = self.files.iter().map(|file| file.below_run.as_path());
         seen.chain(self.papers.left_out.iter().map(PathBuf::as_path))
     }
@@ -475,23 +390,86 @@ mod tests {
     }
 
     #[test]
-    fn a_flow_cell_that_goes_on_does_not_stand_in_for_one_that_is_over() {
+    fn an_acquisition_that_goes_on_does_not_stand_in_for_one_that_is_over() {
         let condition = listed("final_summary_*.txt");
-        let summary = "fastq_files_in_final_dest=2\n";
-        let files = ["x/PAA_pass_e05460c6_aaaaaaaa_0.fastq.gz", "x/PBB_fail_barcode01_e05460c7_bbbbbbbb_0.fastq.gz"];
-        let first = ("final_summary_PAA_e05460c6_aaaaaaaa.txt", summary);
-        let reason = "waiting for a list of the flow cell of PBB_fail_barcode01_e05460c7_bbbbbbbb_0.fastq.gz, of which \
-                      final_summary_PAA_e05460c6_aaaaaaaa.txt does not speak";
-        lacks(&run(&files, &[first], &condition), reason);
-        let second = ("final_summary_PBB_e05460c7_bbbbbbbb.txt", "fastq_files_in_final_dest=0\n");
-        has_all(
-            &run(&files, &[first, second], &condition),
-            &format!("all 2 FASTQ of {} and 1 more are there", first.0),
-        );
-        let says_nothing = (second.0, "");
-        assert_eq!(run(&files, &[first, says_nothing], &condition).verdict([]), Verdict::Complete, "its end is enough");
-        let renamed = ("final_summary_over.txt", summary);
-        has_all(&run(&files, &[renamed], &condition), "all 2 FASTQ of final_summary_over.txt are there");
+        let counts = |files: u8| format!("fastq_files_in_final_dest={files}\n");
+        let [none, one, two] = [0, 1, 2].map(counts);
+        let files = ["PAA1_pass_aaaaaaa1_bbbbbbb1_0.fastq.gz", "x/PAA1_fail_b1_aaaaaaa1_bbbbbbb2_0.fastq.gz"];
+        let first = "final_summary_PAA1_aaaaaaa1_bbbbbbb1.txt";
+        let wait = "waiting for a final_summary of acquisition bbbbbbb2, of which PAA1_fail_b1_aaaaaaa1_bbbbbbb2_0.fastq.gz is";
+        lacks(&run(&files, &[(first, &one)], &condition), wait);
+        // Nor is one that has no files of its own, or says nothing of them, the end of another.
+        lacks(&run(&files[1..], &[(first, &none)], &condition), wait);
+        lacks(&run(&files[1..], &[(first, "")], &condition), wait);
+        let is_short = format!("1 of 2 FASTQ of {first} is not there");
+        lacks(&run(&files, &[(first, &two)], &condition), &format!("{wait}, and {is_short}"));
+
+        let second = "final_summary_PAA1_aaaaaaa1_bbbbbbb2.txt";
+        let with_second =
+            |of_first: &str, of_second: &str| run(&files, &[(first, of_first), (second, of_second)], &condition);
+        lacks(&with_second(&two, &none), &is_short);
+        lacks(&with_second(&two, ""), &is_short);
+        lacks(&with_second(&one, &two), &format!("1 of 2 FASTQ of {second} is not there"));
+        has_all(&with_second(&one, &none), &format!("all 1 FASTQ of {first} are there"));
+        assert_eq!(with_second(&one, "").verdict([]), Verdict::Complete, "its end is enough");
+        let mut unsettled = with_second(&one, &one);
+        unsettled.files.iter_mut().filter(|file| file.below_run == Path::new(second)).for_each(|file| {
+            (file.settled, file.settles_in) = (false, Some(Duration::from_secs(3)));
+        });
+        let reason = format!("{second} has not settled yet");
+        assert_eq!(unsettled.verdict([]), Verdict::Waits { reason, in_time: Some(Duration::from_secs(3)) });
+    }
+
+    #[test]
+    fn a_summary_speaks_for_files_as_far_as_both_names_tell() {
+        let condition = listed("**/final_summary_*.txt");
+        let one = "fastq_files_in_final_dest=1\n";
+        let is_complete = |files: &[&str], summaries: &[(&str, &str)]| {
+            run(files, summaries, &condition).verdict([]) == Verdict::Complete
+        };
+        let both = ["PAA1_pass_aaaaaaa1_bbbbbbb1_0.fastq.gz", "PBB1_pass_aaaaaaa2_bbbbbbb2_0.fastq.gz"];
+        // Names that somebody made say nothing, so that all in the folder counts.
+        assert!(is_complete(&both, &[("final_summary_over.txt", one)]));
+        assert!(is_complete(&["1.fastq", "2.fastq"], &[("final_summary_PAA1_aaaaaaa1_bbbbbbb1.txt", one)]));
+        // The lines of the summary tell where its name does not.
+        let of = |flow_cell: &str, acquisition: &str| {
+            format!("flow_cell_id={flow_cell}\nacquisition_run_id={acquisition}\n{one}")
+        };
+        let lines = of("PAA1", "bbbbbbb1cae8ec468269f5fcfa954c3ff8bbb134");
+        assert!(!is_complete(&both, &[("final_summary_over.txt", &lines)]));
+        assert!(is_complete(&both[..1], &[("final_summary_over.txt", &lines)]));
+        let other = of("PBB1", "bbbbbbb2cae8ec468269f5fcfa954c3ff8bbb134");
+        assert!(is_complete(&both, &[("final_summary_1.txt", &lines), ("final_summary_2.txt", &other)]));
+        // Of the flow cell alone, or of one hash.
+        let alone = ["PAA1_pass_b1_0.fastq.gz"];
+        assert!(is_complete(&alone, &[("final_summary_PAA1_aaaaaaa1_bbbbbbb1.txt", one)]));
+        assert!(!is_complete(&alone, &[("final_summary_PBB1_aaaaaaa1_bbbbbbb1.txt", one)]));
+        let old = ["FAK72834_pass_barcode07_298b7829_0.fastq"];
+        assert!(is_complete(&old, &[("final_summary_FAK72834_298b7829.txt", one)]));
+        assert!(is_complete(&old, &[("final_summary_FAK72834_a3787181_298b7829.txt", one)]));
+        assert!(!is_complete(&old, &[("final_summary_FAK72834_398b7829.txt", one)]));
+        // What the folder of another summary has is that one's.
+        let below = ["PAA1_pass_aaaaaaa1_bbbbbbb1_0.bam", "y/PBB1_pass_aaaaaaa2_bbbbbbb2_0.bam"];
+        let outer = ("final_summary_PAA1_aaaaaaa1_bbbbbbb1.txt", "bam_files_in_final_dest=1\n");
+        let inner = ("y/final_summary_PBB1_aaaaaaa2_bbbbbbb2.txt", "bam_files_in_final_dest=1\n");
+        assert!(is_complete(&below, &[outer, inner]));
+        assert!(!is_complete(&below, &[outer]));
+    }
+
+    #[test]
+    fn acquisitions_that_the_names_of_files_do_not_tell_apart_are_counted_together() {
+        let condition = listed("final_summary_*.txt");
+        let files = ["PAA1_pass_b1_0.fastq.gz", "PAA1_pass_b1_1.fastq.gz", "PBB1_pass_aaaaaaa2_bbbbbbb2_0.fastq.gz"];
+        let counts = |files: u8| format!("fastq_files_in_final_dest={files}\n");
+        let [one, two] = [1, 2].map(counts);
+        let names = [
+            "final_summary_PAA1_aaaaaaa1_bbbbbbb1.txt",
+            "final_summary_PAA1_aaaaaaa1_bbbbbbb3.txt",
+            "final_summary_PBB1_aaaaaaa2_bbbbbbb2.txt",
+        ];
+        let with = |second: &str| run(&files, &[(names[0], &one), (names[1], second), (names[2], &one)], &condition);
+        assert_eq!(with(&one).verdict([]), Verdict::Complete);
+        lacks(&with(&two), &format!("1 of 3 FASTQ of {} and 1 more is not there", names[0]));
     }
 
     #[test]
