@@ -165,12 +165,11 @@ impl RunView {
     /// The same run, once its files have settled and its markers are believed if nothing changes, which a single look cannot
     /// see.
     pub fn as_if_settled(mut self) -> Self {
-        let calm = self.calm();
         for file in &mut self.files {
             (file.settled, file.settles_in) = (true, None);
-            file.unchanged_for = file.unchanged_for.max(calm);
         }
-        Self { scopes: OnceLock::new(), ..self }
+        // The time for which a marker is not believed goes by settle times.
+        Self { settle: Duration::ZERO, scopes: OnceLock::new(), ..self }
     }
 
     /// The same run, once nothing has happened in it for as long as anybody waits.
