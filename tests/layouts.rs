@@ -646,7 +646,7 @@ async fn bases2fastq_is_done_with_its_own_statistics_not_the_instruments() {
         |state| BTreeMap::from([sample(&format!("{run}_a_1"), state, &[("reads1", &[&r1]), ("reads2", &[&r2])])]);
     let waiting = host.once().await;
     assert_eq!(host.told(&waiting), expected("waiting"));
-    let wait = "waiting for the marker *RunStats.json, or waiting for the marker */*RunStats.json";
+    let wait = "waiting for the marker *RunStats.json";
     assert!(reason(&waiting, &format!("{run}_a_1")).starts_with(wait), "{waiting:#}");
     let path = host.dir.path().join("runs").join(&r1);
     let (_, explained) = host.flow_ingest(&["explain", path.to_str().unwrap()]).await;
@@ -691,6 +691,58 @@ async fn the_statistics_of_one_output_of_bases2fastq_say_nothing_of_another() {
     for name in ["main", "half"] {
         assert!(reason(&plan, name).starts_with("it failed: RunUploaded.json says outcome OutcomeFailed"), "{plan:#}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_of_bases2fastq_is_the_folder_with_samples_and_complete_by_statistics_right_in_it() {
+    let host = Host::new("element", "{sample}", "paired: auto").await;
+    let run = "20240506_AV1_Example";
+    let outputs = [("", "main"), ("out1/", "one"), ("out2/", "two"), ("rerun/", "again"), ("fastq/v1/", "deep")];
+    for (output, sample) in outputs {
+        for read in ["R1", "R2"] {
+            host.add(&[&format!("{run}/{output}Samples/P/{sample}/{sample}_{read}.fastq.gz")]);
+        }
+        // A project's and a sample's speak for no more than that, and the instrument's come before the FASTQ.
+        host.add(&[&format!("{run}/{output}Samples/P/P_RunStats.json")]);
+        host.add(&[&format!("{run}/{output}Samples/P/{sample}/RunStats.json")]);
+        host.add(&[&format!("{run}/{output}AvitiRunStats.json")]);
+    }
+    let states = |document: &serde_json::Value| {
+        let states = host.told(document).into_iter().map(|(name, (state, _))| (name, state));
+        states.collect::<BTreeMap<_, _>>()
+    };
+    let mut expected: BTreeMap<String, String> =
+        outputs.iter().map(|(_, sample)| ((*sample).to_owned(), "waiting".to_owned())).collect();
+    let document = host.plan().await;
+    assert_eq!(states(&document), expected);
+    assert_eq!(reason(&document, "deep"), "waiting for the marker fastq/v1/*RunStats.json");
+    assert_eq!(reason(&document, "main"), "waiting for the marker *RunStats.json");
+    for (marker, sample) in [
+        ("out1/Example_RunStats.json", "one"),
+        ("RunStats.json", "main"),
+        ("fastq/v1/Example_RunStats.json", "deep"),
+        ("rerun/RunStats.json", "again"),
+        ("out2/Example_RunStats.json", "two"),
+    ] {
+        host.add(&[&format!("{run}/{marker}")]);
+        expected.insert(sample.to_owned(), "done".to_owned());
+        let document = host.once().await;
+        assert_eq!(states(&document), expected, "{marker}: {document:#}");
+    }
+}
+
+/// bases2fastq writes its statistics beside `Samples`; what lies elsewhere is of another output.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_of_bases2fastq_without_statistics_of_its_own_waits() {
+    let host = Host::new("element", "{sample}", "paired: auto").await;
+    let file = |output: &str, read: &str| format!("20240506_AV1_Example/{output}/Samples/P/S/S_{read}.fastq.gz");
+    host.add(&[&file("out", "R1"), &file("out", "R2")]);
+    for stats in ["RunStats.json", "Example_RunStats.json", "old/RunStats.json", "old/Example_RunStats.json"] {
+        host.add(&[&format!("20240506_AV1_Example/{stats}")]);
+    }
+    let document = host.once().await;
+    assert_eq!(document["counts"]["waiting"], 1, "{document:#}");
+    assert_eq!(reason(&document, "S"), "waiting for the marker out/*RunStats.json");
 }
 
 #[tokio::test(flavor = "multi_thread")]

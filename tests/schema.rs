@@ -206,7 +206,7 @@ fn right_configs() -> Vec<Value> {
             {
                 "path": "b", "manifest": "manifest.yaml", "existing": "skip", "layout": "ultima", "complete_when": {
                     "always": {"outcome": "Outcome.xml", "optional": true},
-                    "each": [{"folder": "A/{n}", "complete_when": {"marker": "A/{n}/Done.txt"}, "own_unit": true}, {"holds": "Logs/Done.txt"}],
+                    "each": [{"folder": "A/{n}", "complete_when": {"marker": "A/{n}/Done.txt"}, "own_unit": true}, {"holds": "Logs/Done.txt"}, {"holds": "Samples/", "marker": "*_Done.txt"}, {"folder": "B", "marker": "Done.txt", "complete_when": "settled"}],
                     "else": "settled"
                 }
             }

@@ -333,6 +333,35 @@ fn mistakes_about_layouts_say_what_to_write() {
     for said in ["never closed", "the key complete_when is missing", "the key else is missing", "own_unit"] {
         assert!(each.contains(said), "{said}: {each}");
     }
+    let holds = |keys: &str| watch(&format!("run_folder: r, complete_when: {{each: [{{{keys}}}], else: settled}}"));
+    // A folder says nothing of its own end.
+    let without = holds("holds: Samples/");
+    assert!(without.contains("the key complete_when is missing"), "{without}");
+    let nothing = holds("holds: '/'");
+    assert!(
+        nothing.contains("such as Logs/FastqComplete.txt, or Samples/") && !nothing.contains("missing"),
+        "{nothing}"
+    );
+    let unclosed = holds("holds: Samples/, marker: 'a{b'");
+    assert!(unclosed.contains("marker: column") && !unclosed.contains("missing"), "{unclosed}");
+}
+
+#[test]
+fn a_folder_of_a_run_is_complete_by_a_marker_within_it_and_by_what_else_is_said() {
+    let of = |keys: &str| {
+        let (_dir, config) = right(&format!(
+            "state_dir: s\nwatch:\n  - path: d\n    manifest: manifest.yaml\n    existing: skip\n    run_folder: r\n    \
+             complete_when: {{each: [{{{keys}}}], else: settled}}\n"
+        ));
+        config.watches[0].watch.complete_when.folders[0].complete_when.clone()
+    };
+    let pattern = |text: &str| Pattern::parse(text).unwrap();
+    let within = || Condition::MarkerWithin(pattern("Done.txt"));
+    assert_eq!(of("holds: Samples/, marker: Done.txt"), within());
+    assert_eq!(of("folder: 'A/{n}', marker: Done.txt"), within());
+    let both = Condition::All(vec![within(), Condition::Settled]);
+    assert_eq!(of("holds: Logs/, marker: Done.txt, complete_when: settled"), both);
+    assert_eq!(of("holds: Logs/Done.txt"), Condition::Marker(pattern("**/Logs/Done.txt")));
 }
 
 #[test]

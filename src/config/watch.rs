@@ -321,19 +321,25 @@ fn completion(value: &Value) -> Option<Completion> {
 fn folder_completion(value: &Value) -> Option<FolderCompletion> {
     let mut map = value.map("a map with folder and complete_when, or with holds")?;
     let holds = map.get("holds");
-    let (folder, condition) = match &holds {
-        // What the folders hold is their marker.
-        Some(value) => (value.parse("a path", Folder::holding), map.get("complete_when")),
+    let folder = match &holds {
+        Some(value) => value.parse("a path", Folder::holding),
         None => {
             let folder = map.require("folder", "a pattern of folders below the run, such as \"Analysis/{analysis}\"");
-            let folder = folder.and_then(|value| value.parse("a pattern", Pattern::parse).map(Folder::Named));
-            (folder, map.require("complete_when", COMPLETE_WHEN))
+            folder.and_then(|value| value.parse("a pattern", Pattern::parse).map(Folder::Named))
         }
     };
-    let condition = match (condition, &folder) {
-        (Some(value), _) => complete_when(&value),
-        (None, Some(Folder::Holding { marker, .. })) => Some(Condition::Marker(marker.clone())),
-        (None, _) => None,
+    let marker = map.get("marker").map(|value| value.parse("a pattern", Pattern::parse).map(Condition::MarkerWithin));
+    let own = map.get("complete_when");
+    let condition = match (marker, own, &folder) {
+        (Some(marker), Some(own), _) => {
+            marker.zip(complete_when(&own)).map(|(marker, own)| Condition::All(vec![marker, own]))
+        }
+        (Some(marker), None, _) => marker,
+        (None, Some(own), _) => complete_when(&own),
+        // What the folders hold is their marker.
+        (None, None, Some(Folder::Holding { held, is_folder: false, .. })) => Some(Condition::Marker(held.clone())),
+        (None, None, None) if holds.is_some() => None,
+        (None, None, _) => map.require("complete_when", COMPLETE_WHEN).and(None),
     };
     let is_own_unit = map.get("own_unit").map_or(Some(false), |value| value.boolean());
     map.finish();

@@ -11,19 +11,24 @@ pub(super) const ELEMENT: Layout = Layout {
     run_by_entries: None,
     reads: &["**/Samples/{project}/*/{sample}_R{read}.fastq.gz", "**/Samples/*/{sample}_R{read}.fastq.gz"],
     captures: &["sample", "read", "project"],
-    // An output is complete by its own statistics, and by no other's. Where they carry the run's name, they speak for
-    // what lies beside or below them: a project has some of its own, and the instrument's AvitiRunStats.json comes before
-    // the FASTQ. The instrument's own word on the run is there where the output lies in the run folder.
+    // An output is a folder with Samples in it, and complete by the statistics beside that, and by no other's: a project
+    // has some of its own below Samples, and the instrument's AvitiRunStats.json comes before the FASTQ. A site may put
+    // the run's name before theirs, and may keep no Samples. The instrument's own word on the run is there where the
+    // output lies in the run folder.
     complete_when: r#"
   always: { outcome: RunUploaded.json, optional: true }
   each:
-    - holds: RunStats.json
-  else:
-    any:
-      - marker: '{prefix:(?:.+_)?}RunStats.json'
-      - marker: '*/{prefix:(?:.+_)?}RunStats.json'
+    - holds: Samples/
+      marker: '{prefix:(?:.+_)?}RunStats.json'
+    - holds: '{prefix:(?:.+_)?}RunStats.json'
+  else: { marker: '{prefix:(?:.+_)?}RunStats.json' }
 "#,
-    described_by: &["**/RunStats.json", "{prefix:.+_}RunStats.json", "*/{prefix:.+_}RunStats.json"],
+    described_by: &[
+        "**/RunStats.json",
+        "{prefix:.+_}RunStats.json",
+        "*/{prefix:.+_}RunStats.json",
+        "*/*/{prefix:.+_}RunStats.json",
+    ],
     ignored: &[
         // A sample's name may begin so. That of the control is the template's for run manifests, in which each lot of
         // its indices has a row among the samples [docs.elembio.io, run manifest, PhiX index sequences].

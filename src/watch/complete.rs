@@ -22,6 +22,8 @@ pub(super) const NAMED: usize = 3;
 pub(super) enum Check {
     Marker {
         pattern: Pattern,
+        /// The folder below the run from which its paths count.
+        within: PathBuf,
         /// The first file of the run that is one.
         found: Option<Told>,
         /// What the pattern must capture, where it captures these names.
@@ -78,15 +80,23 @@ impl Check {
         match condition {
             Condition::Marker(pattern)
             | Condition::OptionalMarker(pattern)
+            | Condition::MarkerWithin(pattern)
             | Condition::MarkerUnless { marker: pattern, .. } => {
-                let find =
-                    |pattern| place.files.iter().find(|file| marks(pattern, &file.below_run, place.bound)).copied();
+                let within = match condition {
+                    Condition::MarkerWithin(_) => place.folder,
+                    _ => Path::new(""),
+                };
+                let find = |pattern| {
+                    let is_one = |file: &&&FileView| marks_within(within, pattern, &file.below_run, place.bound);
+                    place.files.iter().find(is_one).copied()
+                };
                 let contradicted_by = match condition {
                     Condition::MarkerUnless { unless, .. } => unless.iter().find_map(find),
                     _ => None,
                 };
                 Check::Marker {
                     pattern: pattern.clone(),
+                    within: within.to_owned(),
                     found: find(pattern).map(Told::marker),
                     of: of(),
                     is_optional: matches!(condition, Condition::OptionalMarker(_)),
@@ -118,8 +128,8 @@ impl Check {
     /// those that do not.
     pub(super) fn is_marker(&self, below_run: &Path, are_optional: bool) -> bool {
         match self {
-            Check::Marker { pattern, of, is_optional, .. } => {
-                *is_optional == are_optional && marks(pattern, below_run, of)
+            Check::Marker { pattern, within, of, is_optional, .. } => {
+                *is_optional == are_optional && marks_within(within, pattern, below_run, of)
             }
             Check::Papers { pattern, of, .. } => !are_optional && marks(pattern, below_run, of),
             Check::Quiet(_) | Check::QuietOf { .. } | Check::Settled => false,
@@ -142,7 +152,10 @@ impl Check {
                 waits(format!("the marker {marker} does not count beside {path}"), None)
             }
             Check::Marker { found: Some(_), .. } | Check::Marker { is_optional: true, .. } => Verdict::Complete,
-            Check::Marker { pattern, of, .. } => waits(format!("waiting for the marker {}", pattern.filled(of)), None),
+            Check::Marker { pattern, within, of, .. } => {
+                let marker = path_to_text(&within.join(pattern.filled(of)));
+                waits(format!("waiting for the marker {marker}"), None)
+            }
             Check::Papers { decided, .. } => decided.verdict.clone(),
             Check::Quiet(time) => {
                 let so_far =
@@ -260,6 +273,11 @@ fn stated(told: &Told, clock: Option<Clock>) -> Stated {
         return Stated::quietly(told.what.clone());
     }
     Stated::holds(told.what.clone(), clock.zip(told.since).and_then(|(clock, since)| clock.time(since)))
+}
+
+/// Whether a file is a marker of this pattern, whose paths count from a folder below the run.
+fn marks_within(within: &Path, pattern: &Pattern, below_run: &Path, bound: &Captures) -> bool {
+    below_run.strip_prefix(within).is_ok_and(|below| marks(pattern, below, bound))
 }
 
 fn marks(pattern: &Pattern, below_run: &Path, bound: &Captures) -> bool {

@@ -182,9 +182,17 @@ impl<'a> Finder<'a> {
     fn new(folder: &'a Folder, files: &'a [FileView]) -> Self {
         match folder {
             Folder::Named(pattern) => Self::Named(pattern),
-            Folder::Holding { marker, depth } => {
-                let holds = files.iter().filter(|file| marker.is_match(&file.below_run.to_string_lossy()));
-                Self::Holding(holds.filter_map(|file| file.below_run.ancestors().nth(*depth)).collect())
+            Folder::Holding { held, depth, is_folder } => {
+                let is_held = |path: &&Path| held.is_match(&path.to_string_lossy());
+                let holder = |path: &'a Path| path.ancestors().nth(*depth);
+                let paths = files.iter().map(|file| file.below_run.as_path());
+                if *is_folder {
+                    let mut parents: Vec<&Path> = paths.filter_map(Path::parent).collect();
+                    parents.dedup();
+                    let folders = parents.into_iter().flat_map(Path::ancestors);
+                    return Self::Holding(folders.filter(is_held).filter_map(holder).collect());
+                }
+                Self::Holding(paths.filter(is_held).filter_map(holder).collect())
             }
         }
     }
@@ -331,8 +339,45 @@ mod tests {
         let completion = Completion { folders: vec![holding], ..marker("**/Done.txt").into() };
         let (places, _) = places(&completion.folders, &files);
         assert_eq!(places.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["", "again"]);
-        for path in ["", "/Done.txt", "../Done.txt", "**/Done.txt"] {
+        for path in ["", "/", "/Done.txt", "../Done.txt", "**/Done.txt", "Samples//"] {
             assert!(Folder::holding(path).is_err(), "{path}");
         }
+    }
+
+    #[test]
+    fn the_folders_that_hold_a_folder_wait_for_the_marker_right_in_them() {
+        let files = files(&[
+            "Done.txt",
+            "Samples/P/P_Done.txt",
+            "Samples/P/a.gz",
+            "deep/b/Samples/b.gz",
+            "deep/b/X_Done.txt",
+            "half/Samples/P/P_Done.txt",
+            "half/Samples/P/c.gz",
+            "half/log.txt",
+            "other/d.gz",
+        ]);
+        let holding = |holds: &str, marker: &str| FolderCompletion {
+            folder: Folder::holding(holds).unwrap(),
+            complete_when: Condition::MarkerWithin(Pattern::parse(marker).unwrap()),
+            is_own_unit: false,
+        };
+        let completion = |holds: &str| Completion {
+            folders: vec![holding(holds, "{prefix:(?:.+_)?}Done.txt")],
+            ..marker("never").into()
+        };
+        let papers = Papers::default();
+        let whole = Whole { name: "run", files: &files, papers: &papers };
+        let scopes = Scopes::new(&completion("Samples/"), whole, Some(Duration::ZERO), None);
+        let verdict = |n: usize| scopes.whole(scopes.of(&files[n])).clone();
+        let waits = |marker: &str| Verdict::Waits { reason: format!("waiting for the marker {marker}"), in_time: None };
+        assert_eq!((verdict(2), verdict(3)), (Verdict::Complete, Verdict::Complete));
+        assert_eq!((verdict(6), verdict(7)), (waits("half/*Done.txt"), waits("half/*Done.txt")));
+        // What lies in no such folder is the output around it.
+        assert_eq!(verdict(8), Verdict::Complete);
+        assert_eq!([0, 1, 4, 5].map(|n| scopes.are_marked_by(&files[n])), [true, false, true, false]);
+        // A file of that name makes no such folder.
+        let none = Scopes::new(&completion("a.gz/"), whole, Some(Duration::ZERO), None);
+        assert!(files.iter().all(|file| none.of(file) == 0));
     }
 }

@@ -135,6 +135,8 @@ pub enum Condition {
         marker: Pattern,
         unless: Patterns,
     },
+    /// A file of this pattern lies in the folder for which the condition speaks: the pattern is of paths below it.
+    MarkerWithin(Pattern),
     /// No file of the run has changed, come or gone for this long.
     Quiet(Duration),
     /// A file of these patterns lies in the run, and none has changed or come for this long, whatever else goes on. In a
@@ -176,8 +178,9 @@ pub struct Completion {
 #[derive(Debug, Clone, PartialEq)]
 pub struct FolderCompletion {
     pub folder: Folder,
-    /// Its markers are paths below the run; one that captures a name which `folder` captures as well counts for the
-    /// folder with the same text there. Those of a folder that is known by what it holds lie in it.
+    /// Its markers are paths below the run, [`Condition::MarkerWithin`] aside; one that captures a name which `folder`
+    /// captures as well counts for the folder with the same text there. Those of a folder that is known by what it holds
+    /// lie in it.
     pub complete_when: Condition,
     /// Whether such folders follow each other in one run as a matter of course, so that what is new in one of them is
     /// not late, whatever was sent of the others.
@@ -189,28 +192,33 @@ pub struct FolderCompletion {
 pub enum Folder {
     /// Those whose path below the run the pattern fits; of several above a file, the topmost.
     Named(Pattern),
-    /// Those that hold a file at a path; of several above a file, the nearest. A demultiplexer's output may lie anywhere
-    /// in a run, and beside another one.
+    /// Those that hold a file, or a folder, at a path; of several above a file, the nearest. A demultiplexer's output may
+    /// lie anywhere in a run, and beside another one.
     Holding {
-        /// Fits the paths of such files below the run.
-        marker: Pattern,
-        /// How far above such a file the folder is.
+        /// Fits the paths below the run of what they hold.
+        held: Pattern,
+        /// How far above that the folder is.
         depth: usize,
+        /// Whether they hold a folder, with something in it.
+        is_folder: bool,
     },
 }
 
 impl Folder {
-    /// Folders that hold a file at this path.
+    /// Folders that hold a file at a path of this pattern; with a `/` at its end, a folder.
     ///
     /// # Errors
     /// What is wrong with the path.
-    pub fn holding(path: &str) -> Result<Self, String> {
+    pub fn holding(text: &str) -> Result<Self, String> {
         let is_plain = |component: &str| !matches!(component, "" | "." | ".." | "**");
+        let (path, is_folder) = text.strip_suffix('/').map_or((text, false), |path| (path, true));
         if !path.split('/').all(is_plain) {
-            return Err("a path below such a folder was expected, such as Logs/FastqComplete.txt".to_owned());
+            return Err(
+                "a path below such a folder was expected, such as Logs/FastqComplete.txt, or Samples/".to_owned()
+            );
         }
-        let marker = Pattern::parse(&format!("**/{path}")).map_err(|error| error.to_string())?;
-        Ok(Self::Holding { marker, depth: path.split('/').count() })
+        let held = Pattern::parse(&format!("**/{path}")).map_err(|error| error.to_string())?;
+        Ok(Self::Holding { held, depth: path.split('/').count(), is_folder })
     }
 }
 
@@ -247,7 +255,8 @@ impl Completion {
     /// Whether it can hold because a file is there, which may be before the others.
     pub(super) fn asks_for_markers(&self) -> bool {
         let is_marker = |leaf: &Condition| {
-            matches!(leaf, Condition::Marker(_) | Condition::MarkerUnless { .. } | Condition::Listed(_))
+            let is_plain = matches!(leaf, Condition::Marker(_) | Condition::MarkerWithin(_));
+            is_plain || matches!(leaf, Condition::MarkerUnless { .. } | Condition::Listed(_))
         };
         self.leaves().any(is_marker)
     }
@@ -268,7 +277,7 @@ impl Condition {
     /// before a marker came or all was quiet.
     pub fn tells_an_end(&self) -> bool {
         match self {
-            Condition::Marker(_) | Condition::MarkerUnless { .. } => true,
+            Condition::Marker(_) | Condition::MarkerUnless { .. } | Condition::MarkerWithin(_) => true,
             Condition::Quiet(_) | Condition::QuietOf { .. } => true,
             Condition::Outcome(paper) | Condition::Listed(paper) => !paper.is_optional,
             Condition::Settled | Condition::OptionalMarker(_) => false,
