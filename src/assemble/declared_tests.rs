@@ -236,7 +236,7 @@ fn only_rows_of_the_runs_flow_cell_are_declared() {
         let captures = Captures::from([("flow_cell".to_owned(), "FAX".to_owned())]);
         let mut files = lab.files(reads);
         files.push(file("done"));
-        let marker = Condition::Marker(Pattern::parse("done").unwrap());
+        let marker = Condition::Marker(Pattern::parse("done").unwrap().into());
         let long = Duration::from_secs(1000);
         RunView::new("run1".into(), "run1".into(), captures, files, super::tests::BOOT, long, &marker.into())
     };
@@ -262,10 +262,10 @@ fn a_cell_that_has_not_begun_is_waited_for() {
     lab.write("run1/design.csv", "Bio Sample Name,Plate Well\na,1_A01\nb,1_A01\nc,1_B01\nd,1_C01\ne,\n");
     let unit = FolderCompletion {
         folder: Folder::Named(Pattern::parse("{cell:[0-9]_[A-H][0-9]{2}}").unwrap()),
-        complete_when: Condition::Marker(Pattern::parse("{cell}/done").unwrap()),
+        complete_when: Condition::Marker(Pattern::parse("{cell}/done").unwrap().into()),
         is_own_unit: true,
     };
-    let otherwise = Condition::Marker(Pattern::parse("done").unwrap());
+    let otherwise = Condition::Marker(Pattern::parse("done").unwrap().into());
     let complete_when = Completion { folders: vec![unit], ..otherwise.into() };
     let reads = ["1_A01/hifi_reads/m1.a.bam", "1_A01/done", "1_B01/hifi_reads/m2.x.bam"];
     let files = lab.files(&reads);

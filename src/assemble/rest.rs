@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn marker() -> Condition {
-        Condition::Marker(Pattern::parse("done").unwrap())
+        Condition::Marker(Pattern::parse("done").unwrap().into())
     }
 
     fn assembled(files: Vec<FileView>, condition: Condition, closed: &Closed) -> Vec<Assembled> {
@@ -278,7 +278,7 @@ mod tests {
         let manifest = Manifest::parse("manifest.yaml", manifest).unwrap();
         let part = |folder: &str| FolderCompletion {
             folder: Folder::Named(Pattern::parse(folder).unwrap()),
-            complete_when: Condition::Marker(Pattern::parse(&format!("{folder}/done")).unwrap()),
+            complete_when: Condition::Marker(Pattern::parse(&format!("{folder}/done")).unwrap().into()),
             is_own_unit: true,
         };
         let complete_when = Completion { folders: vec![part("1"), part("2")], ..marker().into() };

@@ -79,7 +79,7 @@ fn files(paths: &[&str]) -> Vec<FileView> {
 }
 
 fn marker() -> Condition {
-    Condition::Marker(Pattern::parse("done").unwrap())
+    Condition::Marker(Pattern::parse("done").unwrap().into())
 }
 
 fn view(name: &str, folder: &str, files: Vec<FileView>, quiet_for: u64, condition: &Condition) -> RunView {
@@ -287,7 +287,8 @@ fn reads2_without_reads1_blocks_whatever_the_pairing() {
 
 #[test]
 fn a_marker_that_nothing_waits_for_is_told_and_left_out_as_what_it_is() {
-    let optional = Condition::OptionalMarker(Pattern::parse("Copied.txt").unwrap());
+    let optional = crate::watch::Marker { is_optional: true, ..Pattern::parse("Copied.txt").unwrap().into() };
+    let optional = Condition::Marker(optional);
     let condition = Condition::All(vec![optional, marker()]);
     let run = |paths: &[&str]| view("run1", "2026/run1", files(paths), 1000, &condition);
     let manifest = paired("required");

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::pattern::{Pattern, Patterns};
-use crate::watch::{Completion, Condition, Existing, Mode};
+use crate::watch::{Completion, Condition, Existing, Marker, Mode};
 
 const MANIFEST: &str = "version: 1\nrules:\n- {name: a, match: '{s}.fq', sample: {name: '{s}', type: x}}\n";
 
@@ -163,9 +163,9 @@ fn a_marker_that_nothing_waits_for_tells_no_end() {
     };
     let marker = || Pattern::parse("Copied.txt").unwrap();
     let optional = complete_when("{marker: Copied.txt, optional: true}");
-    assert_eq!(optional, Condition::OptionalMarker(marker()).into());
+    assert_eq!(optional, Condition::Marker(Marker { is_optional: true, ..marker().into() }).into());
     assert!(!optional.tells_an_end());
-    assert_eq!(complete_when("{marker: Copied.txt, optional: false}"), Condition::Marker(marker()).into());
+    assert_eq!(complete_when("{marker: Copied.txt, optional: false}"), Condition::Marker(marker().into()).into());
     let beside = "{always: {marker: Copied.txt, optional: true}, else: {quiet: 1h}}";
     assert!(complete_when(beside).tells_an_end());
     assert!(!complete_when(&beside.replace("{quiet: 1h}", "settled")).tells_an_end());
@@ -356,12 +356,12 @@ fn a_folder_of_a_run_is_complete_by_a_marker_within_it_and_by_what_else_is_said(
         config.watches[0].watch.complete_when.folders[0].complete_when.clone()
     };
     let pattern = |text: &str| Pattern::parse(text).unwrap();
-    let within = || Condition::MarkerWithin(pattern("Done.txt"));
+    let within = || Condition::Marker(Marker { is_within: true, ..pattern("Done.txt").into() });
     assert_eq!(of("holds: Samples/, marker: Done.txt"), within());
     assert_eq!(of("folder: 'A/{n}', marker: Done.txt"), within());
     let both = Condition::All(vec![within(), Condition::Settled]);
     assert_eq!(of("holds: Logs/, marker: Done.txt, complete_when: settled"), both);
-    assert_eq!(of("holds: Logs/Done.txt"), Condition::Marker(pattern("**/Logs/Done.txt")));
+    assert_eq!(of("holds: Logs/Done.txt"), Condition::Marker(pattern("**/Logs/Done.txt").into()));
 }
 
 #[test]

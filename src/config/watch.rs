@@ -13,7 +13,8 @@ use crate::layout::{self, Layout};
 use crate::manifest::{Defaults, Manifest, NoReads};
 use crate::pattern::{Pattern, Patterns};
 use crate::watch::{
-    Completion, Condition, Existing, Folder, FolderCompletion, Ignore, Mode, Paper, RunByEntries, RunFolders, Settings,
+    Completion, Condition, Existing, Folder, FolderCompletion, Ignore, Marker, Mode, Paper, RunByEntries, RunFolders,
+    Settings,
 };
 use crate::yaml::{Document, Map, Value, nearest};
 
@@ -328,7 +329,8 @@ fn folder_completion(value: &Value) -> Option<FolderCompletion> {
             folder.and_then(|value| value.parse("a pattern", Pattern::parse).map(Folder::Named))
         }
     };
-    let marker = map.get("marker").map(|value| value.parse("a pattern", Pattern::parse).map(Condition::MarkerWithin));
+    let within = |pattern: Pattern| Condition::Marker(Marker { is_within: true, ..pattern.into() });
+    let marker = map.get("marker").map(|value| value.parse("a pattern", Pattern::parse).map(within));
     let own = map.get("complete_when");
     let condition = match (marker, own, &folder) {
         (Some(marker), Some(own), _) => {
@@ -337,7 +339,9 @@ fn folder_completion(value: &Value) -> Option<FolderCompletion> {
         (Some(marker), None, _) => marker,
         (None, Some(own), _) => complete_when(&own),
         // What the folders hold is their marker.
-        (None, None, Some(Folder::Holding { held, is_folder: false, .. })) => Some(Condition::Marker(held.clone())),
+        (None, None, Some(Folder::Holding { held, is_folder: false, .. })) => {
+            Some(Condition::Marker(held.clone().into()))
+        }
         (None, None, None) if holds.is_some() => None,
         (None, None, _) => map.require("complete_when", COMPLETE_WHEN).and(None),
     };
@@ -374,15 +378,12 @@ fn complete_when(value: &Value) -> Option<Condition> {
     let unless = unless_value.as_ref().map(patterns);
     let marker = map.get("marker").map(|value| {
         let pattern = value.parse("a pattern", Pattern::parse);
-        match (is_optional?, unless) {
-            (true, None) => pattern.map(Condition::OptionalMarker),
-            (false, None) => pattern.map(Condition::Marker),
-            (false, Some(unless)) => Some(Condition::MarkerUnless { marker: pattern?, unless: unless? }),
-            (true, Some(_)) => {
-                value.problem("a marker that is optional holds nothing up, so that unless says nothing; remove one");
-                None
-            }
+        let (is_optional, unless) = (is_optional?, unless.map_or(Some(None), |unless| unless.map(Some))?);
+        if is_optional && unless.is_some() {
+            value.problem("a marker that is optional holds nothing up, so that unless says nothing; remove one");
+            return None;
         }
+        Some(Condition::Marker(Marker { is_optional, unless, ..pattern?.into() }))
     });
     if let Some(value) = unless_value.filter(|_| marker.is_none()) {
         value.problem("unless is said of marker alone: beside which files it does not count");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::papers::{self, Decided, Told, Whole};
 use super::stated::{Clock, Stated};
 use super::view::{FileView, Verdict};
-use super::{Condition, Paper};
+use super::{Condition, Marker, Paper};
 use crate::pattern::{Captures, Pattern, Patterns};
 use crate::sample::path_to_text;
 
@@ -78,28 +78,19 @@ impl Check {
         let each = |conditions: &[Condition]| conditions.iter().map(|c| Check::new(c, place)).collect();
         let of = || place.bound.clone();
         match condition {
-            Condition::Marker(pattern)
-            | Condition::OptionalMarker(pattern)
-            | Condition::MarkerWithin(pattern)
-            | Condition::MarkerUnless { marker: pattern, .. } => {
-                let within = match condition {
-                    Condition::MarkerWithin(_) => place.folder,
-                    _ => Path::new(""),
-                };
+            Condition::Marker(Marker { pattern, is_within, is_optional, unless }) => {
+                let within = if *is_within { place.folder } else { Path::new("") };
                 let find = |pattern| {
                     let is_one = |file: &&&FileView| marks_within(within, pattern, &file.below_run, place.bound);
                     place.files.iter().find(is_one).copied()
                 };
-                let contradicted_by = match condition {
-                    Condition::MarkerUnless { unless, .. } => unless.iter().find_map(find),
-                    _ => None,
-                };
+                let contradicted_by = unless.iter().flat_map(Patterns::iter).find_map(find);
                 Check::Marker {
                     pattern: pattern.clone(),
                     within: within.to_owned(),
                     found: find(pattern).map(Told::marker),
                     of: of(),
-                    is_optional: matches!(condition, Condition::OptionalMarker(_)),
+                    is_optional: *is_optional,
                     contradicted_by: contradicted_by.map(|file| file.below_run.clone()),
                 }
             }
@@ -386,7 +377,7 @@ mod tests {
     }
 
     fn marker(text: &str) -> Condition {
-        Condition::Marker(Pattern::parse(text).unwrap())
+        Condition::Marker(Pattern::parse(text).unwrap().into())
     }
 
     #[test]
@@ -400,7 +391,8 @@ mod tests {
     #[test]
     fn a_marker_does_not_count_beside_what_shows_that_another_is_to_come() {
         let unless = Patterns::new(vec![Pattern::parse("1/Copy.txt").unwrap(), Pattern::parse("1/End.txt").unwrap()]);
-        let alone = Condition::MarkerUnless { marker: Pattern::parse("Copy.txt").unwrap(), unless: unless.unwrap() };
+        let copied = Pattern::parse("Copy.txt").unwrap();
+        let alone = Condition::Marker(Marker { unless: Some(unless.unwrap()), ..copied.into() });
         let condition = Condition::Any(vec![marker("1/End.txt"), alone]);
         let verdict = |files: &[&str]| whole(files.iter().map(|path| file(path, 40)).collect(), 0, &condition);
         assert_eq!(verdict(&["Copy.txt"]), Verdict::Complete);
@@ -422,7 +414,10 @@ mod tests {
 
     #[test]
     fn an_optional_marker_holds_nothing_up_and_is_told_once_where_it_is_there() {
-        let optional = || Condition::OptionalMarker(Pattern::parse("{which:Copy|RTA}Complete.txt").unwrap());
+        let optional = || {
+            let either = Pattern::parse("{which:Copy|RTA}Complete.txt").unwrap();
+            Condition::Marker(Marker { is_optional: true, ..either.into() })
+        };
         let both = || Condition::All(vec![optional(), marker("done")]);
         let told = |condition: &Condition, paths: &[&str]| {
             let files = paths.iter().map(|path| file(path, 30)).collect();

@@ -34,7 +34,7 @@ pub use glance::Glance;
 pub use news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, Outage, PathText, Remembered};
 pub use run_folder::{RunByEntries, RunFolders};
 pub use settings::{
-    AWAITS_THE_REST, Completion, Condition, Existing, Folder, FolderCompletion, Ignore, Mode, Paper, Settings,
+    AWAITS_THE_REST, Completion, Condition, Existing, Folder, FolderCompletion, Ignore, Marker, Mode, Paper, Settings,
 };
 pub use sieve::{Sifted, outside_runs, sift};
 pub use stated::Stated;

@@ -500,7 +500,7 @@ mod tests {
     #[test]
     fn a_failure_counts_for_more_than_what_is_waited_for_but_not_for_another_way() {
         let failed = || Condition::Outcome(paper("done.json"));
-        let marker = || Condition::Marker(Pattern::parse("marker").unwrap());
+        let marker = || Condition::Marker(Pattern::parse("marker").unwrap().into());
         let json = [("done.json", "{\"outcome\": \"OutcomeFailed\"}")];
         let verdict = |condition: Condition, files: &[&str]| run(files, &json, &condition.into()).verdict([]);
         let all = || Condition::All(vec![marker(), failed()]);

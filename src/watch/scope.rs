@@ -219,6 +219,7 @@ fn number(numbers: &HashMap<PathBuf, usize>, file: &FileView) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Marker;
     use super::*;
     use crate::observation::Moment;
     use crate::observation::Observation;
@@ -243,7 +244,7 @@ mod tests {
     }
 
     fn marker(text: &str) -> Condition {
-        Condition::Marker(Pattern::parse(text).unwrap())
+        Condition::Marker(Pattern::parse(text).unwrap().into())
     }
 
     fn completion() -> Completion {
@@ -359,7 +360,7 @@ mod tests {
         ]);
         let holding = |holds: &str, marker: &str| FolderCompletion {
             folder: Folder::holding(holds).unwrap(),
-            complete_when: Condition::MarkerWithin(Pattern::parse(marker).unwrap()),
+            complete_when: Condition::Marker(Marker { is_within: true, ..Pattern::parse(marker).unwrap().into() }),
             is_own_unit: false,
         };
         let completion = |holds: &str| Completion {

@@ -124,19 +124,8 @@ pub enum Mode {
 /// When a run is complete.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Condition {
-    /// A file of this pattern lies in the run folder. Its content means nothing.
-    Marker(Pattern),
-    /// Holds whether or not a file of this pattern lies in the run, and is told where one does: what it marks is not that
-    /// the run is complete, but people look for it.
-    OptionalMarker(Pattern),
-    /// A file of `marker` lies in the run folder, and none of `unless`: that would show that another marker is still to
-    /// come.
-    MarkerUnless {
-        marker: Pattern,
-        unless: Patterns,
-    },
-    /// A file of this pattern lies in the folder for which the condition speaks: the pattern is of paths below it.
-    MarkerWithin(Pattern),
+    /// A file lies in the run folder. Its content means nothing.
+    Marker(Marker),
     /// No file of the run has changed, come or gone for this long.
     Quiet(Duration),
     /// A file of these patterns lies in the run, and none has changed or come for this long, whatever else goes on. In a
@@ -153,6 +142,26 @@ pub enum Condition {
     Listed(Paper),
     Any(Vec<Condition>),
     All(Vec<Condition>),
+}
+
+/// Files that say something by being there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Marker {
+    /// Of paths below the run.
+    pub pattern: Pattern,
+    /// Whether they are paths below the folder for which the condition speaks.
+    pub is_within: bool,
+    /// Whether the condition holds without such a file, too. One is told where it lies: what it marks is not that the run
+    /// is complete, but people look for it.
+    pub is_optional: bool,
+    /// Files beside which it does not count: they show that another marker is still to come.
+    pub unless: Option<Patterns>,
+}
+
+impl From<Pattern> for Marker {
+    fn from(pattern: Pattern) -> Self {
+        Self { pattern, is_within: false, is_optional: false, unless: None }
+    }
 }
 
 /// Files of a run in which the instrument says something.
@@ -178,7 +187,7 @@ pub struct Completion {
 #[derive(Debug, Clone, PartialEq)]
 pub struct FolderCompletion {
     pub folder: Folder,
-    /// Its markers are paths below the run, [`Condition::MarkerWithin`] aside; one that captures a name which `folder`
+    /// Its markers are paths below the run, those [within](Marker::is_within) the folder aside; one that captures a name which `folder`
     /// captures as well counts for the folder with the same text there. Those of a folder that is known by what it holds
     /// lie in it.
     pub complete_when: Condition,
@@ -255,8 +264,7 @@ impl Completion {
     /// Whether it can hold because a file is there, which may be before the others.
     pub(super) fn asks_for_markers(&self) -> bool {
         let is_marker = |leaf: &Condition| {
-            let is_plain = matches!(leaf, Condition::Marker(_) | Condition::MarkerWithin(_));
-            is_plain || matches!(leaf, Condition::MarkerUnless { .. } | Condition::Listed(_))
+            matches!(leaf, Condition::Marker(marker) if !marker.is_optional) || matches!(leaf, Condition::Listed(_))
         };
         self.leaves().any(is_marker)
     }
@@ -277,10 +285,10 @@ impl Condition {
     /// before a marker came or all was quiet.
     pub fn tells_an_end(&self) -> bool {
         match self {
-            Condition::Marker(_) | Condition::MarkerUnless { .. } | Condition::MarkerWithin(_) => true,
+            Condition::Marker(marker) => !marker.is_optional,
             Condition::Quiet(_) | Condition::QuietOf { .. } => true,
             Condition::Outcome(paper) | Condition::Listed(paper) => !paper.is_optional,
-            Condition::Settled | Condition::OptionalMarker(_) => false,
+            Condition::Settled => false,
             Condition::Any(conditions) => conditions.iter().all(Condition::tells_an_end),
             Condition::All(conditions) => conditions.iter().any(Condition::tells_an_end),
         }

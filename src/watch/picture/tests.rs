@@ -95,7 +95,7 @@ fn a_log_that_goes_on_does_not_put_off_the_look_at_reads_that_are_quiet() {
 #[test]
 fn a_log_that_goes_on_does_not_put_off_when_a_marker_is_believed() {
     let mut run = Run1::new(&["**/*.fastq.gz"], Some("run"));
-    run.settings.complete_when = Condition::Marker(Pattern::parse("done").unwrap()).into();
+    run.settings.complete_when = Condition::Marker(Pattern::parse("done").unwrap().into()).into();
     run.picture = Run1::picture(&run.settings, HashMap::new(), run.began);
     run.look(0, "", &[("run/done", 0)]);
     run.look(10, "run/a.fastq.gz", &[("run/a.fastq.gz", 1)]);

@@ -33,7 +33,7 @@ fn settings(path: &Path, run_folder: Option<&str>) -> Settings {
 }
 
 fn marker(text: &str) -> Condition {
-    Condition::Marker(Pattern::parse(text).unwrap())
+    Condition::Marker(Pattern::parse(text).unwrap().into())
 }
 
 /// A running watch, and all that it has told so far.
