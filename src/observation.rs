@@ -87,3 +87,17 @@ pub struct Observation {
     /// Whether the file lay there at the watch's first start.
     pub existing: bool,
 }
+
+/// When a file came, for the order of two: by the look that found it, and within one look by when it was last written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Coming {
+    pub look: u64,
+    /// The modification time, in nanoseconds since 1970. A writer can set it at will: it may raise a doubt, never lay one.
+    pub modified_ns: i64,
+}
+
+impl Observation {
+    pub fn coming(&self) -> Coming {
+        Coming { look: self.look, modified_ns: self.fingerprint.modified_ns }
+    }
+}

@@ -273,9 +273,12 @@ async fn an_aviti_says_whether_its_run_ended_well() {
     let host = Host::new("element", "{sample}", "paired: required").await;
     let run = "20240506_AV1_Example";
     let file = |read: u8| format!("{run}/Samples/P1/a/a_R{read}.fastq.gz");
-    host.add(&[&file(1), &file(2), &format!("{run}/RunStats.json")]);
+    host.add(&[&file(1), &file(2)]);
     let uploaded = format!("{run}/RunUploaded.json");
     host.write(&uploaded, "{\"instrument\": \"AV1\", \"outcome\": \"OutcomeFailed\"}");
+    let (exit, once) = host.flow_ingest(&["run", "--once"]).await;
+    assert_eq!((exit, states(&host, &once)), (1, told(&[("a", "blocked")])), "the first call waits for its word");
+    host.add(&[&format!("{run}/RunStats.json")]);
     let once = host.once().await;
     assert_eq!(states(&host, &once), told(&[("a", "blocked")]));
     assert!(reason(&once, "a").starts_with("it failed: RunUploaded.json says outcome OutcomeFailed; "), "{once:#}");
@@ -310,6 +313,26 @@ impl Drop for Log {
         drop(self.stop.take());
         self.writer.take().unwrap().join().unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sheet_that_is_being_written_is_awaited_though_nothing_is_asked_of_it() {
+    let host = Host::new("bcl-convert", "{sample}", "paired: auto").await;
+    host.add(&["240115_A01234_0042_AHXXXXDSX7/a_S1_L001_R1_001.fastq.gz"]);
+    host.add(&["240115_A01234_0042_AHXXXXDSX7/Logs/FastqComplete.txt"]);
+    let below = "240115_A01234_0042_AHXXXXDSX7/Reports/SampleSheet.csv";
+    let sheet = Log::written(&host, below);
+    let (_, once) = host.flow_ingest(&["run", "--once", "--give-up-after", "2s"]).await;
+    assert_eq!(states(&host, &once), told(&[("a", "waiting")]), "{once:#}");
+    assert!(reason(&once, "a").starts_with("the sheet Reports/SampleSheet.csv has not settled yet"), "{once:#}");
+    drop(sheet);
+    host.write(below, "[BCLConvert_Data]\nLane,Sample_ID,Index\n1,a,AAAA\n2,a,AAAA\n");
+    let plan = host.plan().await;
+    assert_eq!(states(&host, &plan), told(&[("a", "queued")]), "what will come of it: {plan:#}");
+    host.add(&["240115_A01234_0042_AHXXXXDSX7/a_S1_L002_R1_001.fastq.gz"]);
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("a", "done")]));
+    assert_eq!(once["samples"][0]["files"][0]["parts"].as_array().unwrap().len(), 2, "{once:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

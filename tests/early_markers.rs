@@ -179,3 +179,25 @@ async fn a_folder_that_is_looked_at_seldom_is_listed_before_what_has_settled_is_
     assert_eq!(a["files"].as_array().unwrap().len(), 2, "{a:#}");
     service.kill();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marker_that_was_written_just_before_its_first_file_is_not_believed_at_once() {
+    let facility = facility().await;
+    write(&facility, "done", b"");
+    write(&facility, "a_R1.fastq.gz", &bytes(1001));
+    let folder = facility.path("drop").join(RUN);
+    // One look finds both; on a coarse clock both may have been written at one moment.
+    let later = fs::metadata(folder.join("done")).unwrap().modified().unwrap() + std::time::Duration::from_millis(10);
+    fs::File::options().append(true).open(folder.join("a_R1.fastq.gz")).unwrap().set_modified(later).unwrap();
+    let service = facility.serve().await;
+    facility
+        .status_until("it has settled", |document| {
+            let said = "a_R1.fastq.gz came after the marker: waiting until nothing more has come for 2s";
+            sample(document, "a").is_some_and(|a| a["reason"].as_str().is_some_and(|reason| reason.starts_with(said)))
+        })
+        .await;
+    write(&facility, "a_R2.fastq.gz", &bytes(1002));
+    let a = facility.becomes("a", "done").await;
+    assert_eq!(a["files"].as_array().unwrap().len(), 2, "{a:#}");
+    service.kill();
+}

@@ -306,7 +306,8 @@ impl Assembler {
             self.journal.set_left_out(&self.watch, &run, &left_out).await?;
             let awaited = samples.iter().filter(|assembled| !assembled.finding.is_existing);
             let sheet = awaits_sheets.then_some(RECHECK);
-            match awaited.filter_map(|assembled| assembled.in_time).chain(sheet).min() {
+            let papers = view.papers_settle_in().filter(|_| !samples.is_empty());
+            match awaited.filter_map(|assembled| assembled.in_time).chain(sheet).chain(papers).min() {
                 Some(wait) => self.ready_in.insert(view.folder.clone(), wait),
                 None => self.ready_in.remove(&view.folder),
             };

@@ -28,6 +28,8 @@ enum Word {
     Sure,
     /// Nothing but markers, and nothing came after them.
     Marker,
+    /// Nothing but markers, found in one look with files that were written after them.
+    EarlyMarker,
     /// Nothing but markers, and some of the files came after them.
     WrongMarker,
 }
@@ -36,9 +38,11 @@ impl<'a> Part<'a> {
     /// `files` are not empty, and all of one part.
     pub fn of(view: &RunView, files: &[&'a FileView]) -> Option<Self> {
         let last = files.iter().min_by_key(|file| file.unchanged_for)?;
-        let word = match view.marked_by(view.scope(last)) {
+        let last_coming = files.iter().map(|file| file.observation.coming()).max();
+        let word = match view.marked(view.scope(last)).zip(last_coming) {
             None => Word::Sure,
-            Some(look) if files.iter().any(|file| file.observation.look > look) => Word::WrongMarker,
+            Some((marker, last)) if last.look > marker.look => Word::WrongMarker,
+            Some((marker, last)) if last > marker => Word::EarlyMarker,
             Some(_) => Word::Marker,
         };
         Some(Self { unsettled: Unsettled::of(files.iter().copied()), last, word })
@@ -95,8 +99,8 @@ impl<'a> Context<'a> {
     }
 
     fn awaits_calm(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
-        let wrong = self.parts_of(group).filter(|part| part.word == Word::WrongMarker);
-        let last = wrong.map(|part| part.last).min_by_key(|file| file.unchanged_for)?;
+        let early = self.parts_of(group).filter(|part| part.word >= Word::EarlyMarker);
+        let last = early.map(|part| part.last).min_by_key(|file| file.unchanged_for)?;
         let patience = self.calm(last.unchanged_for);
         let left = patience.left()?;
         let (file, time) = (path_to_text(&last.below_run), patience.spoken());
@@ -172,7 +176,7 @@ impl<'a> Context<'a> {
     fn patience_with_marker(&self, group: &Group<'_>) -> Option<Patience> {
         match self.word(group) {
             Word::Sure => None,
-            Word::Marker => Some(self.calm(self.quiet_for(group))),
+            Word::Marker | Word::EarlyMarker => Some(self.calm(self.quiet_for(group))),
             Word::WrongMarker => Some(self.hour(group)),
         }
     }
@@ -299,6 +303,19 @@ mod tests {
     fn what_one_scan_found_with_the_marker_did_not_come_after_it() {
         assert_eq!(standing(vec![came("done", 10, 40), came("a_R1.gz", 10, 40)]), (Standing::Ready, None));
         assert_eq!(standing(vec![came("a_R1.gz", 10, 40), came("done", 50, 40)]), (Standing::Ready, None));
+    }
+
+    #[test]
+    fn what_one_scan_found_with_the_marker_and_was_written_later_raises_a_doubt_of_it() {
+        let run = |look, ago| {
+            let mut reads = came("a_R1.gz", look, ago);
+            reads.observation.fingerprint.modified_ns += 1;
+            vec![came("done", 10, 5000), reads]
+        };
+        let reason = "a_R1.gz came after the marker: waiting until nothing more has come for 5m; marker done present";
+        assert_eq!(standing(run(10, 299)), (Standing::Waiting(reason.to_owned()), Some(1)));
+        assert_eq!(standing(run(10, 300)), (Standing::Ready, None));
+        assert_eq!(standing(run(9, 40)), (Standing::Ready, None), "what the agent saw itself counts first");
     }
 
     #[test]

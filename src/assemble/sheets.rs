@@ -145,7 +145,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Where a sample stands in a sheet of which its rule asks nothing; arguments as of [`Self::of_sample`]. A sheet that
-    /// cannot be used keeps nobody waiting then.
+    /// cannot be used keeps nobody waiting then; one that is being written may tell of more lanes.
     pub fn of_unasked(
         &self,
         rule: &'a Rule,
@@ -154,7 +154,13 @@ impl<'a> Desk<'a> {
         captures: &Captures,
         members: &[&Captures],
     ) -> Told<'a> {
-        let Ok(read) = self.sheet(rule, &folder_of(first)) else { return Told::default() };
+        let read = match self.sheet(rule, &folder_of(first)) {
+            Ok(read) => read,
+            Err(lack) => {
+                let lack = Some(lack).filter(|lack| matches!(lack, Lack::Waits { in_time: Some(_), .. }));
+                return Told { lack, ..Told::default() };
+            }
+        };
         let mut told = Told { sheet: Some(read), ..Told::default() };
         if let Ok(keyed) = self.keyed(rule, sheet, read, &self.shown(&read.path))
             && let Ok(keyed) = keyed.as_ref()

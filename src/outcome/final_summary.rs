@@ -162,9 +162,11 @@ pub fn is_final_summary(name: &str) -> bool {
     name.starts_with("final_summary")
 }
 
-/// The first eight characters of an id, or all of an acquisition's.
+/// The first eight characters of an id, or all of an acquisition's. Without a letter among them it may be a date, which tells
+/// nothing.
 fn is_id(word: &str) -> bool {
-    matches!(word.len(), 8 | 40) && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    let is_hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    matches!(word.len(), 8 | 40) && word.bytes().all(is_hex) && !word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a word looks like what is printed on flow cells: `FAK72834`.
@@ -236,6 +238,7 @@ mod tests {
             (&format!("fastq_runid_{LONG}_0_0.fastq"), origin("", "", LONG)),
             ("PAA1_pass_liver_0.fastq.gz", origin("PAA1", "", "")),
             ("PAA1_pass_0f1d7e9e.bam", origin("PAA1", "", "")),
+            ("PAA1_pass_20250603_1.fastq.gz", origin("PAA1", "", "")),
             ("PAA1_pass_v1.2_e05460c6_0f1d7e9e_0.fq.gz", origin("PAA1", "e05460c6", "0f1d7e9e")),
             ("lib_20250603_1.fastq.gz", Origin::default()),
             ("_passed.fastq", Origin::default()),

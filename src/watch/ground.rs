@@ -7,21 +7,22 @@ use std::time::Duration;
 use super::complete::Check;
 use super::papers::Told;
 use super::view::{FileView, Verdict};
+use crate::observation::Coming;
 
 /// What a condition that holds rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ground {
     /// It says nothing of whether more files will come.
     Nothing,
-    /// Files say so by being there, since the look of this number. What comes later gives them the lie.
-    Marker(u64),
+    /// Files say so by being there, which came so. What comes later gives them the lie.
+    Marker(Coming),
     /// The run's files themselves: all that a list names are there, or none has come for long.
     Files,
 }
 
 impl Ground {
     fn of(told: &Told) -> Self {
-        told.look.map_or(Self::Files, Self::Marker)
+        told.coming.map_or(Self::Files, Self::Marker)
     }
 
     /// Of two conditions that both must hold.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::complete::{NAMED, joined};
 use super::summaries::Summaries;
 use super::view::{FileView, Verdict};
-use crate::observation::Moment;
+use crate::observation::{Coming, Moment};
 use crate::outcome::{Expected, Outcome, ReadCount, SentFile};
 use crate::sample::path_to_text;
 
@@ -71,8 +71,8 @@ pub(super) struct Decided {
 pub(super) struct Told {
     pub what: String,
     pub since: Option<Moment>,
-    /// The look that found what says so by being there; `None` where it rests on the run's files themselves.
-    pub look: Option<u64>,
+    /// When what says so by being there came; `None` where it rests on the run's files themselves.
+    pub coming: Option<Coming>,
     /// Whether it explains nothing to whoever waits for something else.
     pub is_aside: bool,
 }
@@ -81,15 +81,15 @@ impl Told {
     /// That a file is there which says so by being there.
     pub(super) fn marker(file: &FileView) -> Self {
         let what = format!("marker {} present", path_to_text(&file.below_run));
-        Self { what, since: Some(file.observation.since), look: Some(file.observation.look), is_aside: false }
+        Self { what, since: Some(file.observation.since), coming: Some(file.observation.coming()), is_aside: false }
     }
 
     pub(super) fn said(what: String) -> Self {
-        Self { what, since: None, look: None, is_aside: false }
+        Self { what, since: None, coming: None, is_aside: false }
     }
 
     fn aside(what: String) -> Self {
-        Self { what, since: None, look: None, is_aside: true }
+        Self { what, since: None, coming: None, is_aside: true }
     }
 }
 

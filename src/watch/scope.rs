@@ -13,6 +13,7 @@ use super::papers::Whole;
 use super::stated::{Clock, Stated};
 use super::view::{FileView, Verdict};
 use super::{Completion, Condition, Folder, FolderCompletion};
+use crate::observation::Coming;
 use crate::pattern::{Captures, Pattern};
 
 /// The parts of a run, each with its condition, the markers looked for already.
@@ -32,8 +33,8 @@ struct Scope {
     whole: Verdict,
     /// Its conditions over all of its files, for people.
     stated: Vec<Stated>,
-    /// The look by which it was complete, where nothing but markers say so.
-    marked_by: Option<u64>,
+    /// When its markers came, where nothing but markers say that it is complete.
+    marked: Option<Coming>,
     is_own_unit: bool,
 }
 
@@ -48,11 +49,11 @@ impl Scopes {
         let scope = |check: Check, files: &[&FileView], is_own_unit| {
             let whole = check.judge(files, quiet_for);
             let stated = check.stated(files, quiet_for, clock);
-            let marked_by = match check.ground(files, quiet_for) {
-                Ground::Marker(look) if whole == Verdict::Complete => Some(look),
+            let marked = match check.ground(files, quiet_for) {
+                Ground::Marker(coming) if whole == Verdict::Complete => Some(coming),
                 _ => None,
             };
-            Scope { check, whole, stated, marked_by, is_own_unit }
+            Scope { check, whole, stated, marked, is_own_unit }
         };
         let (places, numbers) = places(&completion.folders, whole.files);
         let mut parts: Vec<Vec<&FileView>> = vec![Vec::new(); places.len() + 1];
@@ -91,9 +92,9 @@ impl Scopes {
         &self.scopes[scope].whole
     }
 
-    /// The look by which one scope was complete, where nothing but markers say so.
-    pub(super) fn marked_by(&self, scope: usize) -> Option<u64> {
-        self.scopes[scope].marked_by
+    /// When the markers of one scope came, where nothing but markers say that it is complete.
+    pub(super) fn marked(&self, scope: usize) -> Option<Coming> {
+        self.scopes[scope].marked
     }
 
     /// Each scope. What lies outside of the folders counts where there is nothing else.

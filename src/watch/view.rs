@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::observation::{Moment, Observation};
+use crate::observation::{Coming, Moment, Observation};
 use crate::outcome::ReadCount;
 
 use super::Completion;
@@ -213,6 +213,15 @@ impl RunView {
         most.map_or(Reads::Untold, |(count, paper)| Reads::Told { count, paper })
     }
 
+    /// How long it takes until all has been read that instruments wrote, if nothing changes; `None` where nothing waits for
+    /// time.
+    pub fn papers_settle_in(&self) -> Option<Duration> {
+        let papers = self.complete_when.papers();
+        let is_paper = |path: &str| papers.iter().flatten().any(|paper| paper.pattern.is_match(path));
+        let unsettled = self.files.iter().filter(|file| !file.settled && is_paper(&file.below_run.to_string_lossy()));
+        unsettled.filter_map(|file| file.settles_in).max()
+    }
+
     /// Whether nothing ever says that no more files will come: a drop folder without a marker or a quiet time.
     pub fn is_endless(&self) -> bool {
         self.is_drop_folder() && !self.complete_when.tells_an_end()
@@ -230,17 +239,17 @@ impl RunView {
         self.scopes().of(file)
     }
 
-    /// The [look](Observation::look) by which a part of the run was complete, where nothing but markers say so, which cannot
-    /// know of what comes later.
-    pub fn marked_by(&self, scope: usize) -> Option<u64> {
-        self.scopes().marked_by(scope)
+    /// When the markers of a part of the run came, where nothing but markers say that it is complete: they cannot know of
+    /// what comes later.
+    pub fn marked(&self, scope: usize) -> Option<Coming> {
+        self.scopes().marked(scope)
     }
 
     /// Whether nothing but markers say that the parts of the run are complete in which the group lies, or all of them where
     /// the group is empty.
     pub fn is_marked_alone<'a>(&self, group: impl IntoIterator<Item = &'a FileView>) -> bool {
         let group: Vec<&FileView> = group.into_iter().collect();
-        self.scopes_of(&group).into_iter().all(|scope| self.marked_by(scope).is_some())
+        self.scopes_of(&group).into_iter().all(|scope| self.marked(scope).is_some())
     }
 
     /// For how long nothing must have come before a marker is believed that was there before some of the files.
