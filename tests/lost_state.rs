@@ -334,7 +334,8 @@ async fn told_to_stop_on_a_full_disk_it_ends_in_time_and_loses_nothing() {
     };
     let mut service = serve(&facility).await;
     fs::write(facility.path("state/ballast"), vec![1; BALLAST]).unwrap_err();
-    facility.add("S1", &PAIR);
+    // What the files of the state have room for already is soon used up.
+    (0..20).for_each(|n| facility.add(&format!("S{n}"), &PAIR));
     status_until(&facility, "it says so", |snapshot| snapshot.agent.condition.is_some()).await;
     let told = std::time::Instant::now();
     service.terminate();
