@@ -27,6 +27,20 @@ fn write(facility: &Facility, name: &str, content: &[u8]) {
     fs::write(facility.path("drop").join(RUN).join(name), content).unwrap();
 }
 
+/// A rule that joins lanes, and the sheet that tells of them.
+fn declare_lanes(facility: &Facility, sheet: &[u8]) {
+    let manifest = "version: 1\nrules:\n  - name: all\n    match: \"{sample}_L{lane:int}.fastq.gz\"\n    sheet: {}\n    \
+                    sample: { name: \"{sample}\", type: RNA-Seq }\n";
+    fs::write(facility.path("manifest.yaml"), manifest).unwrap();
+    write(facility, "SampleSheet.csv", sheet);
+}
+
+fn write_lanes(facility: &Facility, lanes: &[(&str, u64)]) {
+    for (name, size) in lanes {
+        write(facility, &format!("{name}.fastq.gz"), &bytes(*size));
+    }
+}
+
 fn sample<'d>(document: &'d Value, name: &str) -> Option<&'d Value> {
     document["samples"].as_array()?.iter().find(|sample| sample["name"] == name)
 }
@@ -61,16 +75,11 @@ async fn a_mate_and_a_sample_that_come_long_after_the_marker_are_taken_with_the_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lane_that_the_sheet_has_is_awaited_behind_a_marker_that_came_first() {
     let facility = facility().await;
-    let manifest = "version: 1\nrules:\n  - name: all\n    match: \"{sample}_L{lane:int}.fastq.gz\"\n    sheet: {}\n    \
-                    sample: { name: \"{sample}\", type: RNA-Seq }\n";
-    fs::write(facility.path("manifest.yaml"), manifest).unwrap();
-    write(&facility, "SampleSheet.csv", b"Lane,Sample_ID\n1,a\n2,a\n1,b\n");
+    declare_lanes(&facility, b"Lane,Sample_ID\n1,a\n2,a\n1,b\n");
     let service = facility.serve().await;
     write(&facility, "done", b"");
     facility.status_until("the run is seen", |document| document["left_out"].as_array().unwrap().len() == 2).await;
-    for (name, size) in [("a_L1", 1001), ("b_L1", 2001)] {
-        write(&facility, &format!("{name}.fastq.gz"), &bytes(size));
-    }
+    write_lanes(&facility, &[("a_L1", 1001), ("b_L1", 2001)]);
     facility.becomes("b", "done").await;
     let a = facility.becomes("a", "waiting").await;
     let said = "waiting for lane 2, in which its sheet has it, until nothing has come for an hour; marker done present";
@@ -105,14 +114,9 @@ async fn a_mate_that_is_still_being_copied_under_another_name_is_awaited() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lane_and_a_sample_of_the_sheet_that_come_behind_a_marker_seen_with_the_rest_are_taken() {
     let facility = facility().await;
-    let manifest = "version: 1\nrules:\n  - name: all\n    match: \"{sample}_L{lane:int}.fastq.gz\"\n    sheet: {}\n    \
-                    sample: { name: \"{sample}\", type: RNA-Seq }\n";
-    fs::write(facility.path("manifest.yaml"), manifest).unwrap();
-    write(&facility, "SampleSheet.csv", b"Lane,Sample_ID\n1,a\n2,a\n1,b\n1,c\n");
+    declare_lanes(&facility, b"Lane,Sample_ID\n1,a\n2,a\n1,b\n1,c\n");
     write(&facility, "done", b"");
-    for (name, size) in [("a_L1", 1001), ("b_L1", 2001)] {
-        write(&facility, &format!("{name}.fastq.gz"), &bytes(size));
-    }
+    write_lanes(&facility, &[("a_L1", 1001), ("b_L1", 2001)]);
     let (_, plan, log) = facility.ask(&["plan"]).await;
     let planned = ["a", "b", "c"].map(|name| sample(&plan, name).map(|it| it["state"].as_str().unwrap().to_owned()));
     assert_eq!(planned, ["queued", "queued", "skipped"].map(|state| Some(state.to_owned())), "{plan:#} {log}");
@@ -127,9 +131,7 @@ async fn a_lane_and_a_sample_of_the_sheet_that_come_behind_a_marker_seen_with_th
                 && waits(document, "c", "no reads yet (SampleSheet.csv, line 5); waiting until nothing has come for 2s")
         })
         .await;
-    for (name, size) in [("a_L2", 1002), ("c_L1", 3001)] {
-        write(&facility, &format!("{name}.fastq.gz"), &bytes(size));
-    }
+    write_lanes(&facility, &[("a_L2", 1002), ("c_L1", 3001)]);
     for (name, parts) in [("a", 2), ("c", 1)] {
         let sample = facility.becomes(name, "done").await;
         assert_eq!(sample["files"][0]["parts"].as_array().unwrap().len(), parts, "{sample:#}");

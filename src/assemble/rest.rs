@@ -2,6 +2,7 @@
 //! `CopyComplete.txt` before the large files [Clinical-Genomics/cg#2403], and `final_summary` was seen before the last reads
 //! [NationalGenomicsInfrastructure/TACA#353]. Such a marker says nothing of when the rest will be there.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::group::Group;
@@ -164,8 +165,10 @@ impl<'a> Context<'a> {
         Some((format!("waiting until nothing has come for {}", patience.spoken()), Some(left)))
     }
 
+    /// The parts of the run in which the group lies, each once: a barcode has thousands of files in one.
     fn parts_of(&self, group: &Group<'_>) -> impl Iterator<Item = &Part<'a>> {
-        group.reads().filter_map(|file| self.parts.get(&self.view.scope(file)))
+        let scopes: BTreeSet<usize> = group.reads().map(|file| self.view.scope(file)).collect();
+        scopes.into_iter().filter_map(|scope| self.parts.get(&scope))
     }
 
     fn word(&self, group: &Group<'_>) -> Word {

@@ -13,12 +13,17 @@ const DIGITS: usize = 20;
 
 pub(super) struct Mark(File);
 
+/// What lies beside a store, under its name with an ending.
+pub(super) fn beside(store: &Path, ending: &str) -> PathBuf {
+    let mut name = store.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    store.with_file_name(name)
+}
+
 impl Mark {
     /// Where the mark of a store lies: `journal.last` beside `journal`.
     pub fn path(store: &Path) -> PathBuf {
-        let mut name = store.file_name().unwrap_or_default().to_owned();
-        name.push(".last");
-        store.with_file_name(name)
+        beside(store, ".last")
     }
 
     /// Opens a store's mark, or makes one that says nothing yet.

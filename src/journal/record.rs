@@ -212,6 +212,11 @@ impl State {
         matches!(self, State::Blocked { by: Blocker::Doubt, .. })
     }
 
+    /// Whether an upload of one of its files has begun and not come to the sample's end.
+    pub fn has_files(&self) -> bool {
+        self.upload().is_some_and(|upload| !upload.files.is_empty())
+    }
+
     /// What was sent before the sample was interrupted.
     pub fn upload(&self) -> Option<&Upload> {
         match self {
@@ -409,8 +414,7 @@ impl Record {
     /// Whether it is sent only if nothing like it is on Flow or on its way there: nothing of it was sent yet, no person
     /// gave it by hand, and none wants it sent all the same.
     pub fn must_be_new(&self) -> bool {
-        let is_fresh = self.state.upload().is_none_or(|upload| upload.files.is_empty());
-        is_fresh && self.sample.key.watch != BY_HAND && !self.history.insists_on_sending()
+        !self.state.has_files() && self.sample.key.watch != BY_HAND && !self.history.insists_on_sending()
     }
 
     /// The turn of a queued or retrying sample, or of one whose files are looked at again, has come.

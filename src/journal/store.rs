@@ -20,7 +20,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use super::JournalError;
-use super::mark::Mark;
+use super::mark::{Mark, beside};
 
 /// Longest value given to sled.
 const PIECE: usize = 3 * 1024;
@@ -329,9 +329,7 @@ fn piece_key(key: &[u8], n: u16) -> Vec<u8> {
 /// Makes a store with nothing in it, under another name until it is whole: sled writes its settings in two steps, and
 /// refuses to open what was killed in between.
 fn make(dir: &Path) -> Result<(), JournalError> {
-    let mut name = dir.file_name().unwrap_or_default().to_owned();
-    name.push(".making");
-    let draft = dir.with_file_name(name);
+    let draft = beside(dir, ".making");
     let error = |source| JournalError::Open { dir: dir.to_owned(), source };
     if draft.exists() {
         fs::remove_dir_all(&draft).map_err(error)?;

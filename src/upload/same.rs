@@ -60,8 +60,7 @@ pub(super) async fn look_for(
             });
         }
     }
-    let has_begun =
-        |other: &&Record| other.state.is_doubt() || other.state.upload().is_some_and(|upload| !upload.files.is_empty());
+    let has_begun = |other: &&Record| other.state.is_doubt() || other.state.has_files();
     Ok(match alike.iter().find(has_begun) {
         Some(other) => Sameness::Begun { other: format!("{} ({})", other.sample.key.name, other.sample.id()) },
         None => Sameness::New,

@@ -222,8 +222,7 @@ fn number(numbers: &HashMap<PathBuf, usize>, file: &FileView) -> usize {
 mod tests {
     use super::super::Marker;
     use super::*;
-    use crate::observation::Moment;
-    use crate::observation::Observation;
+    use crate::observation::{Moment, Observation};
     use crate::sample::Fingerprint;
     use crate::watch::papers::Papers;
 

@@ -80,8 +80,9 @@ impl PartialEq for Ignore {
     }
 }
 
-/// How long nothing must have come to a part of a run before what should still come of a sample is no longer awaited, though
-/// a marker says that it is complete. A share that is mirrored file by file shows half of a pair for as long as the other half takes.
+/// How long nothing must have come to a part of a run before what should still come of a sample is no longer awaited,
+/// though a marker says that it is complete. A share that is mirrored file by file shows half of a pair for as long as the
+/// other half takes.
 pub const AWAITS_THE_REST: Duration = Duration::from_secs(60 * 60);
 
 /// For how many settle times nothing must have come before a marker is believed that was there before some of the files.
@@ -187,9 +188,9 @@ pub struct Completion {
 #[derive(Debug, Clone, PartialEq)]
 pub struct FolderCompletion {
     pub folder: Folder,
-    /// Its markers are paths below the run, those [within](Marker::is_within) the folder aside; one that captures a name which `folder`
-    /// captures as well counts for the folder with the same text there. Those of a folder that is known by what it holds
-    /// lie in it.
+    /// Its markers are paths below the run, those [within](Marker::is_within) the folder aside; one that captures a name
+    /// which `folder` captures as well counts for the folder with the same text there. Those of a folder that is known by
+    /// what it holds lie in it.
     pub complete_when: Condition,
     /// Whether such folders follow each other in one run as a matter of course, so that what is new in one of them is
     /// not late, whatever was sent of the others.
