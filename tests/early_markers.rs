@@ -11,7 +11,12 @@ use support::{Facility, Setup, bytes};
 const RUN: &str = "240115_A01234_0042_AHXXXXDSX7";
 
 async fn facility() -> Facility {
-    let facility = Facility::with(Setup { settle: "200ms", ..Setup::default() }, |_| {}).await;
+    facility_that_settles_in("200ms").await
+}
+
+/// Where a test must do something before ten settle times are over, they must be long enough for a slow machine.
+async fn facility_that_settles_in(settle: &'static str) -> Facility {
+    let facility = Facility::with(Setup { settle, ..Setup::default() }, |_| {}).await;
     let config = fs::read_to_string(facility.path("flow-ingest.yaml")).unwrap();
     let watch =
         "    run_folder: \"{date}_{instrument}_{run_number}_{flow_cell}\"\n    complete_when: { marker: done }\n";
@@ -113,7 +118,7 @@ async fn a_mate_that_is_still_being_copied_under_another_name_is_awaited() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lane_and_a_sample_of_the_sheet_that_come_behind_a_marker_seen_with_the_rest_are_taken() {
-    let facility = facility().await;
+    let facility = facility_that_settles_in("1s").await;
     declare_lanes(&facility, b"Lane,Sample_ID\n1,a\n2,a\n1,b\n1,c\n");
     write(&facility, "done", b"");
     write_lanes(&facility, &[("a_L1", 1001), ("b_L1", 2001)]);
@@ -121,14 +126,17 @@ async fn a_lane_and_a_sample_of_the_sheet_that_come_behind_a_marker_seen_with_th
     let planned = ["a", "b", "c"].map(|name| sample(&plan, name).map(|it| it["state"].as_str().unwrap().to_owned()));
     assert_eq!(planned, ["queued", "queued", "skipped"].map(|state| Some(state.to_owned())), "{plan:#} {log}");
     let service = facility.serve().await;
-    facility.becomes("b", "done").await;
     let waits = |document: &Value, name: &str, said: &str| {
         sample(document, name).is_some_and(|it| it["reason"].as_str().is_some_and(|reason| reason.contains(said)))
     };
     facility
         .status_until("both are awaited", |document| {
-            waits(document, "a", "waiting for lane 2, in which its sheet has it, until nothing has come for 2s")
-                && waits(document, "c", "no reads yet (SampleSheet.csv, line 5); waiting until nothing has come for 2s")
+            waits(document, "a", "waiting for lane 2, in which its sheet has it, until nothing has come for 10s")
+                && waits(
+                    document,
+                    "c",
+                    "no reads yet (SampleSheet.csv, line 5); waiting until nothing has come for 10s",
+                )
         })
         .await;
     write_lanes(&facility, &[("a_L2", 1002), ("c_L1", 3001)]);
@@ -136,6 +144,7 @@ async fn a_lane_and_a_sample_of_the_sheet_that_come_behind_a_marker_seen_with_th
         let sample = facility.becomes(name, "done").await;
         assert_eq!(sample["files"][0]["parts"].as_array().unwrap().len(), parts, "{sample:#}");
     }
+    facility.becomes("b", "done").await;
     service.kill();
 }
 
@@ -167,13 +176,12 @@ async fn that_the_marker_came_first_is_known_to_whoever_looks_next() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_is_looked_at_seldom_is_listed_before_what_has_settled_is_taken() {
-    let facility = facility().await;
+    let facility = facility_that_settles_in("3s").await;
     let config = fs::read_to_string(facility.path("flow-ingest.yaml")).unwrap();
     let seldom =
-        config.replace("settle: 200ms", "settle: 700ms").replace("status:", "    mode: poll\n    poll: 1h\nstatus:");
+        config.replace("{ marker: done }", "settled").replace("status:", "    mode: poll\n    poll: 1h\nstatus:");
     fs::write(facility.path("flow-ingest.yaml"), seldom).unwrap();
     write(&facility, "a_R1.fastq.gz", &bytes(1001));
-    write(&facility, "done", b"");
     let service = facility.serve().await;
     facility.status_until("one read is seen", |document| sample(document, "a").is_some()).await;
     write(&facility, "a_R2.fastq.gz", &bytes(1002));
@@ -184,7 +192,7 @@ async fn a_folder_that_is_looked_at_seldom_is_listed_before_what_has_settled_is_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_marker_that_was_written_just_before_its_first_file_is_not_believed_at_once() {
-    let facility = facility().await;
+    let facility = facility_that_settles_in("1s").await;
     write(&facility, "done", b"");
     write(&facility, "a_R1.fastq.gz", &bytes(1001));
     let folder = facility.path("drop").join(RUN);
@@ -194,7 +202,7 @@ async fn a_marker_that_was_written_just_before_its_first_file_is_not_believed_at
     let service = facility.serve().await;
     facility
         .status_until("it has settled", |document| {
-            let said = "a_R1.fastq.gz came after the marker: waiting until nothing more has come for 2s";
+            let said = "a_R1.fastq.gz came after the marker: waiting until nothing more has come for 10s";
             sample(document, "a").is_some_and(|a| a["reason"].as_str().is_some_and(|reason| reason.starts_with(said)))
         })
         .await;
