@@ -192,19 +192,27 @@ async fn a_server_that_answers_well_and_takes_nothing_is_tried_ever_more_rarely(
     let facility = facility().await;
     let agent = facility.agent().await;
     facility.sandbox.faults().add(Fault::on(On::Chunk).answer(Reply::html(502)));
+    let begun = Instant::now();
     let script = async {
         until_stopped(&agent).await;
-        let begun = Instant::now();
-        for time in ["once", "twice"] {
+        let before_it_was_known = facility.chunks().len();
+        let mut let_in = Vec::new();
+        for time in ["once", "twice", "three times"] {
             let before = facility.chunks().len();
             until(&format!("it was let in {time}"), || facility.chunks().len() > before).await;
+            let_in.push(begun.elapsed());
             until_stopped(&agent).await;
         }
-        assert!(begun.elapsed() >= Duration::from_millis(2500), "{:?}", begun.elapsed());
-        // All six before it is known, and twice four at once; each chunk is sent twice.
-        assert!(facility.chunks().len() <= 28, "{}", facility.chunks().len());
+        // After pauses of 1 s, 2 s, 4 s; a slow machine makes them longer, and may let in once more before this is seen.
+        assert!(let_in[2] - let_in[1] > Duration::from_secs(3), "{let_in:?}");
+        let since_then = facility.chunks().len() - before_it_was_known;
+        let times = (begun.elapsed().as_secs_f64() + 1.0).log2().floor() as usize;
+        // Four samples at once, each chunk sent twice.
+        assert!(since_then <= times * 8, "{since_then} chunks in {:?}", begun.elapsed());
         assert_eq!(snapshot(&agent).count("blocked"), 0);
         facility.sandbox.faults().clear();
+        // Credentials that are written anew are tried at once.
+        facility.write_token(facility.sandbox.token());
         until("all is done", || snapshot(&agent).count("done") == 6).await;
     };
     agent.run(Mode::Service, script).await.unwrap();
