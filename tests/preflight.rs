@@ -146,6 +146,14 @@ async fn check_ends_well_or_says_what_it_could_not_ask() {
     let (code, document) = checked(&facility).await;
     assert_eq!(code, Some(1), "{document:#}");
 
+    // No API of Flow's at this address.
+    facility.sandbox.faults().clear();
+    facility.sandbox.faults().add(Fault::on(On::get("/me")).answer(Reply::html(404)));
+    let (code, document) = checked(&facility).await;
+    assert_eq!(code, Some(4), "{document:#}");
+    let detail = document["checks"].as_array().unwrap().last().unwrap()["detail"].as_str().unwrap();
+    assert!(detail.contains("GET /me") && detail.contains("check flow.base_url"), "{detail}");
+
     facility.sandbox.faults().clear();
     facility.write_token("a-bad-token");
     let (code, document) = checked(&facility).await;

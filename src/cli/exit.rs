@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::agent::AgentError;
 use crate::agent::by_hand::{ByHandError, GivenError};
 use crate::config::ConfigError;
-use crate::flow::{self, ApiError, ErrorKind, FileError};
+use crate::flow::{self, ApiError, ErrorKind, FileError, NO_API_THERE};
 use crate::journal::JournalError;
 use crate::sandbox;
 use crate::status::SocketError;
@@ -49,7 +49,7 @@ pub(super) enum CommandError {
     #[error(transparent)]
     Flow(#[from] flow::Error),
     /// The log-in itself failed.
-    #[error(transparent)]
+    #[error("{0}{remedy}", remedy = remedy_at_log_in(.0))]
     LogIn(flow::Error),
     /// A flag, a variable or a file that the command was given is wrong.
     #[error("{0}")]
@@ -115,6 +115,13 @@ impl CommandError {
             Self::LogIn(error) | Self::Flow(error) => error.api(),
             _ => None,
         }
+    }
+}
+
+fn remedy_at_log_in(error: &flow::Error) -> String {
+    match error.status() {
+        Some(404) => format!("; {NO_API_THERE}"),
+        _ => String::new(),
     }
 }
 

@@ -12,6 +12,8 @@ use serde_json::Value;
 use super::mask::Mask;
 
 pub(super) const TIME_RAN_OUT: &str = "the time for it ran out";
+/// What to do about a 404 to a log-in or to the question who we are.
+pub const NO_API_THERE: &str = "check flow.base_url: the address of a Flow server's API, which mostly ends in /api";
 
 /// A request that did not bring what it was sent for.
 #[derive(Debug, thiserror::Error)]

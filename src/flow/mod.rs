@@ -133,7 +133,7 @@ pub use client::{Client, Me, is_loopback};
 pub use config::ClientConfig;
 pub use data::{Data, DataResource, FoundData, SampleLink};
 pub use data_upload::{NewData, UploadedData};
-pub use error::{ApiError, Detail, Error, ErrorKind, FileError, Obstacle};
+pub use error::{ApiError, Detail, Error, ErrorKind, FileError, NO_API_THERE, Obstacle};
 pub use imports::{ImportStatus, SampleImportJob, SampleImportSpec};
 pub use metadata::{MetadataAttribute, Options};
 pub use multiplexed_upload::{MultiplexedUpload, NewMultiplexed};

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::account::{Account, LogInError};
 use super::disposition::Fault;
 use super::gate::{Gate, Remedy};
-use crate::flow::{Client, CredentialSource, Error};
+use crate::flow::{Client, CredentialSource, Error, NO_API_THERE};
 use crate::sample::Fingerprint;
 
 /// The first pause between questions, and how often the credentials' file is looked at in between.
@@ -92,7 +92,7 @@ impl Keeper {
                 }
                 None => format!("{flow}; Flow does not take the credentials: start again with valid ones"),
             },
-            Some(404) => format!("{flow}; check flow.base_url"),
+            Some(404) => format!("{flow}; {NO_API_THERE}"),
             _ if matches!(flow, Error::Lost { .. }) => format!("{flow}; it is asked again"),
             _ => flow.to_string(),
         }

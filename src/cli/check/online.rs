@@ -41,8 +41,9 @@ pub(super) async fn check(config: &Config) -> Result<Online, CommandError> {
     let me = match log_in(config, &client).await {
         Ok(me) => me,
         Err(error) => {
+            let error = CommandError::LogIn(error);
             online.checks.push(Check::new(what, Err(error.to_string())));
-            online.exit = CommandError::LogIn(error).exit();
+            online.exit = error.exit();
             return Ok(online);
         }
     };
