@@ -4,6 +4,7 @@ mod support;
 
 use flow_ingest::agent::{Agent, Mode};
 use flow_ingest::sandbox::{Fault, On};
+use futures_util::future::join_all;
 use support::{Facility, until};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,6 +39,16 @@ async fn a_look_at_the_state_folder_keeps_no_agent_from_starting() {
     });
     facility.check_all_done(&facility.once().await).await;
     is_over.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looks_at_the_state_folder_wait_for_each_other() {
+    let facility = Facility::with_a_pair().await;
+    facility.check_all_done(&facility.once().await).await;
+    let answers = join_all([(); 8].map(|()| facility.ask(&["status"]))).await;
+    for (code, document, words) in answers {
+        assert_eq!((code, &document["samples"][0]["state"]), (Some(0), &"done".into()), "{words}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,11 +6,12 @@ use clap::Args;
 use serde::Serialize;
 
 use super::exit::{CommandError, Exit};
-use super::{Globals, open_journal, output, runs, status};
+use super::holder::Holder;
+use super::{Globals, output, runs, status};
 use crate::journal::{JournalError, Order, RunName, Verb};
 use crate::observation::Moment;
 use crate::sample::{SampleId, acceptable_name};
-use crate::status::{SampleStatus, Snapshot, Socket};
+use crate::status::{SampleStatus, Snapshot};
 
 #[derive(Debug, Args)]
 pub(super) struct Targets {
@@ -138,13 +139,12 @@ fn namesakes(known: &Snapshot, sent: &SampleStatus) -> Vec<String> {
 
 /// Gives the order to the process that holds the state folder, or to the journal itself.
 async fn hand_in(state_dir: &Path, order: &Order) -> Result<Vec<SampleStatus>, CommandError> {
-    match open_journal(state_dir) {
-        Ok(journal) => {
+    match Holder::of(state_dir).await? {
+        Holder::Nobody(journal) => {
             let records = journal.decide(order.clone()).await.map_err(refused)?;
             Ok(records.iter().map(|record| SampleStatus::of(record, Moment::now())).collect())
         }
-        Err(JournalError::InUse { .. }) => Ok(Socket::open(state_dir)?.decide(order).await?.uploads),
-        Err(error) => Err(error.into()),
+        Holder::Process(socket) => Ok(socket.decide(order).await?.uploads),
     }
 }
 

@@ -6,10 +6,11 @@ use std::path::{Component, Path, PathBuf};
 use clap::Args;
 
 use super::exit::{CommandError, Exit};
-use super::{Globals, open_journal, output};
+use super::holder::Holder;
+use super::{Globals, output};
 use crate::agent::{Explanation, Short, explain_offline};
-use crate::journal::{Journal, JournalError};
-use crate::status::{Ask, Refusal, RuleTried, Socket, columns};
+use crate::journal::Journal;
+use crate::status::{Ask, Refusal, RuleTried, columns};
 
 /// So many files of a folder are listed; the JSON has them all.
 const FILES_SHOWN: usize = 200;
@@ -35,17 +36,15 @@ pub(super) async fn execute(arguments: Arguments, globals: &Globals) -> Result<E
 async fn explain(path: &Path, globals: &Globals) -> Result<Explanation, CommandError> {
     let state_dir = globals.state_dir().await?;
     let journal = match state_dir.join("journal").exists() {
-        true => match open_journal(&state_dir) {
-            Ok(journal) => Some(journal),
-            Err(JournalError::InUse { .. }) => {
-                let socket = Socket::open(&state_dir)?;
+        true => match Holder::of(&state_dir).await? {
+            Holder::Nobody(journal) => Some(journal),
+            Holder::Process(socket) => {
                 if socket.identify().await?.takes_uploads {
                     return Ok(socket.put(&Ask::Explain { path: path.to_owned() }).await?);
                 }
                 // An upload by hand holds the folder, and sees none of the watches.
                 None
             }
-            Err(error) => return Err(error.into()),
         },
         false => None,
     };

@@ -14,6 +14,7 @@ mod demo;
 mod exit;
 mod explain;
 pub(crate) mod fuzzing;
+mod holder;
 mod import;
 mod import_status;
 pub mod init;
@@ -34,7 +35,7 @@ mod state;
 mod status;
 mod upload;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::config::{self, Config};
-use crate::journal::{Journal, JournalError, Verb};
+use crate::journal::Verb;
 use crate::status::Socket;
 use exit::{CommandError, Exit};
 
@@ -194,13 +195,6 @@ async fn execute(cli: Cli) -> Result<Exit, CommandError> {
         Command::Sandbox(arguments) => sandbox::execute(arguments, &globals).await,
         Command::Demo(arguments) => demo::execute(arguments, &globals).await,
     }
-}
-
-/// Opens the journal where no service has it. What was found damaged is said, however the command's result looks.
-fn open_journal(state_dir: &Path) -> Result<Journal, JournalError> {
-    let journal = Journal::open(state_dir)?;
-    journal.notices().iter().for_each(|notice| eprintln!("flow-ingest: {notice}"));
-    Ok(journal)
 }
 
 impl Globals {

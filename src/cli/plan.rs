@@ -7,15 +7,16 @@ use std::time::Duration;
 use clap::Args;
 
 use super::exit::{CommandError, Exit};
-use super::{Globals, open_journal, output};
+use super::holder::Holder;
+use super::{Globals, output};
 use crate::agent::{Expected, Foreseen, foresee, in_future, rules_tried};
 use crate::assemble::{Assembled, Expectation, assemble, run_key, trace, wanted};
 use crate::config::{Config, Tree, WatchConfig};
-use crate::journal::{Journal, JournalError, State};
+use crate::journal::{Journal, State};
 use crate::observation::Moment;
 use crate::sample::{SampleId, Standing};
 use crate::sheet::{Library, Shelf};
-use crate::status::{Condition, LeftOut, RuleTried, SampleStatus, Snapshot, WatchStatus, ask, render};
+use crate::status::{Condition, LeftOut, RuleTried, SampleStatus, Snapshot, WatchStatus, render};
 use crate::watch::{FileView, News, Remembered, RunFolders, RunView, look_once};
 
 #[derive(Debug, Args)]
@@ -208,8 +209,8 @@ impl Known {
         if !config.state_dir.join("journal").exists() {
             return Ok(known);
         }
-        match open_journal(&config.state_dir) {
-            Ok(journal) => {
+        match Holder::of(&config.state_dir).await? {
+            Holder::Nobody(journal) => {
                 for watched in &config.watches {
                     let name = &watched.watch.name;
                     let remembered =
@@ -218,15 +219,14 @@ impl Known {
                 }
                 known.journal = Some(journal);
             }
-            Err(JournalError::InUse { .. }) => {
-                let told = ask(&config.state_dir).await?;
+            Holder::Process(socket) => {
+                let told = socket.status().await?;
                 known.told = told.samples.into_iter().map(|sample| (sample.id.clone(), sample)).collect();
                 known.told_conditions = told.watches.into_iter().map(|watch| (watch.name, Vec::new())).collect();
                 for condition in told.conditions {
                     known.told_conditions.entry(condition.watch.clone()).or_default().push(condition);
                 }
             }
-            Err(error) => return Err(error.into()),
         }
         Ok(known)
     }

@@ -9,9 +9,9 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::exit::{CommandError, Exit};
-use super::{Globals, open_journal, output};
-use crate::journal::{Export, Inspection, JournalError, RECEIPTS, inspect};
-use crate::status::Socket;
+use super::holder::Holder;
+use super::{Globals, output};
+use crate::journal::{Export, Inspection, RECEIPTS, inspect};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -80,10 +80,9 @@ async fn export(state_dir: &Path, file: Option<&Path>, globals: &Globals) -> Res
     if !state_dir.exists() {
         return Err(CommandError::Input(format!("cannot export {}: there is no such folder", state_dir.display())));
     }
-    let export = match open_journal(state_dir) {
-        Ok(journal) => journal.export()?,
-        Err(JournalError::InUse { .. }) => Socket::open(state_dir)?.export().await?,
-        Err(error) => return Err(error.into()),
+    let export = match Holder::of(state_dir).await? {
+        Holder::Nobody(journal) => journal.export()?,
+        Holder::Process(socket) => socket.export().await?,
     };
     let Some(file) = file else {
         output::json(&export);

@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::exit::{CommandError, Exit};
+use super::holder::Holder;
 use super::{Globals, output};
-use crate::journal::{Journal, JournalError};
-use crate::status::{Board, Snapshot, ask, render};
+use crate::status::{Board, Snapshot, render};
 
 const REFRESH: Duration = Duration::from_secs(1);
 
@@ -45,13 +45,8 @@ pub(super) async fn current(state_dir: &Path) -> Result<Snapshot, CommandError> 
     if !state_dir.exists() {
         return Ok(Snapshot::new("offline", None, Vec::new(), Vec::new(), Vec::new()));
     }
-    // The state folder is taken only where nobody answers: a service may be about to start.
-    if let Ok(snapshot) = ask(state_dir).await {
-        return Ok(snapshot);
-    }
-    match Journal::open(state_dir) {
-        Ok(journal) => Ok(Snapshot::take(&journal, &Board::default(), "offline")?),
-        Err(JournalError::InUse { .. }) => Ok(ask(state_dir).await?),
-        Err(error) => Err(error.into()),
+    match Holder::of(state_dir).await? {
+        Holder::Nobody(journal) => Ok(Snapshot::take(&journal, &Board::default(), "offline")?),
+        Holder::Process(socket) => Ok(socket.status().await?),
     }
 }

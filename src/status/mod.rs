@@ -19,7 +19,7 @@ pub use snapshot::{
     Agent, ChangeStatus, Condition, ConditionKind, FileStatus, LeftOut, ReloadStatus, RuleTried, STATES, SampleStatus,
     Snapshot, VERSION, WatchStatus, as_timestamp,
 };
-pub use socket::{Socket, SocketError, ask};
+pub use socket::{Socket, SocketError};
 pub use table::{columns, render, warnings};
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -76,6 +76,14 @@ impl Socket {
         Ok(Self { path, client, _folder: folder })
     }
 
+    /// Asks for the status.
+    ///
+    /// # Errors
+    /// When nobody answers there.
+    pub async fn status(&self) -> Result<Snapshot, SocketError> {
+        self.get("/status").await
+    }
+
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, SocketError> {
         self.ask(self.client.get(url(path))).await
     }
@@ -113,14 +121,6 @@ impl Socket {
 /// The host is not looked up: the socket decides who is asked.
 fn url(path: &str) -> String {
     format!("http://localhost{path}")
-}
-
-/// Asks the agent that runs on a state folder for its status.
-///
-/// # Errors
-/// When no agent answers there.
-pub async fn ask(state_dir: &Path) -> Result<Snapshot, SocketError> {
-    Socket::open(state_dir)?.get("/status").await
 }
 
 fn root(error: &dyn std::error::Error) -> String {
