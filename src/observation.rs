@@ -4,6 +4,10 @@
 //! nothing and unsettles nothing. Each carries the boot's identity, so a moment that was written down before a
 //! reboot is recognised and not compared.
 
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -60,8 +64,17 @@ fn boot_id() -> u64 {
     })
 }
 
+/// Opens a file for reading without waiting, should a pipe have been put in its place.
+///
+/// # Errors
+/// As the kernel says.
+pub fn open_at_once(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    File::options().read(true).custom_flags(flags).open(path)
+}
+
 /// Which limit kept a file from being opened, and what to do about it; `None` when it was something else.
-pub fn open_files_limit(error: &std::io::Error) -> Option<&'static str> {
+pub fn open_files_limit(error: &io::Error) -> Option<&'static str> {
     match rustix::io::Errno::from_raw_os_error(error.raw_os_error()?) {
         rustix::io::Errno::MFILE => Some(
             "this process has as many files open as it may; raise its limit (LimitNOFILE= in the service's unit, or \

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,6 +12,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::parts::PartError;
+use crate::observation::open_at_once;
 
 /// How long a single read or look may take before its share is taken to hang.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,11 +33,8 @@ pub struct Disk {
 
 impl Default for Disk {
     fn default() -> Self {
-        Self::new(PATIENCE, |path| {
-            // A pipe that was put in a file's place is told by its look, and must not block before.
-            let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-            File::options().read(true).custom_flags(flags).open(path)
-        })
+        // What is no file is told by its look.
+        Self::new(PATIENCE, open_at_once)
     }
 }
 

@@ -6,13 +6,14 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER_PERMISSIVE;
+
+use crate::observation::open_at_once;
 
 /// A larger file is no list of checksums.
 const LARGEST: u64 = 4 * 1024 * 1024;
@@ -103,7 +104,7 @@ fn lists_in(folder: &Path) -> Vec<(OsString, Algorithm)> {
 /// Which checksums a file of this name lists, if it is a list of them: `X.md5`, `md5sums.txt`, `SHA256SUMS`.
 fn algorithm_of(name: &[u8]) -> Option<Algorithm> {
     let name = name.to_ascii_lowercase();
-    let stem = name.strip_suffix(b".txt").unwrap_or(&name);
+    let stem = without_txt(&name);
     Algorithm::ALL.into_iter().find(|algorithm| {
         algorithm.extensions().iter().any(|extension| {
             let before = stem.strip_suffix(extension.as_bytes());
@@ -113,15 +114,19 @@ fn algorithm_of(name: &[u8]) -> Option<Algorithm> {
     })
 }
 
-/// Whether a checksum file is the part's own by its name, so that a checksum alone in it is the part's.
+fn without_txt(name: &[u8]) -> &[u8] {
+    name.strip_suffix(b".txt").or_else(|| name.strip_suffix(b".TXT")).unwrap_or(name)
+}
+
+/// Whether a checksum file is the part's own by its name, so that a checksum alone in it is the part's. Behind the
+/// part's name comes nothing else: `x.bam.bai.md5` is that of the index, not that of `x.bam`.
 fn is_of(list: &[u8], part: &[u8]) -> bool {
-    list.len() > part.len() && list.starts_with(part) && list[part.len()] == b'.'
+    let ending = list.strip_prefix(part).and_then(|rest| rest.strip_prefix(b"."));
+    ending.is_some_and(|ending| !without_txt(ending).contains(&b'.'))
 }
 
 fn read(path: &Path) -> Option<Vec<u8>> {
-    // A pipe of this name must not block.
-    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-    let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
+    let file = open_at_once(path).ok()?;
     let metadata = file.metadata().ok()?;
     if !metadata.is_file() || metadata.len() > LARGEST {
         return None;
@@ -255,6 +260,8 @@ mod tests {
     fn what_does_not_name_the_file_says_nothing() {
         for (list, text) in [
             ("b.fastq.gz.md5", MD5.to_owned()),
+            ("a.fastq.gz.tbi.md5", MD5.to_owned()),
+            ("a.fastq.gz.tbi.md5.txt", MD5.to_owned()),
             ("md5sums.txt", MD5.to_owned()),
             ("md5sums.txt", format!("{MD5}  b.fastq.gz\n{MD5}  aa.fastq.gz\n{MD5}  A.fastq.gz")),
             ("a.fastq.gz.md5", "to be done".to_owned()),

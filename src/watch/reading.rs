@@ -1,12 +1,11 @@
 //! Reads a run's papers from disk, whole or not at all.
 
-use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::papers::ReadPaper;
 use super::root::why;
+use crate::observation::open_at_once;
 use crate::outcome::{self, Expected, LARGEST, Outcome};
 use crate::sample::Fingerprint;
 
@@ -50,8 +49,7 @@ pub(super) fn read(path: &Path, question: Question) -> io::Result<(Option<Finger
 
 /// The file's look, and its bytes, or why there are none to be had.
 fn bytes(path: &Path) -> io::Result<(Fingerprint, Result<Vec<u8>, String>)> {
-    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-    let file = fs::File::options().read(true).custom_flags(flags).open(path)?;
+    let file = open_at_once(path)?;
     let metadata = file.metadata()?;
     let look = Fingerprint::of(&metadata);
     if metadata.len() > LARGEST {
@@ -64,6 +62,8 @@ fn bytes(path: &Path) -> io::Result<(Fingerprint, Result<Vec<u8>, String>)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const BOTH: Question = Question { outcome: true, list: true, reads: false };

@@ -7,10 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, FileType, Metadata};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::observation::Moment;
+use crate::observation::{Moment, open_at_once};
 use crate::sample::Fingerprint;
 
 use super::settle::Sight;
@@ -163,7 +162,7 @@ impl Scan<'_> {
 
     fn take_file(&mut self, path: PathBuf, stat: impl FnOnce() -> io::Result<Metadata>) {
         let asked = Moment::now();
-        let opened = (self.is_judged)(&path, asked).then(|| open(&self.absolute(&path)));
+        let opened = (self.is_judged)(&path, asked).then(|| open_at_once(&self.absolute(&path)));
         // Whoever may not read a file can still look at it: it may be nobody's reads.
         let metadata = opened.and_then(Result::ok).map_or_else(stat, |file| file.metadata());
         if let Some(metadata) = self.answer(&path, metadata) {
@@ -207,12 +206,6 @@ impl Scan<'_> {
         // Joining the empty path would leave a slash at the end, and events name folders without one.
         if path.as_os_str().is_empty() { self.root.to_owned() } else { self.root.join(path) }
     }
-}
-
-/// Opens a file without waiting, should it have become a pipe.
-fn open(path: &Path) -> io::Result<fs::File> {
-    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-    fs::File::options().read(true).custom_flags(flags).open(path)
 }
 
 /// Whether links lead to each other in a circle.
