@@ -11,10 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::AgentError;
 use super::conditions::Conditions;
+use super::contents::Suspects;
 use super::explain::{Explanation, Facts, Found};
 use super::left_out::kept;
 use super::reload::Foresight;
 use super::seeing::in_json;
+use super::tasks::blocking;
 use crate::assemble::{self, Assembly, Expectation, assemble, by_lateness, wanted};
 use crate::config::WatchConfig;
 use crate::journal::{self, Journal, JournalError, LeftOut, Record, State};
@@ -66,7 +68,7 @@ pub(super) struct Assembler {
     conditions: Conditions,
     wake: Arc<Notify>,
     /// Takes samples on Flow whose files look different now.
-    compare: mpsc::UnboundedSender<(SampleId, Sample)>,
+    suspects: Suspects,
     report: signal::Sender<Report>,
     views: HashMap<PathBuf, RunView>,
     /// When each view was shown.
@@ -75,6 +77,8 @@ pub(super) struct Assembler {
     next_scan: Option<Moment>,
     /// How often that is.
     scan_every: Duration,
+    /// When all runs are assembled again, since an upload found files other than they were seen.
+    recheck_at: Option<Instant>,
     /// The sheets of the watch's runs.
     library: Arc<Mutex<Library>>,
     /// How often sheets outside of the watch are looked at, which tell nobody when they change.
@@ -93,7 +97,7 @@ impl Assembler {
         journal: Journal,
         board: Board,
         wake: Arc<Notify>,
-        compare: mpsc::UnboundedSender<(SampleId, Sample)>,
+        suspects: Suspects,
     ) -> Result<(Self, signal::Receiver<Report>), JournalError> {
         let watch = watched.watch.name.clone();
         let mut made: HashMap<String, HashSet<SampleId>> = HashMap::new();
@@ -111,12 +115,13 @@ impl Assembler {
             conditions: Conditions::new(watched.watch.name.clone(), board.clone(), watched.watch.expect_within),
             board,
             wake,
-            compare,
+            suspects,
             report,
             views: HashMap::new(),
             seen_at: HashMap::new(),
             next_scan: None,
             scan_every: watched.watch.rescan,
+            recheck_at: None,
             library: Arc::new(Mutex::new(Library::new(watched.watch.shortest_settle()))),
             look_at_sheets: watched.watch.poll.min(watched.watch.shortest_settle().max(SHORTEST_LOOK)),
             made,
@@ -129,16 +134,28 @@ impl Assembler {
     /// Takes in news until `shutdown`, and does what it is asked.
     pub async fn run(
         mut self,
-        mut news: mpsc::Receiver<News>,
-        mut requests: mpsc::UnboundedReceiver<Request>,
+        news: mpsc::Receiver<News>,
+        requests: mpsc::UnboundedReceiver<Request>,
         shutdown: CancellationToken,
     ) -> Result<(), AgentError> {
-        let mut recheck_at = None;
+        tokio::select! {
+            ended = self.work(news, requests) => ended,
+            // A sheet on a share that hangs must keep nobody from ending. What was begun is as a kill leaves it.
+            () = shutdown.cancelled() => Ok(()),
+        }
+    }
+
+    async fn work(
+        &mut self,
+        mut news: mpsc::Receiver<News>,
+        mut requests: mpsc::UnboundedReceiver<Request>,
+    ) -> Result<(), AgentError> {
         let mut orders = self.journal.orders();
         let mut changes = self.journal.changes();
         let mut look_at_sheets = tokio::time::interval(self.look_at_sheets);
         look_at_sheets.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let recheck_at = self.recheck_at;
             let rechecking = async {
                 match recheck_at {
                     Some(at) => tokio::time::sleep_until(at).await,
@@ -146,12 +163,12 @@ impl Assembler {
                 }
             };
             tokio::select! {
-                Some(news) = news.recv() => self.take(news, recheck_at.is_some()).await?,
+                Some(news) = news.recv() => self.take(news).await?,
                 Some(request) = requests.recv() => match request {
                     Request::LookAgain => {
                         self.wake.notify_one();
-                        recheck_at = Some(Instant::now() + RECHECK);
-                        self.report.send_modify(|report| report.ready_in = Some(RECHECK));
+                        self.recheck_at = Some(Instant::now() + RECHECK);
+                        self.show_ready_in();
                     }
                     // Who asked may have gone away meanwhile.
                     Request::Explain { path, below, found, answer } => {
@@ -165,18 +182,15 @@ impl Assembler {
                     Request::Take { watched } => {
                         self.watched = *watched;
                         self.assemble_all().await?;
-                        self.show_ready_in(recheck_at.is_some());
                     }
                 },
                 () = rechecking => {
-                    recheck_at = None;
+                    self.recheck_at = None;
                     self.assemble_all().await?;
-                    self.show_ready_in(false);
                 }
                 _ = look_at_sheets.tick() => {
                     if self.with_library(Library::has_changed).await? {
                         self.assemble_all().await?;
-                        self.show_ready_in(recheck_at.is_some());
                     }
                     self.show_conditions();
                 }
@@ -185,10 +199,8 @@ impl Assembler {
                 Ok(()) = changes.changed(), if !self.awaited.is_empty() => {
                     if self.has_one_ended() {
                         self.assemble_all().await?;
-                        self.show_ready_in(recheck_at.is_some());
                     }
                 }
-                () = shutdown.cancelled() => return Ok(()),
             }
         }
     }
@@ -228,7 +240,7 @@ impl Assembler {
         Ok(Explanation::of(&facts).map(|explanation| in_json(&explanation)))
     }
 
-    async fn take(&mut self, news: News, is_rechecking: bool) -> Result<(), AgentError> {
+    async fn take(&mut self, news: News) -> Result<(), AgentError> {
         self.say_conditions(&news);
         self.next_scan = news.next_scan;
         let Settings { rescan, poll, .. } = self.watched.watch;
@@ -278,7 +290,7 @@ impl Assembler {
             report.is_reachable = news.reachable;
             report.condition = news.condition;
         });
-        self.show_ready_in(is_rechecking);
+        self.show_ready_in();
         Ok(())
     }
 
@@ -291,7 +303,9 @@ impl Assembler {
     /// Assembles every run as it was seen last.
     async fn assemble_all(&mut self) -> Result<(), AgentError> {
         self.awaited.clear();
-        self.assemble(self.views.values().cloned().collect()).await
+        self.assemble(self.views.values().cloned().collect()).await?;
+        self.show_ready_in();
+        Ok(())
     }
 
     /// Assembles runs and writes down what came of it.
@@ -321,10 +335,7 @@ impl Assembler {
                 ids.extend(samples);
                 changed.iter().for_each(say);
                 self.awaited.extend(awaited);
-                for sample in to_compare {
-                    // A receiver that is gone has its task's end reported elsewhere.
-                    let _ = self.compare.send(sample);
-                }
+                to_compare.into_iter().for_each(|(id, found)| self.suspects.add(id, found));
             }
             let made = self.made.entry(run).or_default();
             let unmade: Vec<_> = made.difference(&ids).cloned().collect();
@@ -354,10 +365,7 @@ impl Assembler {
     ) -> Result<T, AgentError> {
         let library = self.library.clone();
         let asked = move || ask(&mut library.lock().unwrap_or_else(PoisonError::into_inner));
-        tokio::task::spawn_blocking(asked).await.map_err(|panic| AgentError::Task {
-            task: format!("sheets of {}", self.watch),
-            reason: Some(panic.to_string()),
-        })
+        blocking(&format!("sheets of {}", self.watch), asked).await
     }
 
     /// After the first scan: runs that the journal knows and the folder no longer has.
@@ -380,8 +388,8 @@ impl Assembler {
         self.conditions.show(Moment::now(), is_awaited);
     }
 
-    fn show_ready_in(&self, is_rechecking: bool) {
-        let recheck = (is_rechecking || !self.awaited.is_empty()).then_some(RECHECK);
+    fn show_ready_in(&self) {
+        let recheck = (self.recheck_at.is_some() || !self.awaited.is_empty()).then_some(RECHECK);
         let first = self.ready_in.values().copied().chain(recheck).min();
         self.report.send_modify(|report| report.ready_in = first);
     }
@@ -411,5 +419,83 @@ fn say(record: &Record) {
         State::Waiting { reason, .. } => tracing::debug!(sample, run, reason, "waiting"),
         State::Skipped { reason, .. } => tracing::debug!(sample, run, reason, "skipped"),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    use super::super::prepare::{Asker, Outlook, Preparing};
+    use super::*;
+    use crate::config;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A sheet on a share that hangs, here one that somebody else has for as long as the test likes.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sheets_that_hang_keep_neither_a_reload_nor_the_end_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| dir.path().join(name);
+        fs::create_dir(file("drop")).unwrap();
+        let manifest = "version: 1\nrules:\n- {name: a, match: '{s}.fq', sample: {name: '{s}', type: RNA-Seq}}\n";
+        fs::write(file("m.yaml"), manifest).unwrap();
+        let text = "state_dir: state\nwatch: [{path: drop, manifest: m.yaml, existing: skip}]\n";
+        fs::write(file("c.yaml"), text).unwrap();
+        let config = config::load(&file("c.yaml")).unwrap();
+        let watched = config.watches[0].clone();
+        let journal = Journal::open(&config.state_dir).unwrap();
+        let (board, wake, suspects) = (Board::default(), Arc::default(), Suspects::default());
+        let (assembler, _report) = Assembler::new(&watched, journal.clone(), board, wake, suspects).unwrap();
+
+        let library = assembler.library.clone();
+        let (let_go, told) = std::sync::mpsc::channel::<()>();
+        let (is_held, held) = oneshot::channel();
+        let share = std::thread::spawn({
+            let library = library.clone();
+            move || {
+                let _held = library.lock().unwrap();
+                is_held.send(()).unwrap();
+                // Until the test is over, however it ends.
+                let _ = told.recv();
+            }
+        });
+        held.await.unwrap();
+        let stop = CancellationToken::new();
+        let (_news, to_assemble) = mpsc::channel(1);
+        let (requests, to_do) = mpsc::unbounded_channel();
+        let running = tokio::spawn(assembler.run(to_assemble, to_do, stop.clone()));
+        let began = Instant::now();
+        // This test, the share, the assembler, and its look at the sheets.
+        while Arc::strong_count(&library) < 4 {
+            assert!(began.elapsed() < PATIENCE, "it never looks at its sheets");
+            tokio::task::yield_now().await;
+        }
+
+        fs::write(file("m.yaml"), manifest.replace("RNA", "DNA")).unwrap();
+        let prepare = |asker| {
+            let watches = BTreeMap::from([(watched.watch.name.clone(), (watched.clone(), requests.clone()))]);
+            Preparing::begin(Outlook { config: config.clone(), journal: journal.clone(), watches }, asker)
+        };
+        let (answer, answered) = oneshot::channel();
+        prepare(Asker::Command(answer)).give_up();
+        let refused = answered.await.unwrap();
+        assert!(matches!(&refused, Err(Refusal::Refused(reason)) if reason.contains("another reload")), "{refused:?}");
+
+        // One that leaves the watch out does not ask it.
+        fs::create_dir(file("elsewhere")).unwrap();
+        fs::write(file("c.yaml"), text.replace("drop", "elsewhere")).unwrap();
+        let ended = tokio::time::timeout(PATIENCE, async {
+            let mut preparing = Some(prepare(Asker::Signal));
+            Preparing::ended(&mut preparing).await.1
+        });
+        let document = ended.await.unwrap().map(|prepared| prepared.document);
+        assert_eq!(document.map(|document| document.removed()), Ok(vec![watched.watch.name.clone()]));
+
+        stop.cancel();
+        tokio::time::timeout(PATIENCE, running).await.unwrap().unwrap().unwrap();
+        drop(let_go);
+        share.join().unwrap();
     }
 }

@@ -8,6 +8,7 @@ mod explain;
 mod foresee;
 mod left_out;
 mod once;
+mod prepare;
 mod reload;
 mod seeing;
 mod tasks;
@@ -26,15 +27,16 @@ use crate::flow::{self, Client};
 use crate::journal::{Journal, JournalError};
 use crate::sample::BY_HAND;
 use crate::status::{self, Board, Identity, Snapshot, SocketError};
-use crate::upload::{Account, Disk, Gate, Keeper, Pool};
-use crate::watch;
+use crate::upload::{Account, Disk, Gate, Keeper, LONGEST_END, Pool};
+use crate::watch::{self, Remembered};
 
 pub use conditions::Expected;
 pub use explain::{Explanation, Next, Place, RowUsed, RunExplained, Short, explain_offline, in_future, rules_tried};
 pub use foresee::{Foreseen, foresee};
-pub use reload::{Change, Outcome, Reload, ReloadCounts, WatchChange};
+pub use reload::{Change, Outcome, Reload, ReloadCounts, SampleTurn, WatchChange, WatchTurn};
 
 use assembler::Report;
+use contents::Suspects;
 use once::Once;
 use seeing::Seeing;
 use tasks::Tasks;
@@ -44,8 +46,6 @@ const QUESTIONS_WAITING: usize = 16;
 /// For how long a command that only looks may hold the state folder.
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// A little longer than the pool takes to drain.
-const LONGEST_END: Duration = Duration::from_secs(12);
 
 /// Why the agent could not start, or go on.
 #[derive(Debug, thiserror::Error)]
@@ -195,11 +195,12 @@ impl Agent {
     ) -> Result<Vec<signal::Receiver<Report>>, AgentError> {
         self.journal.admit_only(&[BY_HAND]);
         let (look_again, to_look_again) = mpsc::unbounded_channel::<String>();
-        let (compare, to_compare) = mpsc::unbounded_channel();
+        let suspects = Suspects::default();
         let (questions, to_answer) = mpsc::channel(QUESTIONS_WAITING);
         let (taken, to_notice) = signal::channel(unread::Taken::of(&self.config));
         let (journal, board) = (self.journal.clone(), self.board.clone());
-        let mut seeing = Seeing::new(self.config.clone(), journal, board.clone(), compare, taken, stop.clone());
+        let mut seeing =
+            Seeing::new(self.config.clone(), journal, board.clone(), suspects.clone(), taken, stop.clone());
         let reports = seeing.begin()?;
         let (file, shutdown) = (self.config.file.clone(), stop.clone());
         let is_service = mode == Mode::Service;
@@ -210,7 +211,7 @@ impl Agent {
         }
 
         let disk = Disk::default();
-        let comparing = contents::compare(self.journal.clone(), to_compare, disk.clone(), stop.clone());
+        let comparing = contents::compare(self.journal.clone(), suspects, disk.clone(), stop.clone());
         tasks.spawn("contents".to_owned(), stop, comparing);
         let pool = Pool {
             client: self.client.clone(),
@@ -247,6 +248,14 @@ impl Agent {
         });
         Ok(reports)
     }
+}
+
+/// What a watch was told to remember before.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn remembered(journal: &Journal, watch: &str) -> Result<Remembered, JournalError> {
+    Ok(Remembered { baseline: journal.baseline(watch)?, observations: journal.observations(watch)? })
 }
 
 /// Pins up why nothing is uploaded, for as long as that is so.

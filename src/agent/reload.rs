@@ -7,8 +7,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::AgentError;
 use super::foresee::foresee;
+use super::tasks::blocking;
+use super::{AgentError, remembered};
 use crate::assemble::{run_key, wanted};
 use crate::config::{Config, WatchConfig};
 use crate::journal::{Journal, JournalError, Record};
@@ -16,7 +17,7 @@ use crate::observation::Moment;
 use crate::sample::path_to_text;
 use crate::sheet::Library;
 use crate::status::SampleStatus;
-use crate::watch::{Remembered, RunView, look_once};
+use crate::watch::{RunView, look_once};
 
 /// So many changes are printed; the document has them all.
 const CHANGES_SHOWN: usize = 50;
@@ -38,12 +39,33 @@ pub struct Reload {
     pub at_next_start: Vec<String>,
 }
 
+/// What becomes of a watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WatchTurn {
+    Added,
+    Removed,
+    /// It is watched in another way.
+    Changed,
+    /// Its manifest alone is another one.
+    Manifest,
+}
+
+/// What becomes of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SampleTurn {
+    New,
+    Gone,
+    Renamed,
+    Changed,
+}
+
 /// A watch that is added, removed, or watched in another way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WatchChange {
     pub name: String,
-    /// `added`, `removed`, `changed` or, where the manifest alone is another one, `manifest`.
-    pub change: String,
+    pub change: WatchTurn,
     /// Samples of a removed watch that stay as they are, and are not sent.
     #[serde(default)]
     pub left: usize,
@@ -55,8 +77,7 @@ pub struct WatchChange {
 /// A sample that becomes something else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// `new`, `gone`, `renamed` or `changed`.
-    pub change: String,
+    pub change: SampleTurn,
     pub watch: String,
     pub run: String,
     pub was: Option<Outcome>,
@@ -129,8 +150,8 @@ impl Foresight {
 pub(super) async fn look(watched: &WatchConfig, journal: &Journal) -> Result<Foresight, AgentError> {
     let (watched, journal) = (watched.clone(), journal.clone());
     let name = watched.watch.name.clone();
-    let remembered = Remembered { baseline: journal.baseline(&name)?, observations: journal.observations(&name)? };
-    let looked = tokio::task::spawn_blocking(move || {
+    let remembered = remembered(&journal, &name)?;
+    let look = move || {
         let mut library = Library::new(watched.watch.shortest_settle());
         let mut foresight = Foresight::default();
         let news = look_once(&watched.watch, remembered);
@@ -141,10 +162,8 @@ pub(super) async fn look(watched: &WatchConfig, journal: &Journal) -> Result<For
             foresight.of_run(&journal, &watched, &view, &shelf)?;
         }
         Ok(foresight)
-    });
-    looked
-        .await
-        .map_err(|panic| AgentError::Task { task: format!("look at {name}"), reason: Some(panic.to_string()) })?
+    };
+    blocking(&format!("look at {name}"), look).await?
 }
 
 /// What the journal has of a watch.
@@ -174,26 +193,22 @@ impl Reload {
         let changed = new.sources.iter().filter(|source| !is_known(&source.file, &source.sha256));
         let find =
             |config: &Config, name: &str| config.watches.iter().find(|watched| watched.watch.name == name).cloned();
-        let change = |name: &str, change: &str| WatchChange {
-            name: name.to_owned(),
-            change: change.to_owned(),
-            left: 0,
-            warning: None,
-        };
+        let turn =
+            |name: &str, change: WatchTurn| WatchChange { name: name.to_owned(), change, left: 0, warning: None };
         let mut watches = Vec::new();
         for watched in &new.watches {
             let name = &watched.watch.name;
             match find(old, name) {
-                None => watches.push(change(name, "added")),
+                None => watches.push(turn(name, WatchTurn::Added)),
                 Some(before) if before == *watched => {}
                 Some(before) if before.watch == watched.watch && before.manifest != watched.manifest => {
-                    watches.push(change(name, "manifest"))
+                    watches.push(turn(name, WatchTurn::Manifest))
                 }
-                Some(_) => watches.push(change(name, "changed")),
+                Some(_) => watches.push(turn(name, WatchTurn::Changed)),
             }
         }
         let gone = old.watches.iter().filter(|watched| find(new, &watched.watch.name).is_none());
-        watches.extend(gone.map(|watched| change(&watched.watch.name, "removed")));
+        watches.extend(gone.map(|watched| turn(&watched.watch.name, WatchTurn::Removed)));
         let contents: String =
             new.sources.iter().map(|source| format!("{} {}\n", path_to_text(&source.file), source.sha256)).collect();
         Self {
@@ -210,7 +225,7 @@ impl Reload {
 
     /// The watches that are no longer there.
     pub(super) fn removed(&self) -> Vec<String> {
-        self.watches.iter().filter(|watch| watch.change == "removed").map(|watch| watch.name.clone()).collect()
+        self.watches.iter().filter(|watch| watch.change == WatchTurn::Removed).map(|watch| watch.name.clone()).collect()
     }
 
     /// Takes in what would become of a watch's samples. `old` is what the journal has of it.
@@ -242,12 +257,12 @@ impl Reload {
             match (before.clone().unmade(is_regrouped), moves) {
                 (Some(after), None) => self.compare(&before, &after),
                 _ => match heir {
-                    Some(at) => self.note("renamed", Some(&before), Some(&appeared.swap_remove(at))),
-                    None => self.note("gone", Some(&before), None),
+                    Some(at) => self.note(SampleTurn::Renamed, Some(&before), Some(&appeared.swap_remove(at))),
+                    None => self.note(SampleTurn::Gone, Some(&before), None),
                 },
             }
         }
-        appeared.iter().for_each(|record| self.note("new", None, Some(record)));
+        appeared.iter().for_each(|record| self.note(SampleTurn::New, None, Some(record)));
     }
 
     /// Takes in that a watch is removed.
@@ -277,20 +292,20 @@ impl Reload {
         } else if Outcome::of(before) == Outcome::of(after) {
             self.counts.unchanged += 1;
         } else {
-            self.note("changed", Some(before), Some(after));
+            self.note(SampleTurn::Changed, Some(before), Some(after));
         }
     }
 
-    fn note(&mut self, change: &str, was: Option<&Record>, is: Option<&Record>) {
+    fn note(&mut self, change: SampleTurn, was: Option<&Record>, is: Option<&Record>) {
         let Some(key) = is.or(was).map(|record| &record.sample.key) else { return };
         *match change {
-            "new" => &mut self.counts.new,
-            "gone" => &mut self.counts.gone,
-            "renamed" => &mut self.counts.renamed,
-            _ => &mut self.counts.changed,
+            SampleTurn::New => &mut self.counts.new,
+            SampleTurn::Gone => &mut self.counts.gone,
+            SampleTurn::Renamed => &mut self.counts.renamed,
+            SampleTurn::Changed => &mut self.counts.changed,
         } += 1;
         self.changes.push(Change {
-            change: change.to_owned(),
+            change,
             watch: key.watch.clone(),
             run: key.run.clone(),
             was: was.map(Outcome::of),
@@ -305,14 +320,14 @@ impl Reload {
             let _ = writeln!(text, "changed: {file}");
         }
         for watch in &self.watches {
-            let what = match watch.change.as_str() {
-                "added" => "is new: it is looked at from now on".to_owned(),
-                "removed" if watch.left > 0 => {
+            let what = match watch.change {
+                WatchTurn::Added => "is new: it is looked at from now on".to_owned(),
+                WatchTurn::Removed if watch.left > 0 => {
                     format!("is no longer watched: {} samples stay where they are and are not sent", watch.left)
                 }
-                "removed" => "is no longer watched".to_owned(),
-                "manifest" => "has another manifest".to_owned(),
-                _ => "is watched in another way: it is looked at anew".to_owned(),
+                WatchTurn::Removed => "is no longer watched".to_owned(),
+                WatchTurn::Manifest => "has another manifest".to_owned(),
+                WatchTurn::Changed => "is watched in another way: it is looked at anew".to_owned(),
             };
             let _ = writeln!(text, "watch {} {what}", watch.name);
             if let Some(warning) = &watch.warning {

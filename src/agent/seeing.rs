@@ -8,18 +8,19 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, oneshot, watch as signal};
 use tokio_util::sync::CancellationToken;
 
-use super::AgentError;
 use super::assembler::{Assembler, Report, Request};
+use super::contents::Suspects;
 use super::explain::{Explanation, Found, watch_of};
-use super::reload::{self, Reload};
+use super::prepare::{Asker, Outlook, Prepared, Preparing};
+use super::reload::Reload;
 use super::tasks::Tasks;
 use super::unread::Taken;
+use super::{AgentError, remembered};
 use crate::config::{Config, WatchConfig};
 use crate::journal::Journal;
-use crate::sample::{Sample, SampleId};
 use crate::status::{Answer, Ask, Board, Question, Refusal};
 use crate::upload::Watches;
-use crate::{config, watch};
+use crate::watch;
 
 /// News that may wait for assembly before a watch waits for it.
 const NEWS_WAITING: usize = 4;
@@ -31,11 +32,13 @@ pub(super) struct Seeing {
     board: Board,
     /// What the uploads know of the watches.
     uploads: Watches,
-    compare: mpsc::UnboundedSender<(SampleId, Sample)>,
+    suspects: Suspects,
     taken: signal::Sender<Taken>,
     stop: CancellationToken,
     tasks: Tasks,
     running: BTreeMap<String, Running>,
+    /// What is being foreseen.
+    preparing: Option<Preparing>,
     /// What was foreseen last, and can be taken.
     prepared: Option<Prepared>,
 }
@@ -49,24 +52,18 @@ struct Running {
     ended: mpsc::Receiver<()>,
 }
 
-/// Settings that were read and found sound, and what they would do.
-struct Prepared {
-    config: Config,
-    document: Reload,
-}
-
 impl Seeing {
     pub fn new(
         config: Config,
         journal: Journal,
         board: Board,
-        compare: mpsc::UnboundedSender<(SampleId, Sample)>,
+        suspects: Suspects,
         taken: signal::Sender<Taken>,
         stop: CancellationToken,
     ) -> Self {
         let uploads = config.uploads.watches.clone();
         let (tasks, running) = (Tasks::default(), BTreeMap::new());
-        Self { config, journal, board, uploads, compare, taken, stop, tasks, running, prepared: None }
+        Self { config, journal, board, uploads, suspects, taken, stop, tasks, running, preparing: None, prepared: None }
     }
 
     /// Starts every watch; gives how far each has come, by and by.
@@ -105,7 +102,8 @@ impl Seeing {
                             let _ = running.requests.send(Request::LookAgain);
                         }
                     }
-                    () = told => self.reload_as_told().await?,
+                    () = told => self.prepare(Asker::Signal),
+                    (asker, prepared) = Preparing::ended(&mut self.preparing) => self.show(asker, prepared).await?,
                 }
                 Ok(())
             };
@@ -122,12 +120,9 @@ impl Seeing {
         let name = watched.watch.name.clone();
         let wake = Arc::new(Notify::new());
         let (news, to_assemble) = mpsc::channel(NEWS_WAITING);
-        let remembered = watch::Remembered {
-            baseline: self.journal.baseline(&name)?,
-            observations: self.journal.observations(&name)?,
-        };
+        let remembered = remembered(&self.journal, &name)?;
         let (journal, board) = (self.journal.clone(), self.board.clone());
-        let (assembler, report) = Assembler::new(watched, journal, board, wake.clone(), self.compare.clone())?;
+        let (assembler, report) = Assembler::new(watched, journal, board, wake.clone(), self.suspects.clone())?;
         let (requests, to_do) = mpsc::unbounded_channel();
         let stop = self.stop.child_token();
         let (end, ended) = mpsc::channel(1);
@@ -165,7 +160,10 @@ impl Seeing {
             Ask::Foresee | Ask::Take { .. } if !is_service => {
                 Err(Refusal::Refused("a single run takes no other settings; its next start does".to_owned()))
             }
-            Ask::Foresee => self.prepare().await.map(|document| in_json(&document)),
+            Ask::Foresee => {
+                self.prepare(Asker::Command(answer));
+                return Ok(());
+            }
             Ask::Take { id } => self.take(&id).await?.map(|document| in_json(&document)),
         };
         // Who asked may have gone away meanwhile.
@@ -195,39 +193,27 @@ impl Seeing {
         });
     }
 
-    /// Reads the settings anew and says what they would do.
-    async fn prepare(&mut self) -> Result<Reload, Refusal> {
+    /// Begins to work out what the settings on disk would do. What somebody else asked for before is given up: a folder
+    /// may hang that the settings of now leave out.
+    fn prepare(&mut self, asker: Asker) {
         self.prepared = None;
-        let file = self.config.file.clone();
-        let loaded = tokio::task::spawn_blocking(move || config::load(&file)).await;
-        let new = loaded.map_err(|panic| Refusal::Failed(panic.to_string()))?;
-        let new = new.map_err(|error| Refusal::Refused(format!("what was taken before goes on:\n{error}")))?;
-        let mut document = Reload::between(&self.config, &new);
-        for watched in &new.watches {
-            let old = self.running.get(&watched.watch.name);
-            if old.is_some_and(|running| running.watched == *watched) {
-                continue;
-            }
-            let foreseen = match old {
-                Some(running) if running.watched.watch == watched.watch => {
-                    let (answer, answered) = oneshot::channel();
-                    let request = Request::Foresee { watched: Box::new(watched.clone()), answer };
-                    let _ = running.requests.send(request);
-                    answered.await.map_err(|_| Refusal::Failed("the agent is ending".to_owned()))?
-                }
-                _ => reload::look(watched, &self.journal).await,
-            };
-            let foreseen = foreseen.map_err(|error| Refusal::Failed(error.to_string()))?;
-            let records = reload::records_of(&self.journal, &watched.watch.name);
-            document.add(&watched.watch.name, records.map_err(|error| Refusal::Failed(error.to_string()))?, foreseen);
+        self.preparing.take().into_iter().for_each(Preparing::give_up);
+        let watch =
+            |(name, running): (&String, &Running)| (name.clone(), (running.watched.clone(), running.requests.clone()));
+        let watches = self.running.iter().map(watch).collect();
+        let outlook = Outlook { config: self.config.clone(), journal: self.journal.clone(), watches };
+        self.preparing = Some(Preparing::begin(outlook, asker));
+    }
+
+    /// Shows what came of it to whoever asked.
+    async fn show(&mut self, asker: Asker, prepared: Result<Prepared, Refusal>) -> Result<(), AgentError> {
+        let shown = prepared.map(|prepared| self.prepared.insert(prepared).document.clone());
+        match asker {
+            // Who asked may have gone away meanwhile.
+            Asker::Command(answer) => drop(answer.send(shown.map(|document| in_json(&document)))),
+            Asker::Signal => self.take_as_told(shown).await?,
         }
-        for name in document.removed() {
-            let records = reload::records_of(&self.journal, &name);
-            document.leave(&name, &records.map_err(|error| Refusal::Failed(error.to_string()))?);
-        }
-        document.finish();
-        self.prepared = Some(Prepared { config: new, document: document.clone() });
-        Ok(document)
+        Ok(())
     }
 
     /// Takes what was foreseen under this id, whatever lies on disk by now.
@@ -268,8 +254,8 @@ impl Seeing {
     }
 
     /// What a signal does: shows what would change in the log, and takes it.
-    async fn reload_as_told(&mut self) -> Result<(), AgentError> {
-        match self.prepare().await {
+    async fn take_as_told(&mut self, shown: Result<Reload, Refusal>) -> Result<(), AgentError> {
+        match shown {
             Ok(document) if document.changed.is_empty() => tracing::info!("no setting has changed since it was taken"),
             Ok(document) => {
                 document.render().lines().for_each(|line| tracing::info!("reload: {line}"));

@@ -67,4 +67,13 @@ impl Tasks {
     }
 }
 
+/// Does work that blocks; should it panic, the error names it.
+pub(super) async fn blocking<T: Send + 'static>(
+    task: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, AgentError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|panic| AgentError::Task { task: task.to_owned(), reason: Some(panic.to_string()) })
+}
+
 type Ended = Result<(tokio::task::Id, Result<(), AgentError>), tokio::task::JoinError>;

@@ -11,6 +11,7 @@ use tokio::sync::watch as signal;
 use tokio_util::sync::CancellationToken;
 
 use super::AgentError;
+use super::tasks::blocking;
 use crate::config::{self, Config, Source};
 use crate::sample::path_to_text;
 use crate::status::{Board, ReloadStatus};
@@ -46,13 +47,11 @@ pub(super) async fn notice(
     let mut notice = Notice { config_file, contents: BTreeMap::new(), named: Vec::new(), told: None };
     loop {
         let now = taken.borrow_and_update().clone();
-        let looked = tokio::task::spawn_blocking(move || {
+        let look = move || {
             let status = notice.look(&now);
             (notice, status)
-        });
-        let (returned, status) = looked
-            .await
-            .map_err(|panic| AgentError::Task { task: "settings".to_owned(), reason: Some(panic.to_string()) })?;
+        };
+        let (returned, status) = blocking("settings", look).await?;
         notice = returned;
         board.set_reload(status);
         tokio::select! {

@@ -9,7 +9,7 @@ use clap::Args;
 use super::exit::{CommandError, Exit};
 use super::holder::Holder;
 use super::{Globals, output};
-use crate::agent::{Expected, Foreseen, foresee, in_future, rules_tried};
+use crate::agent::{Expected, Foreseen, foresee, in_future, remembered, rules_tried};
 use crate::assemble::{Assembled, Expectation, assemble, run_key, trace, wanted};
 use crate::config::{Config, Tree, WatchConfig};
 use crate::journal::{Journal, State};
@@ -213,9 +213,7 @@ impl Known {
             Holder::Nobody(journal) => {
                 for watched in &config.watches {
                     let name = &watched.watch.name;
-                    let remembered =
-                        Remembered { baseline: journal.baseline(name)?, observations: journal.observations(name)? };
-                    known.remembered.insert(name.clone(), remembered);
+                    known.remembered.insert(name.clone(), remembered(&journal, name)?);
                 }
                 known.journal = Some(journal);
             }

@@ -311,10 +311,14 @@ impl Record {
         }
     }
 
-    /// Whether the content of what lies there must be compared with what was sent: something is new or looks different,
-    /// and has settled. What is gone is no difference: runs are cleaned up once they are on Flow.
+    /// Whether the content of what was found must be [compared](Self::is_uncompared) with what was sent, and has settled.
     pub(super) fn must_be_compared(&self, finding: &Finding) -> bool {
-        let found = &finding.sample;
+        !matches!(finding.standing, Standing::Waiting(_)) && self.is_uncompared(&finding.sample)
+    }
+
+    /// Whether something of what was found is new or looks other than what is on Flow, and nobody has compared their
+    /// content. What is gone is no difference: runs are cleaned up once they are on Flow.
+    pub fn is_uncompared(&self, found: &Sample) -> bool {
         let is_known = match &self.state {
             State::Done { .. } => false,
             State::Held { by: Holder::Changed { found: known, .. }, .. } => {
@@ -322,8 +326,7 @@ impl Record {
             }
             _ => return false,
         };
-        let has_settled = !matches!(finding.standing, Standing::Waiting(_));
-        !is_known && has_settled && self.answers_to(found) && self.sample.differs_on_disk(found)
+        !is_known && self.answers_to(found) && self.sample.differs_on_disk(found)
     }
 
     /// Its bytes are on Flow already, as another sample.

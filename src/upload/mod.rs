@@ -28,5 +28,5 @@ pub use disk::Disk;
 pub use gate::{Closed, Gate};
 pub use keeper::Keeper;
 pub use parts::{PartError, hashes};
-pub use pool::Pool;
+pub use pool::{LONGEST_END, Pool};
 pub use settings::{IfExists, Settings, Verify, WatchSettings, Watches};

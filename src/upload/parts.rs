@@ -255,6 +255,7 @@ impl Inner {
                 break;
             }
         }
+        assert_eq!(filled, bytes.len(), "nobody asks for bytes behind the last part: they would go up as zeros");
         Ok(bytes)
     }
 

@@ -19,6 +19,8 @@ use crate::sample::SampleId;
 
 /// How long a chunk that is in flight may take to arrive after the stop.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long the end of a pool may take: until the last chunk has arrived, and its answer is written down.
+pub const LONGEST_END: Duration = DRAIN.saturating_add(Duration::from_secs(2));
 
 pub struct Pool {
     pub client: Client,

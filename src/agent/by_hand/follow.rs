@@ -1,20 +1,17 @@
 //! Follows uploads by hand through the journal, until each is done or cannot be.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::door::Door;
 use super::{ByHandError, Ending, Settings, Upload};
 use crate::sample::{Sample, SampleId, Slot};
-use crate::status::{FileStatus, SampleStatus};
-use crate::upload::Gate;
+use crate::status::SampleStatus;
+use crate::upload::{self, Disk, Gate};
 
 /// How often it is looked at how things go.
 const LOOK: Duration = Duration::from_millis(150);
@@ -53,9 +50,7 @@ impl<'a> Follower<'a> {
         for (sample, mut status) in samples.iter().cloned().zip(submitted) {
             let was_done = status.state == "done";
             if was_done && status.changed {
-                let (sample, sent) = (sample.clone(), status.clone());
-                let look = tokio::task::spawn_blocking(move || is_what_was_sent(&sample, &sent));
-                status.changed = !look.await.expect("looking does not panic");
+                status.changed = !is_what_was_sent(&sample, &status).await;
             }
             let is_resumed = status.attempts > 0 || status.sent > 0 || status.state == "retrying";
             self.given.push(Followed { sample, upload: Upload { status, was_done }, is_resumed });
@@ -169,22 +164,13 @@ fn has_ended(status: &SampleStatus) -> bool {
 }
 
 /// Whether the files hold what was sent, whatever their times say.
-fn is_what_was_sent(sample: &Sample, sent: &SampleStatus) -> bool {
-    let is_same = |(slot, file): (&Slot, &FileStatus)| {
-        let [part] = slot.parts.as_slice() else { return false };
-        slot.size() == file.bytes && file.sha256.is_some() && sha256(&part.path).ok() == file.sha256
-    };
-    sample.slots.len() == sent.files.len() && sample.slots.iter().zip(&sent.files).all(is_same)
-}
-
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut piece = vec![0; 1024 * 1024];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(data_encoding::HEXLOWER.encode(&hash.finalize())),
-            length => hash.update(&piece[..length]),
-        }
+async fn is_what_was_sent(sample: &Sample, sent: &SampleStatus) -> bool {
+    if !sample.slots.iter().map(Slot::size).eq(sent.files.iter().map(|file| file.bytes)) {
+        return false;
     }
+    let hashes = upload::hashes(sample, &Disk::default(), &CancellationToken::new()).await;
+    // What cannot be read now is not known to be the same.
+    hashes.is_ok_and(|hashes| {
+        hashes.iter().map(|hashes| Some(&hashes.sha256)).eq(sent.files.iter().map(|file| file.sha256.as_ref()))
+    })
 }

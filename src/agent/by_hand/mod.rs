@@ -19,14 +19,11 @@ use crate::flow;
 use crate::journal::{Journal, JournalError};
 use crate::sample::{Sample, SampleId};
 use crate::status::{self, Board, Identity, SampleStatus, SocketError};
-use crate::upload::{self, Account, Disk, Gate, Keeper, LogInError, Pool};
+use crate::upload::{self, Account, Disk, Gate, Keeper, LONGEST_END, LogInError, Pool};
 
 use door::Door;
 use follow::Follower;
 pub use given::{Given, GivenError, GivenFile};
-
-/// A little longer than the pool takes to drain.
-const LONGEST_END: Duration = Duration::from_secs(12);
 
 /// How uploads by hand are made.
 #[derive(Debug, Clone)]

@@ -72,17 +72,17 @@ fn what_becomes_of_samples_is_told_with_what_they_were() {
     reload.finish();
     let told = reload.changes.iter().map(|change| {
         let name = |outcome: &Option<Outcome>| outcome.as_ref().map(|outcome| outcome.name.clone()).unwrap_or_default();
-        (change.change.clone(), name(&change.was), name(&change.is))
+        (change.change, name(&change.was), name(&change.is))
     });
     let told: Vec<_> = told.collect();
     let expected = [
-        ("changed", "cleaned", "cleaned"),
-        ("new", "", "fresh"),
-        ("renamed", "old", "new"),
-        ("gone", "nobody", ""),
-        ("changed", "typed", "typed"),
+        (SampleTurn::Changed, "cleaned", "cleaned"),
+        (SampleTurn::New, "", "fresh"),
+        (SampleTurn::Renamed, "old", "new"),
+        (SampleTurn::Gone, "nobody", ""),
+        (SampleTurn::Changed, "typed", "typed"),
     ];
-    assert_eq!(told, expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned())));
+    assert_eq!(told, expected.map(|(a, b, c)| (a, b.to_owned(), c.to_owned())));
     let counts = ReloadCounts { new: 1, gone: 1, renamed: 1, changed: 2, unchanged: 1, in_flight: 1 };
     assert_eq!(reload.counts, counts);
     let text = reload.render();
