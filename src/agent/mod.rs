@@ -103,7 +103,7 @@ impl Agent {
     /// When another agent holds the state folder, the journal cannot be opened, or no client can be built.
     pub fn open(config: Config) -> Result<Self, AgentError> {
         let journal = Self::journal_when_free(&config.state_dir)?;
-        let client = Self::client(&config)?;
+        let client = config.flow.client()?;
         let (board, gate) = (Board::default(), Gate::default());
         let reload = Arc::default();
         Ok(Self { config, journal, board, gate, client, accepts_another_account: false, reload })
@@ -124,14 +124,6 @@ impl Agent {
     #[must_use]
     pub fn accept_account(self) -> Self {
         Self { accepts_another_account: true, ..self }
-    }
-
-    /// The client that a config asks for, not yet logged in.
-    ///
-    /// # Errors
-    /// When none can be built.
-    pub fn client(config: &Config) -> Result<Client, flow::Error> {
-        config.flow.client()
     }
 
     /// The journal, for those who show how things go.

@@ -112,7 +112,7 @@ impl Look<'_> {
             }
             match self.compare(&found).await? {
                 Ok(data_ids) => return Ok(Finding::Same(OnFlow { sample_id: Some(found.id), data_ids })),
-                Err(_) if self.may_be_another_runs(&found)? => {}
+                Err(_) if self.may_be_another_runs(&found).await? => {}
                 Err(why) => {
                     let ours = self.sample.id();
                     other = Some(format!("{what}, which is not the sample {ours} here: {why}; {remedy}"));
@@ -147,17 +147,24 @@ impl Look<'_> {
 
     /// Whether a sample on Flow has the files of another of our samples of that name, which has just not been looked for
     /// yet: two runs may name their samples alike, and then it is for that one to take it.
-    fn may_be_another_runs(&self, found: &SampleDetails) -> Result<bool, HostError> {
-        let id = self.sample.id();
-        for record in self.journal.records() {
-            let record = record?;
-            let is_alike = is_called_alike(&record.sample.target, &self.sample.target);
-            let is_another = record.sample.id() != id && is_alike && has_nothing_on_flow(&record);
-            if is_another && pair(&record.sample.slots, found).is_ok() {
-                return Ok(true);
+    async fn may_be_another_runs(&self, found: &SampleDetails) -> Result<bool, HostError> {
+        let (journal, id, target) = (self.journal.clone(), self.sample.id(), self.sample.target.clone());
+        let found = found.clone();
+        let is_another = move |record: &Record| {
+            let is_alike = is_called_alike(&record.sample.target, &target);
+            let is_another = record.sample.id() != id && is_alike && has_nothing_on_flow(record);
+            is_another && pair(&record.sample.slots, &found).is_ok()
+        };
+        // Reading every record is work for a blocking thread.
+        let search = move || {
+            for record in journal.records() {
+                if is_another(&record?) {
+                    return Ok(true);
+                }
             }
-        }
-        Ok(false)
+            Ok(false)
+        };
+        tokio::task::spawn_blocking(search).await.expect("reading does not panic")
     }
 
     /// Looks for a file of ours for each slot from `first` on. Names are no identity here: files of the same name that

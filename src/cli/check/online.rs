@@ -5,7 +5,6 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{Check, CommandError, Exit};
-use crate::agent::Agent;
 use crate::config::Config;
 use crate::flow::{Client, Error, Me};
 use crate::manifest::{Output, Rule, Template};
@@ -35,7 +34,7 @@ pub(super) struct RuleMiss {
 /// # Errors
 /// When no client can be built.
 pub(super) async fn check(config: &Config) -> Result<Online, CommandError> {
-    let client = Agent::client(config)?;
+    let client = config.flow.client()?;
     let what = format!("account at {}", config.flow.base_url);
     let mut online = Online { checks: Vec::new(), misses: Vec::new(), exit: Exit::Success };
     let me = match log_in(config, &client).await {
