@@ -362,8 +362,8 @@ impl Context<'_> {
             return Some(("nothing in the run has reads, and no marker says that it is complete".to_owned(), None));
         }
         let unsettled = match of_cells.is_empty() {
-            true => self.parts.values().find_map(|part| part.unsettled.as_ref()),
-            false => of_cells.iter().find_map(|file| self.unsettled_beside(file)),
+            true => self.parts.with([]).find_map(|part| part.unsettled.as_ref()),
+            false => of_cells.iter().find_map(|file| self.parts.unsettled_beside(file)),
         };
         match unsettled {
             Some(unsettled) => Some((unsettled.reason(), unsettled.settles_in)),

@@ -1,19 +1,18 @@
 //! How a group stands: whether it is a whole sample that may go, or what it waits for, or what blocks it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::declared::{Expected, no_reads};
 use super::group::Group;
 use super::missing::Missing;
-use super::rest::Part;
 use super::sheets::Lack;
 use super::slots::{self, Content, Filled, content, slots};
 use super::{Assembled, run_key};
 use crate::manifest::{Release, Run};
-use crate::sample::{Closed, Finding, Kind, Sample, SampleKey, Standing, path_to_text};
+use crate::sample::{Closed, Finding, Kind, Sample, SampleKey, Standing};
 use crate::sheet::Shelf;
-use crate::watch::{FileView, RunView, Verdict};
+use crate::watch::{Parts, RunView, Unsettled, Verdict};
 
 /// A run, and what is known of it as a whole, for the question how each of its groups stands.
 pub(super) struct Context<'a> {
@@ -27,9 +26,7 @@ pub(super) struct Context<'a> {
     pub paired: HashSet<&'a str>,
     /// Whether a rule has found reads in the run, or a marker has.
     pub shows_an_end: bool,
-    /// The parts of the run in which rules take files. A part whose marker came before the last of its files is not over
-    /// while one of them still changes. Empty in a drop folder, whose samples have nothing to do with each other.
-    pub parts: BTreeMap<usize, Part<'a>>,
+    pub parts: Parts<'a>,
 }
 
 impl Context<'_> {
@@ -102,7 +99,7 @@ impl Context<'_> {
             },
         };
         let own = Unsettled::of(group.views());
-        let of_part = group.views().find_map(|file| self.unsettled_beside(file));
+        let of_part = group.views().find_map(|file| self.parts.unsettled_beside(file));
         let unsettled = own.as_ref().or(of_part);
         // In a run folder the sample's own files are among all that must settle.
         let settles_in = of_part.or(own.as_ref()).map_or(Some(Duration::ZERO), |unsettled| unsettled.settles_in);
@@ -160,11 +157,6 @@ impl Context<'_> {
         }
     }
 
-    /// What has not settled in the part of the run in which a file lies.
-    pub fn unsettled_beside(&self, file: &FileView) -> Option<&Unsettled> {
-        self.parts.get(&self.view.scope(file))?.unsettled.as_ref()
-    }
-
     /// What is waited for, and then what holds already of the run's conditions.
     pub fn waiting(&self, mut reason: String, group: &Group<'_>) -> Standing {
         for holds in self.view.conditions(group.reads()).iter().filter(|stated| stated.holds && stated.is_worth_telling)
@@ -179,34 +171,4 @@ impl Context<'_> {
 fn name_trouble(group: &Group<'_>, run: &Run<'_>, name: &str) -> Option<String> {
     let error = group.own_name(run).err()?;
     Some(format!("cannot name what rule {} makes of {name}: {error}", group.rule.name))
-}
-
-/// Files that have not settled.
-pub(super) struct Unsettled {
-    first: String,
-    count: usize,
-    pub settles_in: Option<Duration>,
-}
-
-impl Unsettled {
-    pub fn of<'a>(files: impl Iterator<Item = &'a FileView>) -> Option<Self> {
-        let mut unsettled: Option<Self> = None;
-        for file in files.filter(|file| !file.settled) {
-            let entry = unsettled.get_or_insert_with(|| Self {
-                first: path_to_text(&file.below_run),
-                count: 0,
-                settles_in: Some(Duration::ZERO),
-            });
-            entry.count += 1;
-            entry.settles_in = entry.settles_in.zip(file.settles_in).map(|(a, b)| a.max(b));
-        }
-        unsettled
-    }
-
-    pub fn reason(&self) -> String {
-        match self.count {
-            1 => format!("{} has not settled yet", self.first),
-            count => format!("{count} files have not settled yet, {} among them", self.first),
-        }
-    }
 }

@@ -80,14 +80,6 @@ impl PartialEq for Ignore {
     }
 }
 
-/// How long nothing must have come to a part of a run before what should still come of a sample is no longer awaited,
-/// though a marker says that it is complete. A share that is mirrored file by file shows half of a pair for as long as the
-/// other half takes.
-pub const AWAITS_THE_REST: Duration = Duration::from_secs(60 * 60);
-
-/// For how many settle times nothing must have come before a marker is believed that was there before some of the files.
-pub(super) const CALM: u32 = 10;
-
 /// The settle time on a disk of this host.
 pub(super) const SETTLE: Duration = Duration::from_secs(30);
 /// On a share, another host's cache may hold back writes for a while.

@@ -16,8 +16,8 @@ use super::complete::joined;
 #[cfg(test)]
 use super::papers::ReadPaper;
 use super::papers::{Papers, Whole};
+use super::parts::Patience;
 use super::scope::Scopes;
-use super::settings::CALM;
 use super::stated::{Clock, Stated};
 
 /// A file of a run, as last seen.
@@ -235,13 +235,13 @@ impl RunView {
     }
 
     /// Which part of the run a file belongs to: those of one part are complete together.
-    pub fn scope(&self, file: &FileView) -> usize {
+    pub(super) fn scope(&self, file: &FileView) -> usize {
         self.scopes().of(file)
     }
 
     /// When the markers of a part of the run came, where nothing but markers say that it is complete: they cannot know of
     /// what comes later.
-    pub fn marked(&self, scope: usize) -> Option<Coming> {
+    pub(super) fn marked(&self, scope: usize) -> Option<Coming> {
         self.scopes().marked(scope)
     }
 
@@ -252,9 +252,10 @@ impl RunView {
         self.scopes_of(&group).into_iter().all(|scope| self.marked(scope).is_some())
     }
 
-    /// For how long nothing must have come before a marker is believed that was there before some of the files.
-    pub fn calm(&self) -> Duration {
-        self.settle.saturating_mul(CALM)
+    /// For how long nothing must come before a marker is believed that was there before some of the files; nothing has for
+    /// `passed`.
+    pub fn calm(&self, passed: Duration) -> Patience {
+        Patience::calm(self.settle, passed)
     }
 
     /// Whether a sample made of `group`, files of this view, may be taken.
