@@ -326,8 +326,7 @@ impl Context<'_> {
             sheets: told.used.clone(),
         };
         sample.name_target();
-        let is_closed = self.closed.run || self.closed.samples.contains(name);
-        let awaited = if is_closed { None } else { self.awaits(absent) };
+        let awaited = if self.is_over(name) { None } else { self.awaits(absent) };
         let (standing, in_time) = match awaited {
             Some((reason, in_time)) => (Standing::Waiting(format!("no reads yet ({place}); {reason}")), in_time),
             None => (no_reads(rule, format!("no reads ({place}), and the run is complete")), None),

@@ -58,11 +58,10 @@ impl Context<'_> {
         slots: &[Filled<'_>],
         name: &str,
     ) -> Option<(Standing, Option<Duration>)> {
-        let is_closed = self.closed.run || self.closed.samples.contains(name);
         let has_one = slots.iter().any(|slot| slot.key == "reads1") && slots.iter().all(|slot| slot.key != "reads2");
         let takes_what_comes = paired(group.rule, self.view) == Paired::Auto && group.rule.has_place_for_mates();
         let is_masked = group.told.rows.as_ref().is_some_and(Selection::masks_second_read);
-        if is_closed || !has_one || self.view.is_drop_folder() || !takes_what_comes || is_masked {
+        if self.is_over(name) || !has_one || self.view.is_drop_folder() || !takes_what_comes || is_masked {
             return None;
         }
         let (count, paper) = match self.view.reads() {
