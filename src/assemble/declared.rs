@@ -278,7 +278,7 @@ impl<'a> Known<'a> {
             // With the plate's number it is what the folder is called, and its files capture.
             captured.entry("cell".to_owned()).or_insert_with(|| cell.clone());
         }
-        let captures = rule.known_with_run(captured, &desk.view.captures);
+        let captures = rule.with_run(captured, &desk.view.captures);
         let ask = |scope| {
             let mut told = Told { sheet: Some(read), rows: Some(sample.selection.clone()), ..Told::default() };
             let taken = desk.take(rule, &sample.key, &captures, scope, &mut told);
@@ -308,7 +308,7 @@ fn is_claimed_before(desk: &Desk<'_>, rule: &Rule, captures: &Captures) -> bool 
     let mut without_sheet = earlier.filter(|other| other.sheet.is_none() && !other.conditions.is_empty());
     without_sheet.any(|other| {
         matches!(other.output, Output::Sample(_))
-            && other.would_take(&other.known_with_run(captures.clone(), &desk.view.captures)) == Some(true)
+            && other.would_take(&other.with_run(captures.clone(), &desk.view.captures)) == Some(true)
     })
 }
 

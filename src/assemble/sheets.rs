@@ -102,7 +102,7 @@ impl<'a> Desk<'a> {
             let candidates = candidates(path.as_deref(), view);
             let captured =
                 view.files.iter().filter_map(|file| rule.pattern.captures(&file.below_run.to_string_lossy()));
-            let captured = captured.map(|captures| rule.known_with_run(captures, run.captures));
+            let captured = captured.map(|captures| rule.with_run(captures, run.captures));
             let names = captured.map(|captures| sheet.equals(&run, &captures)).collect();
             Some((rule.name.as_str(), OfRule { path, candidates, names }))
         };
