@@ -13,21 +13,27 @@ mod blank;
 pub mod csv;
 mod cycles;
 mod declared;
+mod filter;
 mod grid;
+mod keyed;
 mod lack;
 mod library;
 mod sections;
 mod select;
+mod trouble;
 mod xlsx;
 
 use std::fmt;
 
 pub use cycles::IndexRead;
 pub use declared::{DeclaredSample, folded_name};
+pub use filter::{Filter, is_cell};
 pub use grid::text_of;
+pub use keyed::Keyed;
 pub use lack::Lacking;
 pub use library::{Library, Read, Shelf, Shelved, Wanted, path_glob};
-pub use select::{Filter, Keyed, Selection, Trouble, is_cell};
+pub use select::Selection;
+pub use trouble::Trouble;
 
 use csv::LARGEST_SHEET;
 use grid::Row;
