@@ -1,8 +1,8 @@
 //! Files that belong together become a sample, or it is said by name what keeps them from it.
 //!
-//! A run's view, a manifest and the sheets that were read go in; samples with their standing, and the files that no rule
-//! takes, come out. Nothing is decided by chance or by order of arrival: two files that claim one place, and two groups
-//! that come out with one name, are blocked, naming both. Pure: no I/O, no clock, no memory of earlier calls.
+//! A run's view, a manifest and the sheets that were read go in; samples with their standing, and the files that no
+//! rule takes, come out. Nothing is decided by chance or by order of arrival: two files that claim one place, and two
+//! groups that come out with one name, are blocked, naming both. Pure: no I/O, no clock, no memory of earlier calls.
 
 mod candidates;
 mod clash;
@@ -66,7 +66,8 @@ pub fn by_lateness(samples: Vec<Assembled>) -> [(Vec<Finding>, bool); 2] {
     [(ending, true), (open, false)].map(|(samples, ends)| (samples.into_iter().map(|it| it.finding).collect(), ends))
 }
 
-/// Makes samples of a run's files. `closed` is what people said of its end, `shelf` what was read of what is [`wanted`].
+/// Makes samples of a run's files. `closed` is what people said of its end, `shelf` what was read of what is
+/// [`wanted`].
 pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Closed, shelf: &Shelf) -> Assembly {
     let run = Run { name: &view.name, captures: &view.captures };
     let desk = Desk::new(manifest, view, run, shelf);

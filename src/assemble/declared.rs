@@ -1,5 +1,5 @@
-//! Samples that a sheet declares, compared with what lies there: which of them have no reads, and whether it is too late
-//! for these.
+//! Samples that a sheet declares, compared with what lies there: which of them have no reads, and whether it is too
+//! late for these.
 //!
 //! A declared sample belongs to the first rule whose conditions hold for it. What a row does not tell is not guessed:
 //! where it cannot be known whether a sample belongs to this run or to a rule, nothing is declared.

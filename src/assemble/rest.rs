@@ -1,6 +1,6 @@
 //! The rest: what may still come of a run although it is complete. A share that is mirrored file by file shows
-//! `CopyComplete.txt` before the large files [Clinical-Genomics/cg#2403], and `final_summary` was seen before the last reads
-//! [NationalGenomicsInfrastructure/TACA#353]. Such a marker says nothing of when the rest will be there.
+//! `CopyComplete.txt` before the large files [Clinical-Genomics/cg#2403], and `final_summary` was seen before the last
+//! reads [NationalGenomicsInfrastructure/TACA#353]. Such a marker says nothing of when the rest will be there.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::sheet::Selection;
 use crate::watch::{FileView, Patience, Reads, Word};
 
 impl Context<'_> {
-    /// What a sample waits for although its marker is there: a file of it that is being written, a lane that its sheet has
-    /// of it, or, where the marker was there before some of the files, that nothing more has come for a while.
+    /// What a sample waits for although its marker is there: a file of it that is being written, a lane that its sheet
+    /// has of it, or, where the marker was there before some of the files, that nothing more has come for a while.
     pub(super) fn awaits_more(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
         self.awaits_unfinished(group).or_else(|| self.awaits_lanes(group)).or_else(|| self.awaits_calm(group))
     }
@@ -50,8 +50,8 @@ impl Context<'_> {
         Some((format!("{file} came after the marker: waiting until nothing more has come for {time}"), Some(left)))
     }
 
-    /// How a sample stands whose second read is not there, although the run is complete and has two, as its papers tell.
-    /// Where some have both, one that lacks it is not sent by itself: Flow takes no mate later.
+    /// How a sample stands whose second read is not there, although the run is complete and has two, as its papers
+    /// tell. Where some have both, one that lacks it is not sent by itself: Flow takes no mate later.
     pub(super) fn lacks_mate(
         &self,
         group: &Group<'_>,
@@ -83,8 +83,8 @@ impl Context<'_> {
         let is_believed = !count.is_planned || self.parts.word(group.reads()) == Word::WrongMarker;
         (is_believed && self.paired.contains(group.rule.name.as_str())).then(|| {
             let reason = format!(
-                "reads2 is missing: {paper} tells of two reads, and other samples of the run have both; it goes on once \
-                 the file is there; to send reads1 alone: flow-ingest close"
+                "reads2 is missing: {paper} tells of two reads, and other samples of the run have both; it goes on \
+                 once the file is there; to send reads1 alone: flow-ingest close"
             );
             (Standing::Blocked(reason), None)
         })

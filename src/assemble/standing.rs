@@ -126,8 +126,8 @@ impl Context<'_> {
         })
     }
 
-    /// What the group waits for that is not of its own making, and how long if only time is missing: its sheet, the run,
-    /// files that have not settled, and what may come although the run is complete.
+    /// What the group waits for that is not of its own making, and how long if only time is missing: its sheet, the
+    /// run, files that have not settled, and what may come although the run is complete.
     fn waits(&self, group: &Group<'_>, verdict: Verdict, name: &str) -> Option<(String, Option<Duration>)> {
         let run = self.awaits_run(group, verdict);
         let run = run.or_else(|| self.awaits_more(group).filter(|_| !self.is_over(name)));

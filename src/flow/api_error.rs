@@ -219,8 +219,8 @@ fn sober(message: &str) -> String {
     line
 }
 
-/// `{"field": ["message", …]}` reads `field: message`, and `[{"row": 3, "message": …}]` reads `row 3: message`; what has no
-/// such form is shown as JSON.
+/// `{"field": ["message", …]}` reads `field: message`, and `[{"row": 3, "message": …}]` reads `row 3: message`; what
+/// has no such form is shown as JSON.
 fn one_line(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -35,14 +35,14 @@ pub enum Verdict<'m> {
 }
 
 impl Manifest {
-    /// Which rule takes a file; the first one that matches. `below_run` is its path below the run folder, `run` what the
-    /// run folder's pattern captured. What hangs on the column of a sheet is taken to hold.
+    /// Which rule takes a file; the first one that matches. `below_run` is its path below the run folder, `run` what
+    /// the run folder's pattern captured. What hangs on the column of a sheet is taken to hold.
     pub fn classify(&self, below_run: &str, run: &Captures) -> Verdict<'_> {
         self.classify_with(below_run, run, |_, _| None)
     }
 
-    /// Which rule takes a file, as `columns` has the values of sheets: of a rule and what it captured, `None` where they
-    /// are not known, and the rule takes the file then, so that it can say so.
+    /// Which rule takes a file, as `columns` has the values of sheets: of a rule and what it captured, `None` where
+    /// they are not known, and the rule takes the file then, so that it can say so.
     pub fn classify_with<'m>(
         &'m self,
         below_run: &str,
@@ -103,8 +103,8 @@ impl Manifest {
         counts.then_some(Verdict::Extra { rule, captures, label })
     }
 
-    /// The sample that a read belongs to which [`Self::classify`] left out and no rule chose to leave out: the first rule
-    /// that would have a place for R1 in its stead, what it captures, and the read as the instrument calls it.
+    /// The sample that a read belongs to which [`Self::classify`] left out and no rule chose to leave out: the first
+    /// rule that would have a place for R1 in its stead, what it captures, and the read as the instrument calls it.
     pub fn left_out_of(&self, below_run: &str, run: &Captures) -> Option<(&Rule, Captures, String)> {
         self.rules.iter().find_map(|rule| {
             let (captures, label) = rule.surplus(below_run, run)?;
@@ -114,8 +114,8 @@ impl Manifest {
 }
 
 impl Rule {
-    /// Whether its conditions hold for a sample of which only this is known; `None` where it hangs on what is not. Columns
-    /// of tables that are not there are empty.
+    /// Whether its conditions hold for a sample of which only this is known; `None` where it hangs on what is not.
+    /// Columns of tables that are not there are empty.
     pub fn would_take(&self, known: &Captures) -> Option<bool> {
         let mut is_known = true;
         for condition in &self.conditions {

@@ -302,8 +302,8 @@ impl Rule {
     }
 
     /// What Flow is told beside the bytes. The name is the acceptable one where there is one; the other values go as
-    /// they are rendered. Metadata for which a sheet has an empty cell is left out, and so is an organism, a project or a
-    /// type of data for which nothing was captured.
+    /// they are rendered. Metadata for which a sheet has an empty cell is left out, and so is an organism, a project or
+    /// a type of data for which nothing was captured.
     pub fn target(&self, run: &Run, captures: &Captures) -> Target {
         let render = |template: &Template| template.render(run, captures);
         let render_if_any = |template: &Option<Template>| template.as_ref().map(render).filter(|text| !text.is_empty());

@@ -12,8 +12,8 @@ pub struct Filter {
     pub lanes: BTreeSet<u64>,
     /// The flow cell of the run, where it is known.
     pub flow_cell: Option<String>,
-    /// The cells of the instrument that the files come from, as PacBio names their folders (`1_A01`); none where they do
-    /// not tell.
+    /// The cells of the instrument that the files come from, as PacBio names their folders (`1_A01`); none where they
+    /// do not tell.
     pub cells: BTreeSet<String>,
 }
 

@@ -25,7 +25,8 @@ pub enum Trouble {
     )]
     Ambiguous { key: String, a: String, b: String, places: [Place; 2] },
     #[error(
-        "{key:?} stands in {} at {} and in {} at {}, which are different rows; say which one files are named after (key)",
+        "{key:?} stands in {} at {} and in {} at {}, which are different rows; say which one files are named \
+         after (key)",
         columns[0], places[0], columns[1], places[1]
     )]
     TwoKeys { key: String, columns: [String; 2], places: [Place; 2] },

@@ -1,7 +1,7 @@
 //! When a run is complete: the condition, judged over what was seen, with a reason where it waits.
 //!
-//! Pure: times come with the files. It knows markers, quiet and settled, and nothing of what a rule expects; what papers
-//! say, `papers` knows.
+//! Pure: times come with the files. It knows markers, quiet and settled, and nothing of what a rule expects; what
+//! papers say, `papers` knows.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -73,7 +73,8 @@ pub(super) struct Place<'a> {
 }
 
 impl Check {
-    /// Looks for the condition's markers and papers. One that captures a name which is bound must capture the same text.
+    /// Looks for the condition's markers and papers. One that captures a name which is bound must capture the same
+    /// text.
     pub(super) fn new(condition: &Condition, place: Place<'_>) -> Self {
         let each = |conditions: &[Condition]| conditions.iter().map(|c| Check::new(c, place)).collect();
         let of = || place.bound.clone();

@@ -127,7 +127,8 @@ pub(super) fn outcome(papers: &[&FileView], whole: &Whole<'_>) -> Decided {
     Decided::all(papers.iter().map(decide).collect())
 }
 
-/// Whether all that these papers list is there, as far as it lies in the folder `within` the run. `papers` are not none.
+/// Whether all that these papers list is there, as far as it lies in the folder `within` the run. `papers` are not
+/// none.
 pub(super) fn listed(papers: &[&FileView], within: &Path, whole: &Whole<'_>) -> Decided {
     let (mut decided, mut summaries) = (Vec::new(), Summaries::default());
     for file in papers {

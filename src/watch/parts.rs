@@ -1,5 +1,5 @@
-//! The parts of a run folder by the files of it that rules take: what there is for it that such a part is complete, and how
-//! long what should still come of it is awaited.
+//! The parts of a run folder by the files of it that rules take: what there is for it that such a part is complete, and
+//! how long what should still come of it is awaited.
 //!
 //! Pure, as the conditions are.
 
@@ -10,11 +10,12 @@ use super::view::{FileView, RunView};
 use crate::sample::path_to_text;
 
 /// How long nothing must have come to a part of a run before what should still come of a sample is no longer awaited,
-/// though a marker says that it is complete. A share that is mirrored file by file shows half of a pair for as long as the
-/// other half takes.
+/// though a marker says that it is complete. A share that is mirrored file by file shows half of a pair for as long as
+/// the other half takes.
 const AWAITS_THE_REST: Duration = Duration::from_secs(60 * 60);
 
-/// For how many settle times nothing must have come before a marker is believed that was there before some of the files.
+/// For how many settle times nothing must have come before a marker is believed that was there before some of the
+/// files.
 const CALM: u32 = 10;
 
 /// The times for which nothing must have come before what should still come is no longer awaited.
@@ -58,8 +59,8 @@ impl<'a> Part<'a> {
     }
 }
 
-/// The parts of a run in which rules take files. A part whose marker came before the last of its files is not over while
-/// one of them still changes. None in a drop folder, whose samples have nothing to do with each other.
+/// The parts of a run in which rules take files. A part whose marker came before the last of its files is not over
+/// while one of them still changes. None in a drop folder, whose samples have nothing to do with each other.
 pub struct Parts<'a> {
     view: &'a RunView,
     by_scope: BTreeMap<usize, Part<'a>>,
@@ -76,8 +77,8 @@ impl<'a> Parts<'a> {
         Self { view, by_scope: parts.collect() }
     }
 
-    /// The parts in which the group lies, each once, since a barcode has thousands of files in one; all of them where the
-    /// group is empty.
+    /// The parts in which the group lies, each once, since a barcode has thousands of files in one; all of them where
+    /// the group is empty.
     pub fn with<'g>(&self, group: impl IntoIterator<Item = &'g FileView>) -> impl Iterator<Item = &Part<'a>> {
         let mut scopes: BTreeSet<usize> = group.into_iter().map(|file| self.view.scope(file)).collect();
         if scopes.is_empty() {

@@ -25,8 +25,8 @@ impl Picture {
         due
     }
 
-    /// Whether all of a run folder's files have settled, or will if they are unchanged now. What came since the last scan may
-    /// be what it lacks.
+    /// Whether all of a run folder's files have settled, or will if they are unchanged now. What came since the last
+    /// scan may be what it lacks.
     fn seems_written(&self, folder: &Path, now: Moment) -> bool {
         let is_settling = |seen: &Seen| seen.due(&[self.settle]).is_some_and(|at| at.at > now.at);
         self.settings.run_folder.is_some()
