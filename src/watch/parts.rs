@@ -168,3 +168,66 @@ impl Unsettled {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Condition;
+    use super::*;
+    use crate::observation::{Moment, Observation};
+    use crate::pattern::Pattern;
+    use crate::sample::Fingerprint;
+
+    const MOMENT: Moment = Moment { boot: 1, at: Duration::ZERO };
+
+    /// A file that this look found, last written at this time, and as it is for so many seconds.
+    fn file(path: &str, look: u64, modified_ns: i64, unchanged_for: u64) -> FileView {
+        FileView {
+            path: format!("/watch/run/{path}").into(),
+            below_run: path.into(),
+            observation: Observation {
+                fingerprint: Fingerprint { size: 1, modified_ns },
+                since: MOMENT,
+                look,
+                existing: false,
+            },
+            unchanged_for: Duration::from_secs(unchanged_for),
+            settled: true,
+            settles_in: None,
+        }
+    }
+
+    fn view(folder: &str, files: Vec<FileView>, condition: Condition) -> RunView {
+        let captures = BTreeMap::new();
+        RunView::new("run".into(), folder.into(), captures, files, MOMENT, Duration::ZERO, &condition.into())
+    }
+
+    #[test]
+    fn a_marker_is_doubted_by_the_look_that_found_a_file_and_within_one_by_when_that_was_written() {
+        let marker = || Condition::Marker(Pattern::parse("done").unwrap().into());
+        let word = |folder: &str, look, modified_ns, condition| {
+            let view = view(folder, vec![file("a.gz", look, modified_ns, 60), file("done", 10, 5, 90)], condition);
+            let taken = [&view.files[0]];
+            Parts::of(&view, taken).word(taken)
+        };
+        assert_eq!(word("run", 9, 6, marker()), Word::Marker, "what the agent saw itself counts first");
+        assert_eq!(word("run", 10, 5, marker()), Word::Marker);
+        assert_eq!(word("run", 10, 6, marker()), Word::EarlyMarker);
+        assert_eq!(word("run", 11, 4, marker()), Word::WrongMarker);
+        assert_eq!(word("run", 11, 4, Condition::Settled), Word::Sure);
+        assert_eq!(word("run", 11, 4, Condition::Any(vec![marker(), Condition::Settled])), Word::Sure);
+        assert_eq!(word("", 11, 4, marker()), Word::Sure, "a drop folder has no parts");
+    }
+
+    #[test]
+    fn a_part_is_quiet_for_as_long_as_the_last_of_its_files() {
+        let files = vec![file("a.gz", 1, 1, 60), file("b.gz", 1, 1, 20)];
+        let view = view("run", files, Condition::Settled);
+        let parts = Parts::of(&view, &view.files);
+        assert_eq!(parts.quiet_for([&view.files[0]]), Duration::from_secs(20));
+        let patience = Patience::hour(parts.quiet_for([]));
+        assert_eq!((patience.left(), patience.spoken()), (Some(Duration::from_secs(3580)), "an hour".to_owned()));
+        let calm = |passed| Patience::calm(Duration::from_secs(30), Duration::from_secs(passed));
+        assert_eq!((calm(299).left(), calm(300).left()), (Some(Duration::from_secs(1)), None));
+        assert_eq!(calm(0).spoken(), "5m");
+    }
+}
