@@ -1,8 +1,8 @@
 //! Files that belong together become a sample, or it is said by name what keeps them from it.
 //!
-//! A run's view, a manifest and the sheets that were read go in; samples with their standing, and the files that no rule takes, come out. Nothing
-//! is decided by chance or by order of arrival: two files that claim one place, and two groups that come out with one
-//! name, are blocked, naming both. Pure: no I/O, no clock, no memory of earlier calls.
+//! A run's view, a manifest and the sheets that were read go in; samples with their standing, and the files that no
+//! rule takes, come out. Nothing is decided by chance or by order of arrival: two files that claim one place, and two
+//! groups that come out with one name, are blocked, naming both. Pure: no I/O, no clock, no memory of earlier calls.
 
 mod candidates;
 mod clash;
@@ -23,7 +23,7 @@ use crate::manifest::{Manifest, Run, Tried};
 use crate::pattern::Captures;
 use crate::sample::{Closed, Finding, Kind, path_to_text};
 use crate::sheet::Shelf;
-use crate::watch::{FileView, RunView};
+use crate::watch::{FileView, Parts, RunView};
 
 pub use candidates::wanted;
 pub use overdue::{Expectation, Overdue};
@@ -32,7 +32,6 @@ pub use sheets::RowsUsed;
 use clash::clash;
 use declared::Expected;
 use group::{Group, Sorted};
-use rest::Part;
 use sheets::Desk;
 use slots::is_second_read;
 use standing::Context;
@@ -67,7 +66,8 @@ pub fn by_lateness(samples: Vec<Assembled>) -> [(Vec<Finding>, bool); 2] {
     [(ending, true), (open, false)].map(|(samples, ends)| (samples.into_iter().map(|it| it.finding).collect(), ends))
 }
 
-/// Makes samples of a run's files. `closed` is what people said of its end, `shelf` what was read of what is [`wanted`].
+/// Makes samples of a run's files. `closed` is what people said of its end, `shelf` what was read of what is
+/// [`wanted`].
 pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Closed, shelf: &Shelf) -> Assembly {
     let run = Run { name: &view.name, captures: &view.captures };
     let desk = Desk::new(manifest, view, run, shelf);
@@ -83,11 +83,7 @@ pub fn assemble(watch: &str, manifest: &Manifest, view: &RunView, closed: &Close
     for group in groups {
         by_name.entry((group.kind(), group.name(&run))).or_default().push(group);
     }
-    let mut parts: BTreeMap<usize, Vec<&FileView>> = BTreeMap::new();
-    for file in taken.into_iter().filter(|_| !view.is_drop_folder()) {
-        parts.entry(view.scope(file)).or_default().push(file);
-    }
-    let parts = parts.into_iter().filter_map(|(scope, files)| Some((scope, Part::of(view, &files)?))).collect();
+    let parts = Parts::of(view, taken);
     let context = Context { watch, run, view, closed, shelf, expected: &expected, paired, shows_an_end, parts };
     // The name is that of the first group; the others are known by their files, so that none of them is silent.
     for ((_, name), groups) in by_name {

@@ -3,6 +3,7 @@
 //! Composed of the settings types of the rooms, and known to none of them. Everything is checked here that can be
 //! checked without touching a watched folder or the network; the mistakes of all files are told together.
 
+mod complete_when;
 mod cross;
 mod flow;
 mod tree;

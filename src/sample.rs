@@ -164,8 +164,8 @@ pub struct Sample {
     /// Name of the rule that made it.
     pub rule: String,
     pub target: Target,
-    /// In the order in which they are uploaded: `reads1` before `reads2`. Empty where a sheet declares it and no file is
-    /// there, so that nothing can be sent.
+    /// In the order in which they are uploaded: `reads1` before `reads2`. Empty where a sheet declares it and no file
+    /// is there, so that nothing can be sent.
     pub slots: Vec<Slot>,
     /// The sheets that its values were taken from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -222,7 +222,8 @@ impl Sample {
         (key, rule, target, slots) == (&other.key, &other.rule, &other.target, &other.slots)
     }
 
-    /// Whether `found`, the same sample as it lies there now, has a file that this one has not, or that looks different.
+    /// Whether `found`, the same sample as it lies there now, has a file that this one has not, or that looks
+    /// different.
     pub fn differs_on_disk(&self, found: &Sample) -> bool {
         let known: HashSet<_> = self.placed_parts().collect();
         found.placed_parts().any(|part| !known.contains(&part))
@@ -267,7 +268,8 @@ impl Standing {
 }
 
 impl Target {
-    /// What Flow is told, by the manifest's names: `name`, `type`, `metadata.scientist`. What is not given is not there.
+    /// What Flow is told, by the manifest's names: `name`, `type`, `metadata.scientist`. What is not given is not
+    /// there.
     pub fn values(&self) -> Vec<(String, String)> {
         let mut values = Vec::new();
         let mut tell = |name: &str, value: Option<&String>| {

@@ -11,8 +11,8 @@ use super::assembler::Report;
 use crate::journal::{Journal, Tally};
 use crate::upload::Gate;
 
-/// Time that is waited for, so that what is whole may settle or become quiet, and what is not may become so. A longer quiet time is for the next
-/// call: what was seen is remembered.
+/// Time that is waited for, so that what is whole may settle or become quiet, and what is not may become so. A longer
+/// quiet time is for the next call: what was seen is remembered.
 const PATIENCE: Duration = Duration::from_secs(150);
 /// How often it is looked at whether anything got further.
 const LOOK: Duration = Duration::from_millis(200);

@@ -14,15 +14,16 @@ pub(super) fn clash(name: &str, a: &Group<'_>, b: &Group<'_>, more: usize) -> St
     let are_in_two_folders = a.rule.keeps_folders_apart && a.captured() == b.captured();
     let remedy = match are_in_two_folders {
         true => {
-            "they lie in two folders, which no capture of the layout tells apart: give the rule a match that captures the \
-             folder and use it in the name"
+            "they lie in two folders, which no capture of the layout tells apart: give the rule a match that captures \
+             the folder and use it in the name"
         }
         false => "capture what tells them apart and use it in the name",
     };
     let remedy = match joining(a, b) {
         Some(pattern) => format!(
-            "if they are lanes, parts or mates of one sample that lie in folders of their own, give the rule a match of \
-             its own that has * for the folder, which joins them (match: '{pattern}'); if they are two samples, {remedy}"
+            "if they are lanes, parts or mates of one sample that lie in folders of their own, give the rule a match \
+             of its own that has * for the folder, which joins them (match: '{pattern}'); if they are two samples, \
+             {remedy}"
         ),
         None => remedy.to_owned(),
     };
@@ -55,7 +56,8 @@ fn joining(a: &Group<'_>, b: &Group<'_>) -> Option<Pattern> {
     (is_one && places.len() == captured.len()).then_some(pattern)
 }
 
-/// A pattern of two folders, with a slash at its end: `*` where one component is another, any depth where one lies deeper.
+/// A pattern of two folders, with a slash at its end: `*` where one component is another, any depth where one lies
+/// deeper.
 fn both(a: &Path, b: &Path) -> Option<String> {
     let [a, b]: [Vec<&str>; 2] = [a.to_str()?, b.to_str()?].map(|folder| folder.split('/').collect());
     if a.len() != b.len() {

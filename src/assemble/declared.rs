@@ -1,5 +1,5 @@
-//! Samples that a sheet declares, compared with what lies there: which of them have no reads, and whether it is too late
-//! for these.
+//! Samples that a sheet declares, compared with what lies there: which of them have no reads, and whether it is too
+//! late for these.
 //!
 //! A declared sample belongs to the first rule whose conditions hold for it. What a row does not tell is not guessed:
 //! where it cannot be known whether a sample belongs to this run or to a rule, nothing is declared.
@@ -278,7 +278,7 @@ impl<'a> Known<'a> {
             // With the plate's number it is what the folder is called, and its files capture.
             captured.entry("cell".to_owned()).or_insert_with(|| cell.clone());
         }
-        let captures = rule.known_with_run(captured, &desk.view.captures);
+        let captures = rule.with_run(captured, &desk.view.captures);
         let ask = |scope| {
             let mut told = Told { sheet: Some(read), rows: Some(sample.selection.clone()), ..Told::default() };
             let taken = desk.take(rule, &sample.key, &captures, scope, &mut told);
@@ -308,7 +308,7 @@ fn is_claimed_before(desk: &Desk<'_>, rule: &Rule, captures: &Captures) -> bool 
     let mut without_sheet = earlier.filter(|other| other.sheet.is_none() && !other.conditions.is_empty());
     without_sheet.any(|other| {
         matches!(other.output, Output::Sample(_))
-            && other.would_take(&other.known_with_run(captures.clone(), &desk.view.captures)) == Some(true)
+            && other.would_take(&other.with_run(captures.clone(), &desk.view.captures)) == Some(true)
     })
 }
 
@@ -326,8 +326,7 @@ impl Context<'_> {
             sheets: told.used.clone(),
         };
         sample.name_target();
-        let is_closed = self.closed.run || self.closed.samples.contains(name);
-        let awaited = if is_closed { None } else { self.awaits(absent) };
+        let awaited = if self.is_over(name) { None } else { self.awaits(absent) };
         let (standing, in_time) = match awaited {
             Some((reason, in_time)) => (Standing::Waiting(format!("no reads yet ({place}); {reason}")), in_time),
             None => (no_reads(rule, format!("no reads ({place}), and the run is complete")), None),
@@ -362,8 +361,8 @@ impl Context<'_> {
             return Some(("nothing in the run has reads, and no marker says that it is complete".to_owned(), None));
         }
         let unsettled = match of_cells.is_empty() {
-            true => self.parts.values().find_map(|part| part.unsettled.as_ref()),
-            false => of_cells.iter().find_map(|file| self.unsettled_beside(file)),
+            true => self.parts.with([]).find_map(|part| part.unsettled.as_ref()),
+            false => of_cells.iter().find_map(|file| self.parts.unsettled_beside(file)),
         };
         match unsettled {
             Some(unsettled) => Some((unsettled.reason(), unsettled.settles_in)),

@@ -75,8 +75,8 @@ impl<'a> Sorted<'a> {
         sorted
     }
 
-    /// Gives each set its annotation sheet. What says whose the reads of a set are belongs to the set, whatever other rule
-    /// would take it.
+    /// Gives each set its annotation sheet. What says whose the reads of a set are belongs to the set, whatever other
+    /// rule would take it.
     fn give_annotations(&mut self, view: &'a RunView, run: &Run<'_>) {
         if !self.groups.iter().any(|group| group.kind() == Kind::Multiplexed) {
             return;
@@ -98,8 +98,8 @@ impl<'a> Sorted<'a> {
     }
 }
 
-/// Index reads are left out, since an index tells nobody anything once its sample is known. Those that carry more, as the
-/// sample's sheet says, are a part of it.
+/// Index reads are left out, since an index tells nobody anything once its sample is known. Those that carry more, as
+/// the sample's sheet says, are a part of it.
 fn find_needed<'a>(desk: &Desk<'a>, groups: &mut BTreeMap<Identity, Group<'a>>, left_out: &[&'a FileView]) {
     let needed = |group: &Group<'a>| group.told.rows.as_ref().map_or(Vec::new(), |rows| rows.needed_index_reads());
     let by_group = groups.iter().map(|(identity, group)| (identity, needed(group)));
@@ -284,7 +284,8 @@ impl<'a> Group<'a> {
         self.rule.sample_name(run, &self.captures, &file_name(&self.first().path))
     }
 
-    /// The sample's name; one that Flow could never take, or that a sheet has yet to tell, is known by its first file instead.
+    /// The sample's name; one that Flow could never take, or that a sheet has yet to tell, is known by its first file
+    /// instead.
     pub fn name(&self, run: &Run<'_>) -> String {
         let named = Some(()).filter(|()| self.rule.knows_name(&self.captures)).and_then(|()| self.own_name(run).ok());
         named.unwrap_or_else(|| path_to_text(&self.first().below_run))

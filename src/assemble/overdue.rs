@@ -1,5 +1,5 @@
-//! What a run lets one wait for: whether it has been without news for too long, and which of its declared samples have not
-//! come in time.
+//! What a run lets one wait for: whether it has been without news for too long, and which of its declared samples have
+//! not come in time.
 //!
 //! Pure: the present comes with the question, so that the same expectation can be asked again and again.
 
@@ -40,8 +40,8 @@ pub struct Overdue {
 }
 
 impl Expectation {
-    /// What is expected of a run, from what was assembled of it. `None` of a drop folder, and of a run that lay there as it
-    /// is at the watch's first start.
+    /// What is expected of a run, from what was assembled of it. `None` of a drop folder, and of a run that lay there
+    /// as it is at the watch's first start.
     pub fn of(view: &RunView, samples: &[Assembled], closed: &Closed) -> Option<Self> {
         if view.is_drop_folder() || view.files.iter().all(|file| file.observation.existing) {
             return None;
@@ -59,8 +59,8 @@ impl Expectation {
         Some(Self { first_seen: view.first_seen, quiet, absent: absent.collect() })
     }
 
-    /// What of it is overdue at `now`, where all should come `within` a time: the run something new, its samples something
-    /// at all.
+    /// What of it is overdue at `now`, where all should come `within` a time: the run something new, its samples
+    /// something at all.
     pub fn overdue(&self, within: Duration, now: Moment) -> Vec<Overdue> {
         let spoken = &humantime::format_duration(within).to_string();
         let run = self.quiet.as_ref().and_then(|(quiet_for, reason)| {

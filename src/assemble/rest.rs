@@ -1,79 +1,21 @@
 //! The rest: what may still come of a run although it is complete. A share that is mirrored file by file shows
-//! `CopyComplete.txt` before the large files [Clinical-Genomics/cg#2403], and `final_summary` was seen before the last reads
-//! [NationalGenomicsInfrastructure/TACA#353]. Such a marker says nothing of when the rest will be there.
+//! `CopyComplete.txt` before the large files [Clinical-Genomics/cg#2403], and `final_summary` was seen before the last
+//! reads [NationalGenomicsInfrastructure/TACA#353]. Such a marker says nothing of when the rest will be there.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::group::Group;
 use super::missing::paired;
 use super::slots::Filled;
-use super::standing::{Context, Unsettled};
+use super::standing::Context;
 use crate::manifest::Paired;
 use crate::sample::{Standing, path_to_text};
 use crate::sheet::Selection;
-use crate::watch::{AWAITS_THE_REST, FileView, Reads, RunView};
+use crate::watch::{FileView, Patience, Reads, Word};
 
-/// A part of a run folder, by the files of it that rules take.
-pub(super) struct Part<'a> {
-    pub unsettled: Option<Unsettled>,
-    /// The file that came last, as far as is known.
-    last: &'a FileView,
-    word: Word,
-}
-
-/// What there is for it that a part of a run is complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Word {
-    /// More than markers: a list that is met, quiet, a person. Or it is not complete.
-    Sure,
-    /// Nothing but markers, and nothing came after them.
-    Marker,
-    /// Nothing but markers, found in one look with files that were written after them.
-    EarlyMarker,
-    /// Nothing but markers, and some of the files came after them.
-    WrongMarker,
-}
-
-impl<'a> Part<'a> {
-    /// `files` are not empty, and all of one part.
-    pub fn of(view: &RunView, files: &[&'a FileView]) -> Option<Self> {
-        let last = files.iter().min_by_key(|file| file.unchanged_for)?;
-        let last_coming = files.iter().map(|file| file.observation.coming()).max();
-        let word = match view.marked(view.scope(last)).zip(last_coming) {
-            None => Word::Sure,
-            Some((marker, last)) if last.look > marker.look => Word::WrongMarker,
-            Some((marker, last)) if last > marker => Word::EarlyMarker,
-            Some(_) => Word::Marker,
-        };
-        Some(Self { unsettled: Unsettled::of(files.iter().copied()), last, word })
-    }
-}
-
-/// For how long nothing must have come.
-#[derive(Clone, Copy)]
-struct Patience {
-    time: Duration,
-    /// For how long nothing has.
-    passed: Duration,
-}
-
-impl Patience {
-    fn left(&self) -> Option<Duration> {
-        self.time.checked_sub(self.passed).filter(|left| !left.is_zero())
-    }
-
-    fn spoken(&self) -> String {
-        match self.time {
-            AWAITS_THE_REST => "an hour".to_owned(),
-            time => humantime::format_duration(time).to_string(),
-        }
-    }
-}
-
-impl<'a> Context<'a> {
-    /// What a sample waits for although its marker is there: a file of it that is being written, a lane that its sheet has
-    /// of it, or, where the marker was there before some of the files, that nothing more has come for a while.
+impl Context<'_> {
+    /// What a sample waits for although its marker is there: a file of it that is being written, a lane that its sheet
+    /// has of it, or, where the marker was there before some of the files, that nothing more has come for a while.
     pub(super) fn awaits_more(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
         self.awaits_unfinished(group).or_else(|| self.awaits_lanes(group)).or_else(|| self.awaits_calm(group))
     }
@@ -100,27 +42,26 @@ impl<'a> Context<'a> {
     }
 
     fn awaits_calm(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
-        let early = self.parts_of(group).filter(|part| part.word >= Word::EarlyMarker);
+        let early = self.parts.with(group.reads()).filter(|part| part.word >= Word::EarlyMarker);
         let last = early.map(|part| part.last).min_by_key(|file| file.unchanged_for)?;
-        let patience = self.calm(last.unchanged_for);
+        let patience = self.view.calm(last.unchanged_for);
         let left = patience.left()?;
         let (file, time) = (path_to_text(&last.below_run), patience.spoken());
         Some((format!("{file} came after the marker: waiting until nothing more has come for {time}"), Some(left)))
     }
 
-    /// How a sample stands whose second read is not there, although the run is complete and has two, as its papers tell.
-    /// Where some have both, one that lacks it is not sent by itself: Flow takes no mate later.
+    /// How a sample stands whose second read is not there, although the run is complete and has two, as its papers
+    /// tell. Where some have both, one that lacks it is not sent by itself: Flow takes no mate later.
     pub(super) fn lacks_mate(
         &self,
         group: &Group<'_>,
         slots: &[Filled<'_>],
         name: &str,
     ) -> Option<(Standing, Option<Duration>)> {
-        let is_closed = self.closed.run || self.closed.samples.contains(name);
         let has_one = slots.iter().any(|slot| slot.key == "reads1") && slots.iter().all(|slot| slot.key != "reads2");
         let takes_what_comes = paired(group.rule, self.view) == Paired::Auto && group.rule.has_place_for_mates();
         let is_masked = group.told.rows.as_ref().is_some_and(Selection::masks_second_read);
-        if is_closed || !has_one || self.view.is_drop_folder() || !takes_what_comes || is_masked {
+        if self.is_over(name) || !has_one || self.view.is_drop_folder() || !takes_what_comes || is_masked {
             return None;
         }
         let (count, paper) = match self.view.reads() {
@@ -139,11 +80,11 @@ impl<'a> Context<'a> {
                 format!("waiting for reads2, since {paper} tells of two reads, until nothing has come for {time}");
             return Some((self.waiting(reason, group), Some(left)));
         }
-        let is_believed = !count.is_planned || self.word(group) == Word::WrongMarker;
+        let is_believed = !count.is_planned || self.parts.word(group.reads()) == Word::WrongMarker;
         (is_believed && self.paired.contains(group.rule.name.as_str())).then(|| {
             let reason = format!(
-                "reads2 is missing: {paper} tells of two reads, and other samples of the run have both; it goes on once \
-                 the file is there; to send reads1 alone: flow-ingest close"
+                "reads2 is missing: {paper} tells of two reads, and other samples of the run have both; it goes on \
+                 once the file is there; to send reads1 alone: flow-ingest close"
             );
             (Standing::Blocked(reason), None)
         })
@@ -155,46 +96,25 @@ impl<'a> Context<'a> {
         if self.view.is_drop_folder() || !self.view.is_marked_alone(files.iter().copied()) {
             return None;
         }
-        let is_of = |scope: usize| files.is_empty() || files.iter().any(|file| self.view.scope(file) == scope);
-        let last = self.parts.iter().filter(|(scope, _)| is_of(**scope)).map(|(_, part)| part.last);
         let markers = || self.view.files.iter().filter(|file| self.view.is_marker(file));
-        let passed = last.map(|file| file.unchanged_for).min();
+        let passed = self.parts.with(files.iter().copied()).map(|part| part.last.unchanged_for).min();
         let passed = passed.or_else(|| markers().map(|file| file.unchanged_for).min())?;
-        let patience = self.calm(passed);
+        let patience = self.view.calm(passed);
         let left = patience.left()?;
         Some((format!("waiting until nothing has come for {}", patience.spoken()), Some(left)))
     }
 
-    /// The parts of the run in which the group lies, each once: a barcode has thousands of files in one.
-    fn parts_of(&self, group: &Group<'_>) -> impl Iterator<Item = &Part<'a>> {
-        let scopes: BTreeSet<usize> = group.reads().map(|file| self.view.scope(file)).collect();
-        scopes.into_iter().filter_map(|scope| self.parts.get(&scope))
-    }
-
-    fn word(&self, group: &Group<'_>) -> Word {
-        self.parts_of(group).map(|part| part.word).max().unwrap_or(Word::Sure)
-    }
-
     /// How long what a sheet tells of is awaited, where nothing but markers say that it will not come.
     fn patience_with_marker(&self, group: &Group<'_>) -> Option<Patience> {
-        match self.word(group) {
+        match self.parts.word(group.reads()) {
             Word::Sure => None,
-            Word::Marker | Word::EarlyMarker => Some(self.calm(self.quiet_for(group))),
+            Word::Marker | Word::EarlyMarker => Some(self.view.calm(self.parts.quiet_for(group.reads()))),
             Word::WrongMarker => Some(self.hour(group)),
         }
     }
 
-    fn calm(&self, passed: Duration) -> Patience {
-        Patience { time: self.view.calm(), passed }
-    }
-
     fn hour(&self, group: &Group<'_>) -> Patience {
-        Patience { time: AWAITS_THE_REST, passed: self.quiet_for(group) }
-    }
-
-    /// For how long nothing has come to the parts of the run in which the group lies.
-    fn quiet_for(&self, group: &Group<'_>) -> Duration {
-        self.parts_of(group).map(|part| part.last.unchanged_for).min().unwrap_or(Duration::MAX)
+        Patience::hour(self.parts.quiet_for(group.reads()))
     }
 }
 
@@ -207,7 +127,7 @@ mod tests {
     use crate::pattern::{Captures, Pattern};
     use crate::sample::{Closed, Standing};
     use crate::sheet::Shelf;
-    use crate::watch::{Completion, Condition, Folder, FolderCompletion};
+    use crate::watch::{Completion, Condition, Folder, FolderCompletion, RunView};
 
     const PAIRS: &str = "version: 1\nrules: [{name: r, match: '{sample}_R{read}.gz', \
                          sample: {name: '{sample}', type: RNA-Seq}}]";

@@ -1,7 +1,7 @@
 //! What sheets say of the samples of a run: which file is the sheet of a sample, and which values it gives it.
 //!
-//! The files were read before ([`wanted`](super::wanted) says which); here is no I/O. Which samples a sheet declares is the affair of
-//! `declared`.
+//! The files were read before ([`wanted`](super::wanted) says which); here is no I/O. Which samples a sheet declares is
+//! the affair of `declared`.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -102,7 +102,7 @@ impl<'a> Desk<'a> {
             let candidates = candidates(path.as_deref(), view);
             let captured =
                 view.files.iter().filter_map(|file| rule.pattern.captures(&file.below_run.to_string_lossy()));
-            let captured = captured.map(|captures| rule.known_with_run(captures, run.captures));
+            let captured = captured.map(|captures| rule.with_run(captures, run.captures));
             let names = captured.map(|captures| sheet.equals(&run, &captures)).collect();
             Some((rule.name.as_str(), OfRule { path, candidates, names }))
         };
@@ -144,8 +144,8 @@ impl<'a> Desk<'a> {
         Told { lack, ..told }
     }
 
-    /// Where a sample stands in a sheet of which its rule asks nothing; arguments as of [`Self::of_sample`]. A sheet that
-    /// cannot be used keeps nobody waiting then; one that is being written may tell of more lanes.
+    /// Where a sample stands in a sheet of which its rule asks nothing; arguments as of [`Self::of_sample`]. A sheet
+    /// that cannot be used keeps nobody waiting then; one that is being written may tell of more lanes.
     pub fn of_unasked(
         &self,
         rule: &'a Rule,
@@ -206,8 +206,8 @@ impl<'a> Desk<'a> {
         self.take(rule, "", captures, scope, told)
     }
 
-    /// Takes the values of a scope from the rows that were found for `wanted`, and from what is looked up with them; tells
-    /// where those are that are empty.
+    /// Takes the values of a scope from the rows that were found for `wanted`, and from what is looked up with them;
+    /// tells where those are that are empty.
     pub(super) fn take(
         &self,
         rule: &'a Rule,
@@ -282,8 +282,8 @@ impl<'a> Desk<'a> {
         Ok(keyed)
     }
 
-    /// The sheet of the samples in a folder: the nearest on the way up from there to the run folder, a demultiplexer's own
-    /// copy among them, else the one that the path names elsewhere.
+    /// The sheet of the samples in a folder: the nearest on the way up from there to the run folder, a demultiplexer's
+    /// own copy among them, else the one that the path names elsewhere.
     pub(super) fn sheet(&self, rule: &'a Rule, folder: &Path) -> Result<&'a Read, Lack> {
         let of_rule = self.rules.get(rule.name.as_str());
         let candidates = of_rule.map_or(&[][..], |of_rule| of_rule.candidates.as_slice());

@@ -1,19 +1,18 @@
 //! How a group stands: whether it is a whole sample that may go, or what it waits for, or what blocks it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::declared::{Expected, no_reads};
 use super::group::Group;
 use super::missing::Missing;
-use super::rest::Part;
 use super::sheets::Lack;
 use super::slots::{self, Content, Filled, content, slots};
 use super::{Assembled, run_key};
 use crate::manifest::{Release, Run};
-use crate::sample::{Closed, Finding, Kind, Sample, SampleKey, Standing, path_to_text};
+use crate::sample::{Closed, Finding, Kind, Sample, SampleKey, Standing};
 use crate::sheet::Shelf;
-use crate::watch::{FileView, RunView, Verdict};
+use crate::watch::{Parts, RunView, Unsettled, Verdict};
 
 /// A run, and what is known of it as a whole, for the question how each of its groups stands.
 pub(super) struct Context<'a> {
@@ -27,9 +26,7 @@ pub(super) struct Context<'a> {
     pub paired: HashSet<&'a str>,
     /// Whether a rule has found reads in the run, or a marker has.
     pub shows_an_end: bool,
-    /// The parts of the run in which rules take files. A part whose marker came before the last of its files is not over
-    /// while one of them still changes. Empty in a drop folder, whose samples have nothing to do with each other.
-    pub parts: BTreeMap<usize, Part<'a>>,
+    pub parts: Parts<'a>,
 }
 
 impl Context<'_> {
@@ -67,72 +64,100 @@ impl Context<'_> {
         slots: &[Filled<'_>],
         name: &str,
     ) -> (Standing, Option<Duration>) {
-        let lack = group.told.lack.as_ref();
-        match lack {
-            Some(Lack::Blocks(reason)) => return (Standing::Blocked(reason.clone()), None),
-            Some(Lack::Skips(reason)) => return (Standing::Skipped(reason.clone()), None),
-            Some(Lack::Waits { .. } | Lack::Absent { .. }) => {}
-            None => {
-                let extra = || {
-                    let extra = group.extra.as_ref().filter(|_| !self.closed.samples.contains(name))?;
-                    Some(extra.reason(group.rule))
-                };
-                let trouble = clash.or_else(|| name_trouble(group, &self.run, name));
-                let trouble = trouble.or_else(|| slots.iter().find_map(Filled::claimed_twice)).or_else(extra);
-                if let Some(reason) = trouble {
-                    return (Standing::Blocked(reason), None);
-                }
-            }
+        if let Some(standing) = self.stopped_at_once(group, clash, slots, name) {
+            return (standing, None);
         }
+        let verdict = match self.is_over(name) {
+            true => Verdict::Complete,
+            false => self.view.verdict(group.reads()),
+        };
+        if let Verdict::Failed { reason } = verdict {
+            return (Standing::Blocked(reason), None);
+        }
+        let missing = self.missing(group, slots, name);
+        match self.waits(group, verdict, name) {
+            Some((reason, in_time)) => {
+                let reason = match self.expected.lacking(group.told.sheet) {
+                    Some(lacking) => format!("{lacking}; {reason}"),
+                    None => reason,
+                };
+                let Some(missing) = missing else { return (self.waiting(reason, group), in_time) };
+                // In a run that ends, time will tell: it is blocked then.
+                let in_time = in_time.filter(|_| !missing.may_still_come);
+                (self.waiting(format!("waiting for {}; {reason}", missing.what), group), in_time)
+            }
+            None => self.ready_or_why_not(group, missing, slots, name),
+        }
+    }
 
+    /// What nothing that may still come can change: what its sheet says, and what the group is made of.
+    fn stopped_at_once(
+        &self,
+        group: &Group<'_>,
+        clash: Option<String>,
+        slots: &[Filled<'_>],
+        name: &str,
+    ) -> Option<Standing> {
+        match &group.told.lack {
+            Some(Lack::Blocks(reason)) => return Some(Standing::Blocked(reason.clone())),
+            Some(Lack::Skips(reason)) => return Some(Standing::Skipped(reason.clone())),
+            // Its name may hang on what the sheet will say.
+            Some(Lack::Waits { .. } | Lack::Absent { .. }) => return None,
+            None => {}
+        }
+        let extra = || {
+            let extra = group.extra.as_ref().filter(|_| !self.closed.samples.contains(name))?;
+            Some(extra.reason(group.rule))
+        };
+        let trouble = clash.or_else(|| name_trouble(group, &self.run, name));
+        let trouble = trouble.or_else(|| slots.iter().find_map(Filled::claimed_twice)).or_else(extra);
+        trouble.map(Standing::Blocked)
+    }
+
+    /// What the group lacks: a slot, or the sheet that is to tell of it.
+    fn missing(&self, group: &Group<'_>, slots: &[Filled<'_>], name: &str) -> Option<Missing> {
         let is_closed = self.closed.samples.contains(name);
-        let missing = Missing::of(group, self.view, slots, is_closed).or_else(|| match lack? {
+        Missing::of(group, self.view, slots, is_closed).or_else(|| match group.told.lack.as_ref()? {
             Lack::Absent { what, although } => {
                 let may_still_come = self.view.is_endless() && !is_closed;
                 Some(Missing { what: what.clone(), are_several: false, may_still_come, although: although.clone() })
             }
             _ => None,
-        });
-        let awaited = match is_closed || self.closed.run {
-            true => None,
-            false => match self.view.verdict(group.reads()) {
-                Verdict::Complete => None,
-                Verdict::Waits { reason, in_time } => Some((reason, in_time)),
-                Verdict::Failed { reason } => return (Standing::Blocked(reason), None),
-            },
-        };
+        })
+    }
+
+    /// What the group waits for that is not of its own making, and how long if only time is missing: its sheet, the
+    /// run, files that have not settled, and what may come although the run is complete.
+    fn waits(&self, group: &Group<'_>, verdict: Verdict, name: &str) -> Option<(String, Option<Duration>)> {
+        let run = self.awaits_run(group, verdict);
+        let run = run.or_else(|| self.awaits_more(group).filter(|_| !self.is_over(name)));
+        let Some(Lack::Waits { reason, in_time }) = &group.told.lack else { return run };
+        Some(match run {
+            None => (reason.clone(), *in_time),
+            Some((other, other_in_time)) => (format!("{reason}; {other}"), later(*in_time, other_in_time)),
+        })
+    }
+
+    /// The verdict over the run, and then what has not settled.
+    fn awaits_run(&self, group: &Group<'_>, verdict: Verdict) -> Option<(String, Option<Duration>)> {
         let own = Unsettled::of(group.views());
-        let of_part = group.views().find_map(|file| self.unsettled_beside(file));
-        let unsettled = own.as_ref().or(of_part);
+        let of_part = group.views().find_map(|file| self.parts.unsettled_beside(file));
         // In a run folder the sample's own files are among all that must settle.
         let settles_in = of_part.or(own.as_ref()).map_or(Some(Duration::ZERO), |unsettled| unsettled.settles_in);
-        let waits = match (awaited, unsettled) {
-            (None, None) => None,
-            (None, Some(unsettled)) => Some((unsettled.reason(), settles_in)),
-            (Some((reason, in_time)), _) => Some((reason, in_time.zip(settles_in).map(|(a, b)| a.max(b)))),
-        };
-        let waits = waits.or_else(|| self.awaits_more(group).filter(|_| !is_closed && !self.closed.run));
-        let waits = match (lack, waits) {
-            (Some(Lack::Waits { reason, in_time }), None) => Some((reason.clone(), *in_time)),
-            (Some(Lack::Waits { reason, in_time }), Some((other, other_in_time))) => {
-                Some((format!("{reason}; {other}"), in_time.zip(other_in_time).map(|(a, b)| a.max(b))))
-            }
-            (_, waits) => waits,
-        };
-        if let Some((reason, in_time)) = waits {
-            let reason = match self.expected.lacking(group.told.sheet) {
-                Some(lacking) => format!("{lacking}; {reason}"),
-                None => reason,
-            };
-            return match missing {
-                Some(missing) => {
-                    // In a run that ends, time will tell: it is blocked then.
-                    let in_time = in_time.filter(|_| !missing.may_still_come);
-                    (self.waiting(format!("waiting for {}; {reason}", missing.what), group), in_time)
-                }
-                None => (self.waiting(reason, group), in_time),
-            };
+        match verdict {
+            Verdict::Waits { reason, in_time } => Some((reason, later(in_time, settles_in))),
+            _ => own.as_ref().or(of_part).map(|unsettled| (unsettled.reason(), settles_in)),
         }
+    }
+
+    /// How a group stands that waits for nothing but what it lacks itself.
+    fn ready_or_why_not(
+        &self,
+        group: &Group<'_>,
+        missing: Option<Missing>,
+        slots: &[Filled<'_>],
+        name: &str,
+    ) -> (Standing, Option<Duration>) {
         let content = match group.kind() {
             Kind::Sample => content(slots, self.shelf),
             Kind::Data | Kind::Multiplexed => Content::Reads,
@@ -142,27 +167,24 @@ impl Context<'_> {
         {
             return lacks_mate;
         }
-        match (missing, content) {
+        let standing = match (missing, content) {
             (Some(missing), _) if missing.may_still_come => {
-                (self.waiting(format!("waiting for {}", missing.what), group), None)
+                self.waiting(format!("waiting for {}", missing.what), group)
             }
-            (_, Content::Nothing(reason)) => (no_reads(group.rule, reason), None),
-            (None, Content::Half(reason)) => (Standing::Blocked(reason), None),
+            (_, Content::Nothing(reason)) => no_reads(group.rule, reason),
+            (None, Content::Half(reason)) => Standing::Blocked(reason),
             (Some(missing), _) => {
                 let are = if missing.are_several { "are" } else { "is" };
-                let reason = format!("{} {are} missing: {}", missing.what, missing.although);
-                (Standing::Blocked(reason), None)
+                Standing::Blocked(format!("{} {are} missing: {}", missing.what, missing.although))
             }
-            (None, Content::Reads) => match slots::trouble(slots, name) {
-                Some(reason) => (Standing::Blocked(reason), None),
-                None => (Standing::Ready, None),
-            },
-        }
+            (None, Content::Reads) => slots::trouble(slots, name).map_or(Standing::Ready, Standing::Blocked),
+        };
+        (standing, None)
     }
 
-    /// What has not settled in the part of the run in which a file lies.
-    pub fn unsettled_beside(&self, file: &FileView) -> Option<&Unsettled> {
-        self.parts.get(&self.view.scope(file))?.unsettled.as_ref()
+    /// Whether a person said that what is there is all there will be, of the sample or of the run.
+    pub fn is_over(&self, name: &str) -> bool {
+        self.closed.run || self.closed.samples.contains(name)
     }
 
     /// What is waited for, and then what holds already of the run's conditions.
@@ -181,32 +203,7 @@ fn name_trouble(group: &Group<'_>, run: &Run<'_>, name: &str) -> Option<String> 
     Some(format!("cannot name what rule {} makes of {name}: {error}", group.rule.name))
 }
 
-/// Files that have not settled.
-pub(super) struct Unsettled {
-    first: String,
-    count: usize,
-    pub settles_in: Option<Duration>,
-}
-
-impl Unsettled {
-    pub fn of<'a>(files: impl Iterator<Item = &'a FileView>) -> Option<Self> {
-        let mut unsettled: Option<Self> = None;
-        for file in files.filter(|file| !file.settled) {
-            let entry = unsettled.get_or_insert_with(|| Self {
-                first: path_to_text(&file.below_run),
-                count: 0,
-                settles_in: Some(Duration::ZERO),
-            });
-            entry.count += 1;
-            entry.settles_in = entry.settles_in.zip(file.settles_in).map(|(a, b)| a.max(b));
-        }
-        unsettled
-    }
-
-    pub fn reason(&self) -> String {
-        match self.count {
-            1 => format!("{} has not settled yet", self.first),
-            count => format!("{count} files have not settled yet, {} among them", self.first),
-        }
-    }
+/// When two waits are over of which both must be.
+fn later(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    a.zip(b).map(|(a, b)| a.max(b))
 }

@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, RwLock};
 use tokio::time::Instant;
 
+use super::api_error::ApiError;
 use super::auth::Credentials;
 use super::caller::{Caller, Callers};
 use super::config::ClientConfig;
 use super::data::DataResource;
-use super::error::{ApiError, Error, Obstacle, TIME_RAN_OUT};
+use super::error::{Error, Obstacle, TIME_RAN_OUT};
 use super::mask::Mask;
 use super::samples::SampleResource;
 

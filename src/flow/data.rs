@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::api_error::ErrorKind;
 use super::client::Client;
-use super::error::{Error, ErrorKind};
+use super::error::Error;
 use super::pages::{List, Pages};
 use super::raw::path_part;
 use super::samples::Owner;

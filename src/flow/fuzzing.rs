@@ -6,9 +6,9 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde::de::DeserializeOwned;
 
+use super::api_error::ApiError;
 use super::boundaries::Chunk;
 use super::chunk::{ChunkAnswer, ChunkRequest, form, header_text};
-use super::error::ApiError;
 use super::mask::Mask;
 use super::{
     Data, DataType, FoundData, FoundSample, Me, Organism, Project, SampleDetails, SampleImportJob, SampleType, metadata,

@@ -96,6 +96,7 @@
 
 #![warn(missing_docs)]
 
+mod api_error;
 mod auth;
 mod bars;
 mod boundaries;
@@ -125,6 +126,7 @@ mod upload;
 
 use std::time::Duration;
 
+pub use api_error::{ApiError, Detail, ErrorKind};
 pub use auth::{CredentialSource, Credentials, CredentialsError, TokenCredentials, UsernamePasswordCredentials};
 pub use boundaries::{Boundaries, Chunk};
 pub use catalogue::{DataType, Organism, Project, SampleType};
@@ -133,7 +135,7 @@ pub use client::{Client, Me, is_loopback};
 pub use config::ClientConfig;
 pub use data::{Data, DataResource, FoundData, SampleLink};
 pub use data_upload::{NewData, UploadedData};
-pub use error::{ApiError, Detail, Error, ErrorKind, FileError, NO_API_THERE, Obstacle};
+pub use error::{Error, FileError, NO_API_THERE, Obstacle};
 pub use imports::{ImportStatus, SampleImportJob, SampleImportSpec};
 pub use metadata::{MetadataAttribute, Options};
 pub use multiplexed_upload::{MultiplexedUpload, NewMultiplexed};

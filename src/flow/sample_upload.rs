@@ -225,6 +225,7 @@ mod tests {
         };
         for name in RESERVED {
             assert!(refused(name).ends_with("a field of the upload itself"));
+            assert!(crate::sample::is_reserved_attribute(name), "manifests and commands let {name} pass");
         }
         for name in ["", "a\"; name=\"is_last", "a\r\nb", "a\0"] {
             assert!(refused(name).ends_with("cannot be the name of a metadata attribute"), "{name:?}");

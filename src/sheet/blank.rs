@@ -1,7 +1,7 @@
 //! Files of reads in which there is not one: what a demultiplexer writes for a sample that nothing was found for.
 //!
-//! bcl2fastq and BCL Convert write a gzip file of 20 to 30 bytes then. Only files of about that size are looked into, each
-//! once for as long as it stays as it is.
+//! bcl2fastq and BCL Convert write a gzip file of 20 to 30 bytes then. Only files of about that size are looked into,
+//! each once for as long as it stays as it is.
 
 use std::collections::HashMap;
 use std::fs::File;

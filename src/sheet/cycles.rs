@@ -18,8 +18,8 @@ pub struct IndexRead<'s> {
 
 impl<'s> Selection<'s> {
     /// The index reads whose cycles are a UMI or a cell barcode (`U`) by BCL Convert's `OverrideCycles`, of the rows or
-    /// else of the settings: `Y53;I8;N8U16;Y53` has one in I2. They are in its file where somebody turned `TrimUMI` off;
-    /// else such cycles are trimmed, and stand in the names of the reads [BCL Convert, sample sheet settings].
+    /// else of the settings: `Y53;I8;N8U16;Y53` has one in I2. They are in its file where somebody turned `TrimUMI`
+    /// off; else such cycles are trimmed, and stand in the names of the reads [BCL Convert, sample sheet settings].
     pub fn needed_index_reads(&self) -> Vec<IndexRead<'s>> {
         if !self.setting("TrimUMI").iter().any(|(value, _)| matches!(*value, "0" | "false")) {
             return Vec::new();
@@ -39,8 +39,8 @@ impl<'s> Selection<'s> {
         needed
     }
 
-    /// Whether the demultiplexer was told to make no second read: the last of the segments has no cycle of a read (`Y`), such
-    /// as that of `Y101;I8;I8;N101`.
+    /// Whether the demultiplexer was told to make no second read: the last of the segments has no cycle of a read
+    /// (`Y`), such as that of `Y101;I8;I8;N101`.
     pub fn masks_second_read(&self) -> bool {
         let masks = |cycles: &str| cycles.split(';').next_back().is_some_and(|last| !last.contains(['Y', 'y']));
         let mut told = self.setting("OverrideCycles").into_iter().filter(|(cycles, _)| !cycles.is_empty()).peekable();

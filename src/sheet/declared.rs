@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::filter::keep_flow_cell;
 use super::grid::Row;
-use super::select::Filter;
-use super::select::{KeyColumn, Keyed, Selection, as_written, both_ends, is_kept};
-use super::{Sheet, folded};
+use super::keyed::{KeyColumn, as_written, both_ends, is_kept};
+use super::{Filter, Keyed, Selection, Sheet, folded};
 
 /// Columns that say in which cell of an instrument a sample is: PacBio's run designs, old and new.
 const CELLS: [&str; 4] = ["platewell", "samplewell", "wellname", "cell"];
@@ -59,7 +59,7 @@ impl<'s> Keyed<'s> {
         let mut in_order: BTreeMap<usize, DeclaredSample<'s>> = BTreeMap::new();
         for (key, rows) in &column.exact {
             let mut rows = rows.clone();
-            self.keep_flow_cell(table, &mut rows, filter);
+            keep_flow_cell(table, &mut rows, filter.flow_cell.as_deref());
             // A well without the plate's number may be that of the lab's own plate.
             let cell = |row: usize| table.cell(row).filter(|cell| cell.contains('_'));
             let mut by_cell: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();

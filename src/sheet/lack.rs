@@ -1,7 +1,8 @@
 //! Why a sheet has no rows of a sample, in words that lead to the place.
 
-use super::Place;
-use super::select::{Filter, KeyColumn, Keyed, keep_cells};
+use super::filter::{keep_cells, keep_flow_cell};
+use super::keyed::KeyColumn;
+use super::{Filter, Keyed, Place};
 
 /// So many places are named.
 const MOST_NAMED: usize = 3;
@@ -42,7 +43,7 @@ impl Keyed<'_> {
         let table = &self.sheet.tables[column.table];
         let rows = column.rows(name);
         let mut kept = rows.clone();
-        self.keep_flow_cell(table, &mut kept, filter);
+        keep_flow_cell(table, &mut kept, filter.flow_cell.as_deref());
         let of_flow_cell = kept.clone();
         keep_cells(table, &mut kept, &filter.cells);
         let (rows, of, what, own) = if of_flow_cell.is_empty() {

@@ -1,5 +1,5 @@
-//! The files whose content assembly asks for: sheets, found, read once for as long as they stay as they are, and looked at
-//! again; and reads that may be none.
+//! The files whose content assembly asks for: sheets, found, read once for as long as they stay as they are, and looked
+//! at again; and reads that may be none.
 //!
 //! This is the one part of the room that does I/O, all of it blocking.
 

@@ -4,8 +4,8 @@
 //! manifest, PacBio's run design, MinKNOW's sheet, or any table with a header, as CSV, TSV or XLSX. A sheet finds the
 //! rows of a sample ([`Sheet::keyed`], [`Keyed::find`]) and takes values from them ([`Selection::value`]); rows that
 //! disagree about a value are an error that names both. It also tells all samples that it declares
-//! ([`Keyed::samples`]). The [`Library`] is the one part that reads files: sheets, and what is so small that it may be the
-//! reads of a sample that has none.
+//! ([`Keyed::samples`]). The [`Library`] is the one part that reads files: sheets, and what is so small that it may be
+//! the reads of a sample that has none.
 //!
 //! What a sheet means for an upload is not known here.
 
@@ -13,21 +13,27 @@ mod blank;
 pub mod csv;
 mod cycles;
 mod declared;
+mod filter;
 mod grid;
+mod keyed;
 mod lack;
 mod library;
 mod sections;
 mod select;
+mod trouble;
 mod xlsx;
 
 use std::fmt;
 
 pub use cycles::IndexRead;
 pub use declared::{DeclaredSample, folded_name};
+pub use filter::{Filter, is_cell};
 pub use grid::text_of;
+pub use keyed::Keyed;
 pub use lack::Lacking;
 pub use library::{Library, Read, Shelf, Shelved, Wanted, path_glob};
-pub use select::{Filter, Keyed, Selection, Trouble, is_cell};
+pub use select::Selection;
+pub use trouble::Trouble;
 
 use csv::LARGEST_SHEET;
 use grid::Row;
@@ -60,8 +66,8 @@ pub enum SheetError {
     #[error("there is nothing in it; the names of the columns were expected at {0}; was it cut off?")]
     Empty(Place),
     #[error(
-        "it has no section with samples ([BCLConvert_Data], [Data] or [Samples]); its last section, {name:?}, begins at \
-         {place}; was it cut off?"
+        "it has no section with samples ([BCLConvert_Data], [Data] or [Samples]); its last section, {name:?}, begins \
+         at {place}; was it cut off?"
     )]
     NoSamples { name: String, place: Place },
     #[error("the section {name:?} at {place} has no line with the names of its columns; write it below that")]

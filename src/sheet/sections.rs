@@ -92,7 +92,8 @@ fn sections(rows: Vec<Row>) -> Vec<Section> {
     sections
 }
 
-/// A key and its value. The lengths of reads of an old sheet have no key, and the names of Element's columns no meaning.
+/// A key and its value. The lengths of reads of an old sheet have no key, and the names of Element's columns no
+/// meaning.
 fn field(section: &str, row: Row, is_workbook: bool) -> Option<Field> {
     let place = Place { line: row.line, column: 2, is_workbook };
     let mut cells = row.cells.into_iter();

@@ -1,5 +1,5 @@
-//! What the journal does not hold: how the watches are, what is overdue, and whether anything can be uploaded. Other rooms pin it up;
-//! the snapshot reads it.
+//! What the journal does not hold: how the watches are, what is overdue, and whether anything can be uploaded. Other
+//! rooms pin it up; the snapshot reads it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

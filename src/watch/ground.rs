@@ -1,4 +1,5 @@
-//! What it rests on that a part of a run is complete: on its files, or on nothing but markers, which may be there first.
+//! What it rests on that a part of a run is complete: on its files, or on nothing but markers, which may be there
+//! first.
 //!
 //! Pure, as the conditions are.
 

@@ -14,6 +14,7 @@ mod glance;
 mod ground;
 mod news;
 mod papers;
+mod parts;
 mod picture;
 mod quiet;
 mod reading;
@@ -32,10 +33,9 @@ mod view;
 
 pub use glance::Glance;
 pub use news::{Baseline, LEFT_OUT_LIMIT, LeftOut, News, Outage, PathText, Remembered};
+pub use parts::{Part, Parts, Patience, Unsettled, Word};
 pub use run_folder::{RunByEntries, RunFolders};
-pub use settings::{
-    AWAITS_THE_REST, Completion, Condition, Existing, Folder, FolderCompletion, Ignore, Marker, Mode, Paper, Settings,
-};
+pub use settings::{Completion, Condition, Existing, Folder, FolderCompletion, Ignore, Marker, Mode, Paper, Settings};
 pub use sieve::{Sifted, outside_runs, sift};
 pub use stated::Stated;
 pub use task::{Error, look_once, run};

@@ -81,8 +81,8 @@ pub struct News {
     pub left_out_count: usize,
     /// What is wrong with the watch now; `None`: nothing.
     pub condition: Option<String>,
-    /// Whether the folder is gone, or suddenly empty. The latter is a condition only where it looks like a share that is
-    /// not mounted: a folder may be cleared.
+    /// Whether the folder is gone, or suddenly empty. The latter is a condition only where it looks like a share that
+    /// is not mounted: a folder may be cleared.
     pub outage: Option<Outage>,
     /// Whether the folder could be looked at; if not, nothing follows about its files.
     pub reachable: bool,
@@ -90,7 +90,8 @@ pub struct News {
     pub mode: &'static str,
     /// Whether a full scan has succeeded since the start.
     pub scanned: bool,
-    /// When the whole folder is scanned next, unless something asks for it earlier; `None` where it cannot be looked at.
+    /// When the whole folder is scanned next, unless something asks for it earlier; `None` where it cannot be looked
+    /// at.
     pub next_scan: Option<Moment>,
     /// When the next file settles or the next run may become quiet; `None` when nothing waits for time to pass.
     pub next: Option<Duration>,

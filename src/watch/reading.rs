@@ -24,8 +24,8 @@ impl Question {
     }
 }
 
-/// Reads a paper, and the look of the file that was read. One that the agent may not read, or that is no such paper, says
-/// so itself: nobody waits for it.
+/// Reads a paper, and the look of the file that was read. One that the agent may not read, or that is no such paper,
+/// says so itself: nobody waits for it.
 ///
 /// # Errors
 /// What may pass: a share that is away, a disk that fails.

@@ -1,6 +1,7 @@
 //! The parts of a run that are complete by themselves: an analysis, a cell, and all that lies outside of such folders.
 //!
-//! Pure. It knows which folder a file lies in and which condition speaks for it; what a condition says, `complete` does.
+//! Pure. It knows which folder a file lies in and which condition speaks for it; what a condition says, `complete`
+//! does.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -148,8 +149,8 @@ impl Scopes {
     }
 }
 
-/// The folders of a run that have a condition of their own, and the numbers of their scopes, from 1. The first entry that
-/// knows a folder above a file speaks for it.
+/// The folders of a run that have a condition of their own, and the numbers of their scopes, from 1. The first entry
+/// that knows a folder above a file speaks for it.
 fn places<'c>(
     folders: &'c [FolderCompletion],
     files: &[FileView],

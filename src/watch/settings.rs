@@ -80,14 +80,6 @@ impl PartialEq for Ignore {
     }
 }
 
-/// How long nothing must have come to a part of a run before what should still come of a sample is no longer awaited,
-/// though a marker says that it is complete. A share that is mirrored file by file shows half of a pair for as long as the
-/// other half takes.
-pub const AWAITS_THE_REST: Duration = Duration::from_secs(60 * 60);
-
-/// For how many settle times nothing must have come before a marker is believed that was there before some of the files.
-pub(super) const CALM: u32 = 10;
-
 /// The settle time on a disk of this host.
 pub(super) const SETTLE: Duration = Duration::from_secs(30);
 /// On a share, another host's cache may hold back writes for a while.
@@ -129,8 +121,8 @@ pub enum Condition {
     Marker(Marker),
     /// No file of the run has changed, come or gone for this long.
     Quiet(Duration),
-    /// A file of these patterns lies in the run, and none has changed or come for this long, whatever else goes on. In a
-    /// drop folder, of the sample's files.
+    /// A file of these patterns lies in the run, and none has changed or come for this long, whatever else goes on. In
+    /// a drop folder, of the sample's files.
     QuietOf {
         time: Duration,
         of: Patterns,
@@ -152,8 +144,8 @@ pub struct Marker {
     pub pattern: Pattern,
     /// Whether they are paths below the folder for which the condition speaks.
     pub is_within: bool,
-    /// Whether the condition holds without such a file, too. One is told where it lies: what it marks is not that the run
-    /// is complete, but people look for it.
+    /// Whether the condition holds without such a file, too. One is told where it lies: what it marks is not that the
+    /// run is complete, but people look for it.
     pub is_optional: bool,
     /// Files beside which it does not count: they show that another marker is still to come.
     pub unless: Option<Patterns>,
@@ -188,9 +180,9 @@ pub struct Completion {
 #[derive(Debug, Clone, PartialEq)]
 pub struct FolderCompletion {
     pub folder: Folder,
-    /// Its markers are paths below the run, those [within](Marker::is_within) the folder aside; one that captures a name
-    /// which `folder` captures as well counts for the folder with the same text there. Those of a folder that is known by
-    /// what it holds lie in it.
+    /// Its markers are paths below the run, those [within](Marker::is_within) the folder aside; one that captures a
+    /// name which `folder` captures as well counts for the folder with the same text there. Those of a folder that is
+    /// known by what it holds lie in it.
     pub complete_when: Condition,
     /// Whether such folders follow each other in one run as a matter of course, so that what is new in one of them is
     /// not late, whatever was sent of the others.
@@ -202,8 +194,8 @@ pub struct FolderCompletion {
 pub enum Folder {
     /// Those whose path below the run the pattern fits; of several above a file, the topmost.
     Named(Pattern),
-    /// Those that hold a file, or a folder, at a path; of several above a file, the nearest. A demultiplexer's output may
-    /// lie anywhere in a run, and beside another one.
+    /// Those that hold a file, or a folder, at a path; of several above a file, the nearest. A demultiplexer's output
+    /// may lie anywhere in a run, and beside another one.
     Holding {
         /// Fits the paths below the run of what they hold.
         held: Pattern,

@@ -59,8 +59,8 @@ pub(super) enum Reason {
 pub struct Sifted {
     /// What is left out, the path itself or a folder above it, and why.
     pub left_out: Option<(PathBuf, String)>,
-    /// The run folder that the path lies in, or that it is; of a drop folder the empty path. A folder that is a run by its
-    /// entries alone is told though it may have none.
+    /// The run folder that the path lies in, or that it is; of a drop folder the empty path. A folder that is a run by
+    /// its entries alone is told though it may have none.
     pub run: Option<PathBuf>,
 }
 
@@ -82,16 +82,16 @@ impl Reason {
     }
 }
 
-/// Why something is in no run, or, of a folder, why there is none in it; with what the watch takes for runs, and what to
-/// do where it should take others.
+/// Why something is in no run, or, of a folder, why there is none in it; with what the watch takes for runs, and what
+/// to do where it should take others.
 pub fn outside_runs(run_folder: &RunFolders, is_folder: bool) -> String {
     let (what, where_not) = match is_folder {
         true => ("it is no run folder of the watch, and there is none in it", "no folder there"),
         false => ("not inside a run folder", "no folder above it"),
     };
     format!(
-        "{what} ({where_not} matches {}); where runs are named otherwise, say how by the watch's run_folder; where files \
-         lie in no runs, use layout: drop-folder",
+        "{what} ({where_not} matches {}); where runs are named otherwise, say how by the watch's run_folder; where \
+         files lie in no runs, use layout: drop-folder",
         run_folder.plain()
     )
 }
@@ -167,8 +167,8 @@ impl Sieve {
         self.downwards(path.parent()?).find(is_for_it)
     }
 
-    /// Which paths are a run folder's own, of those at and below it: others may lie beside its entries, in runs of their
-    /// own or in none.
+    /// Which paths are a run folder's own, of those at and below it: others may lie beside its entries, in runs of
+    /// their own or in none.
     pub fn own<'a>(&'a self, folder: &'a Path) -> impl Fn(&Path) -> bool + 'a {
         let entries = (!self.is_run(folder)).then(|| self.entries(folder));
         move |path| entries.as_ref().is_none_or(|entries| path == folder || is_among(entries, folder, path))

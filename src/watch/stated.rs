@@ -50,8 +50,8 @@ pub struct Stated {
     pub holds: bool,
     /// Since when it holds, where the agent saw that itself: when it first saw a marker as it is.
     pub since: Option<Timestamp>,
-    /// Whether a person would want to read it where something else is waited for: a marker that is there, a list that is
-    /// met, rather than that files are quiet.
+    /// Whether a person would want to read it where something else is waited for: a marker that is there, a list that
+    /// is met, rather than that files are quiet.
     pub is_worth_telling: bool,
 }
 

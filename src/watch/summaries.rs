@@ -1,7 +1,7 @@
 //! MinKNOW's final summaries: which files each of them counts, and whether they are there.
 //!
-//! Pure. One folder may have the files of several acquisitions, of one flow cell or of many: where MinKNOW pools its data,
-//! or a run was begun anew. A summary speaks for its own, as far as the names tell whose they are.
+//! Pure. One folder may have the files of several acquisitions, of one flow cell or of many: where MinKNOW pools its
+//! data, or a run was begun anew. A summary speaks for its own, as far as the names tell whose they are.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

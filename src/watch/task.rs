@@ -29,7 +29,10 @@ const WRITTEN: Duration = Duration::from_secs(1);
 /// Why a watch ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot go on watching {}: the look at it broke off ({why}); this is a fault of the agent: report it", path.display())]
+    #[error(
+        "cannot go on watching {}: the look at it broke off ({why}); this is a fault of the agent: report it",
+        path.display()
+    )]
     BrokeOff { path: PathBuf, why: JoinError },
 }
 

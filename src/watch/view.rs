@@ -16,8 +16,8 @@ use super::complete::joined;
 #[cfg(test)]
 use super::papers::ReadPaper;
 use super::papers::{Papers, Whole};
+use super::parts::Patience;
 use super::scope::Scopes;
-use super::settings::CALM;
 use super::stated::{Clock, Stated};
 
 /// A file of a run, as last seen.
@@ -162,8 +162,8 @@ impl RunView {
         self
     }
 
-    /// The same run, once its files have settled and its markers are believed if nothing changes, which a single look cannot
-    /// see.
+    /// The same run, once its files have settled and its markers are believed if nothing changes, which a single look
+    /// cannot see.
     pub fn as_if_settled(mut self) -> Self {
         for file in &mut self.files {
             (file.settled, file.settles_in) = (true, None);
@@ -213,8 +213,8 @@ impl RunView {
         most.map_or(Reads::Untold, |(count, paper)| Reads::Told { count, paper })
     }
 
-    /// How long it takes until all has been read that instruments wrote, if nothing changes; `None` where nothing waits for
-    /// time.
+    /// How long it takes until all has been read that instruments wrote, if nothing changes; `None` where nothing waits
+    /// for time.
     pub fn papers_settle_in(&self) -> Option<Duration> {
         let papers = self.complete_when.papers();
         let is_paper = |path: &str| papers.iter().flatten().any(|paper| paper.pattern.is_match(path));
@@ -227,34 +227,35 @@ impl RunView {
         self.is_drop_folder() && !self.complete_when.tells_an_end()
     }
 
-    /// Whether something tells when the run is over, so that what comes later is new. Not so of `group` where it lies in
-    /// a folder of the run that is a unit of its own.
+    /// Whether something tells when the run is over, so that what comes later is new. Not so of `group` where it lies
+    /// in a folder of the run that is a unit of its own.
     pub fn tells_its_end<'a>(&self, group: impl IntoIterator<Item = &'a FileView>) -> bool {
         let is_own_unit = |file: &FileView| self.scopes().is_own_unit(self.scope(file));
         !self.is_drop_folder() && self.complete_when.tells_an_end() && !group.into_iter().any(is_own_unit)
     }
 
     /// Which part of the run a file belongs to: those of one part are complete together.
-    pub fn scope(&self, file: &FileView) -> usize {
+    pub(super) fn scope(&self, file: &FileView) -> usize {
         self.scopes().of(file)
     }
 
-    /// When the markers of a part of the run came, where nothing but markers say that it is complete: they cannot know of
-    /// what comes later.
-    pub fn marked(&self, scope: usize) -> Option<Coming> {
+    /// When the markers of a part of the run came, where nothing but markers say that it is complete: they cannot know
+    /// of what comes later.
+    pub(super) fn marked(&self, scope: usize) -> Option<Coming> {
         self.scopes().marked(scope)
     }
 
-    /// Whether nothing but markers say that the parts of the run are complete in which the group lies, or all of them where
-    /// the group is empty.
+    /// Whether nothing but markers say that the parts of the run are complete in which the group lies, or all of them
+    /// where the group is empty.
     pub fn is_marked_alone<'a>(&self, group: impl IntoIterator<Item = &'a FileView>) -> bool {
         let group: Vec<&FileView> = group.into_iter().collect();
         self.scopes_of(&group).into_iter().all(|scope| self.marked(scope).is_some())
     }
 
-    /// For how long nothing must have come before a marker is believed that was there before some of the files.
-    pub fn calm(&self) -> Duration {
-        self.settle.saturating_mul(CALM)
+    /// For how long nothing must come before a marker is believed that was there before some of the files; nothing has
+    /// for `passed`.
+    pub fn calm(&self, passed: Duration) -> Patience {
+        Patience::calm(self.settle, passed)
     }
 
     /// Whether a sample made of `group`, files of this view, may be taken.

@@ -22,10 +22,11 @@ use super::remote::Remote;
 use super::{
     Boundaries, FileProgress, Host, Making, Outcome, Progress, Spoiled, Stage, Submission, SubmissionFile, UploadError,
 };
+use crate::flow::api_error::ApiError;
 use crate::flow::chunk::{ChunkAnswer, ChunkFailure, ChunkRequest};
 use crate::flow::config::ClientConfig;
 use crate::flow::data::Data;
-use crate::flow::error::{ApiError, Error};
+use crate::flow::error::Error;
 use crate::flow::mask::Mask;
 use crate::flow::samples::SampleDetails;
 

@@ -7,8 +7,7 @@ use std::time::Duration;
 use super::{Picture, Seen, within};
 use crate::observation::Moment;
 use crate::watch::quiet::Quiets;
-use crate::watch::settings::CALM;
-use crate::watch::{AWAITS_THE_REST, Condition, Settings};
+use crate::watch::{Condition, Settings, parts};
 
 impl Picture {
     /// What must be looked at because its time has come. `hears_of_news`: whether what comes meanwhile is known.
@@ -26,8 +25,8 @@ impl Picture {
         due
     }
 
-    /// Whether all of a run folder's files have settled, or will if they are unchanged now. What came since the last scan may
-    /// be what it lacks.
+    /// Whether all of a run folder's files have settled, or will if they are unchanged now. What came since the last
+    /// scan may be what it lacks.
     fn seems_written(&self, folder: &Path, now: Moment) -> bool {
         let is_settling = |seen: &Seen| seen.due(&[self.settle]).is_some_and(|at| at.at > now.at);
         self.settings.run_folder.is_some()
@@ -69,7 +68,7 @@ pub(super) fn spans(settings: &Settings, settle: Duration, quiets: &[Duration]) 
         spans.extend(quiets);
     } else if settings.complete_when.asks_for_markers() || settings.described_by.is_some() {
         // What should still come is awaited so long.
-        spans.extend([settle.saturating_mul(CALM), AWAITS_THE_REST]);
+        spans.extend(parts::spans(settle));
     }
     spans.sort_unstable();
     spans
