@@ -49,7 +49,7 @@ pub use seen::LeftOut;
 pub use stored::{FileUpload, Retold, Sent, SentFile, SlotHashes, Stage, Upload};
 pub use trouble::Trouble;
 
-use form::{account_key, decode, encode, join, part_hashes_key, records, sample_key, state_key};
+use form::{account_key, decode, encode, head_key, join, part_hashes_key, records, sample_key, state_key};
 use index::Index;
 use lock::Lock;
 use opening::Opened;
@@ -134,6 +134,14 @@ impl Journal {
     /// Wakes whenever something was committed.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
+    }
+
+    /// Waits until the store can be read: what reads directly fails while a disk does.
+    ///
+    /// # Errors
+    /// When that does not pass by itself.
+    pub async fn readable(&self) -> Result<(), JournalError> {
+        self.transact(|transaction| transaction.has(&head_key()).map(drop)).await
     }
 
     /// One sample's record.

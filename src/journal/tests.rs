@@ -109,6 +109,19 @@ pub(super) fn state(journal: &Journal, sample: &Sample) -> State {
     journal.record(&sample.id()).unwrap().unwrap().state
 }
 
+/// Waits for what `look` sees, for a minute at most.
+pub(super) async fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            match look() {
+                Some(seen) => return seen,
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), looking).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
 pub(super) async fn put(journal: &Journal, sample: &Sample, standing: Standing) -> Vec<Record> {
     journal.assembled(vec![found(sample.clone(), standing)], false).await.unwrap().changed
 }

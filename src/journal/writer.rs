@@ -9,7 +9,6 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
@@ -21,7 +20,7 @@ use super::index::{self, FlowId, Index};
 use super::receipts::{Event, Receipts};
 use super::record::{Circumstances, Record};
 use super::renamed::Renaming;
-use super::store::{Store, Writes};
+use super::store::{Store, Walk, Writes};
 use super::trouble::TroubleSign;
 use super::{JournalError, UNPOISONED};
 use crate::sample::{Finding, Sample, SampleId, path_to_text};
@@ -30,9 +29,7 @@ use crate::sample::{Finding, Sample, SampleId, path_to_text};
 const GROUP: usize = 256;
 /// So many files of new output are named.
 const NAMED: usize = 3;
-/// How often a disk that could not be written is tried again.
-const TRY_AGAIN: Duration = Duration::from_secs(3);
-/// Room that there must be before it is: with less, it would be full again at once.
+/// Room that there must be before a disk is tried again: with less, it would be full again at once.
 const ROOM: usize = 256 * 1024;
 
 /// Does its work in a transaction, and hands back what to do when that is durable, or has failed.
@@ -160,22 +157,10 @@ impl Desk {
         trouble: &TroubleSign,
         mut work: impl FnMut(&mut Self) -> Result<(), JournalError>,
     ) -> Result<(), JournalError> {
-        let mut done = work(self);
-        while let Err(error) = &done
-            && error.is_passing()
-        {
-            if trouble.show(Some(error.to_string())) {
-                tracing::error!(%error, "nothing is uploaded until it can be written");
-            }
-            if !trouble.wait(TRY_AGAIN) {
-                return done;
-            }
-            done = make_sure_of_room(self.store.dir()).and_then(|()| self.store.reopen()).and_then(|()| work(self));
-        }
-        if done.is_ok() && trouble.show(None) {
-            tracing::info!("the journal can be written again");
-        }
-        done
+        let done = work(self);
+        trouble.wait_out("written", done, || {
+            make_sure_of_room(self.store.dir()).and_then(|()| self.store.reopen()).and_then(|()| work(self))
+        })
     }
 }
 
@@ -249,27 +234,30 @@ impl<'a> Transaction<'a> {
     }
 
     /// The value of a key, as this transaction leaves it. Waits for a disk that cannot be read.
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
-        if let Some(written) = self.writes.get(key) {
-            return Ok(written.map(<[u8]>::to_vec));
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
+        match self.writes.get(key) {
+            Some(written) => Ok(written.map(<[u8]>::to_vec)),
+            None => self.in_the_end(|store| store.get(key)),
         }
-        let mut read = self.store.get(key);
-        let Some(trouble) = self.trouble else { return read };
-        while let Err(error) = &read
-            && error.is_passing()
-        {
-            if trouble.show(Some(error.to_string())) {
-                tracing::error!(%error, "nothing is uploaded until it can be read");
+    }
+
+    /// The keys in the store that begin with `prefix`. Waits for a disk that cannot be read.
+    pub fn stored_keys(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, JournalError> {
+        self.in_the_end(|store| {
+            let (mut walk, mut keys) = (Walk::through(prefix), Vec::new());
+            while let Some((key, _)) = store.look().next(&mut walk)? {
+                keys.push(key);
             }
-            if !trouble.wait(TRY_AGAIN) {
-                return read;
-            }
-            read = self.store.reopen().and_then(|()| self.store.get(key));
+            Ok(keys)
+        })
+    }
+
+    fn in_the_end<T>(&self, read: impl Fn(&Store) -> Result<T, JournalError>) -> Result<T, JournalError> {
+        let done = read(self.store);
+        match self.trouble {
+            None => done,
+            Some(trouble) => trouble.wait_out("read", done, || self.store.reopen().and_then(|()| read(self.store))),
         }
-        if read.is_ok() && trouble.show(None) {
-            tracing::info!("the journal can be read again");
-        }
-        read
     }
 
     /// What a finding comes to.
