@@ -12,7 +12,7 @@ use super::decision::{RunName, RunOrders};
 use super::record::{Record, State};
 use super::stored::FileUpload;
 use crate::observation::Moment;
-use crate::sample::{BY_HAND, Closed, Kind, Sample, SampleId};
+use crate::sample::{BY_HAND, Closed, Kind, Sample, SampleId, SampleKey};
 
 /// When there is something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,7 @@ type Place = (Timestamp, String, String, SampleId);
 
 /// When a sample that waits for its turn may have it.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(test, derive(PartialEq))]
 struct Turn {
     /// Not before.
     due: Option<Moment>,
@@ -61,6 +62,7 @@ struct Turn {
 }
 
 #[derive(Default)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Index {
     /// For each watch its samples that wait for their turn, in order.
     queue: BTreeMap<String, BTreeMap<Place, Turn>>,
@@ -91,19 +93,21 @@ pub(super) struct Index {
 }
 
 /// What a sample that has files of its own is found by.
+#[cfg_attr(test, derive(Debug, PartialEq))]
 struct Owned {
     places: Vec<u64>,
     likeness: u64,
 }
 
 /// What is known of a run.
+#[cfg_attr(test, derive(Debug, PartialEq))]
 struct Run {
     /// When its first sample was put down: the age of the run.
     first_seen: Timestamp,
     /// Its samples that are on Flow.
     delivered: BTreeSet<SampleId>,
-    /// Its samples, by name, that a person has closed.
-    closed: BTreeSet<String>,
+    /// Its samples that a person has closed, with their names.
+    closed: BTreeMap<SampleId, String>,
     orders: RunOrders,
 }
 
@@ -119,28 +123,24 @@ impl Index {
     pub fn put(&mut self, record: &Record) {
         let key = &record.sample.key;
         let id = key.id();
-        self.remove(&id);
+        self.take_out(key, &id);
         self.put_owner(record, &id);
-        let run = self.runs.entry(RunName::of(&record.sample)).or_default();
+        let is_under_way = matches!(record.state, State::Uploading { .. });
+        if !is_under_way {
+            self.let_go_first(&id);
+        }
+        let run = self.runs.entry(RunName::of(key)).or_default();
         run.first_seen = run.first_seen.min(record.first_seen);
         let run_seen = run.first_seen;
-        let likeness = likeness(&record.sample);
-        if !matches!(record.state, State::Uploading { .. }) && self.first_of.get(&likeness) == Some(&id) {
-            self.first_of.remove(&likeness);
+        if record.state.sent().is_some() {
+            run.delivered.insert(id.clone());
         }
-        let run = self.runs.entry(RunName::of(&record.sample)).or_default();
-        match record.state.sent() {
-            Some(_) => run.delivered.insert(id.clone()),
-            None => run.delivered.remove(&id),
-        };
-        match record.history.is_closed() {
-            true => run.closed.insert(key.name.clone()),
-            false => run.closed.remove(&key.name),
-        };
-        match (&record.state, &record.history.wish) {
-            (State::Uploading { .. }, Some(_)) => self.wished.insert(id.clone()),
-            _ => self.wished.remove(&id),
-        };
+        if record.history.is_closed() {
+            run.closed.insert(id.clone(), key.name.clone());
+        }
+        if is_under_way && record.history.wish.is_some() {
+            self.wished.insert(id.clone());
+        }
         self.bind(record, &id);
 
         let size = record.sample.size();
@@ -165,7 +165,7 @@ impl Index {
         };
         let place = (run_seen, key.run.clone(), key.name.clone(), id.clone());
         self.places.insert(id, (key.watch.clone(), place.clone()));
-        let likeness = record.must_be_new().then_some(likeness);
+        let likeness = record.must_be_new().then(|| likeness(&record.sample));
         self.queue.entry(key.watch.clone()).or_default().insert(place, Turn { due, likeness });
     }
 
@@ -196,6 +196,11 @@ impl Index {
         if *first == id { Ok(()) } else { Err(first.clone()) }
     }
 
+    /// Another of its like may send now.
+    fn let_go_first(&mut self, id: &SampleId) {
+        self.first_of.retain(|_, first| first != id);
+    }
+
     /// How many samples of a run are on Flow.
     pub fn delivered(&self, run: &RunName) -> usize {
         self.runs.get(run).map_or(0, |run| run.delivered.len())
@@ -214,7 +219,7 @@ impl Index {
     pub fn closed(&self, run: &RunName) -> Closed {
         self.runs.get(run).map_or_else(Closed::default, |run| Closed {
             run: run.orders.closed.is_some(),
-            samples: run.closed.clone(),
+            samples: run.closed.values().cloned().collect(),
         })
     }
 
@@ -244,7 +249,20 @@ impl Index {
         places.flatten().find(|owner| **owner != id).cloned()
     }
 
-    pub fn remove(&mut self, id: &SampleId) {
+    /// Forgets all that is known of a sample, which is no more. Another one may be called as it was.
+    pub fn forget(&mut self, key: &SampleKey) {
+        let id = key.id();
+        self.take_out(key, &id);
+        self.let_go_first(&id);
+    }
+
+    /// Takes out what a sample's record put in.
+    fn take_out(&mut self, key: &SampleKey, id: &SampleId) {
+        if let Some(run) = self.runs.get_mut(&RunName::of(key)) {
+            run.delivered.remove(id);
+            run.closed.remove(id);
+        }
+        self.wished.remove(id);
         if let Some(owned) = self.owned.remove(id) {
             for place in owned.places {
                 if self.owners.get(&place) == Some(id) {
@@ -408,8 +426,10 @@ fn wait(due: Option<Moment>, now: Moment) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::Again;
-    use crate::sample::{SampleKey, Standing, Target};
+    use crate::journal::decision::{Decision, History, Verb};
+    use crate::journal::tests::{sample, sending, sent, upload};
+    use crate::journal::{Again, Blocker, Holder, Skipper};
+    use crate::sample::{Standing, Target};
 
     fn queued(watch: &str, run: &str, name: &str, second: i64) -> Record {
         let key = SampleKey { kind: Kind::Data, watch: watch.into(), run: run.into(), name: name.into() };
@@ -487,6 +507,46 @@ mod tests {
         index.put(&taken.must_wait("changed".into(), None).unwrap());
         assert_eq!((data(&index, "1"), index.bound(&FlowId::Sample("1".into()))), (None, None));
         assert!(index.bound.is_empty() && index.bindings.is_empty());
+    }
+
+    #[test]
+    fn nothing_of_a_sample_that_is_forgotten_stays_but_in_the_store() {
+        let [moment, now] = [Moment::now(), Moment::now()];
+        let reason = || "x".to_owned();
+        let states = [
+            State::Waiting { reason: reason(), again: Some(Again { at: moment, until: now }) },
+            State::Held { reason: reason(), by: Holder::Person, upload: Some(upload(sending())) },
+            State::Queued { upload: Some(upload(sending())) },
+            State::Uploading { upload: upload(sending()) },
+            State::Retrying { upload: upload(sending()), next_try: now, error: reason() },
+            State::Blocked { reason: reason(), by: Blocker::Doubt },
+            State::Done { sent: sent() },
+            State::Skipped { reason: reason(), by: Skipper::Person },
+        ];
+        let decision = Decision { verb: Verb::Close, who: "alice".into(), when: Timestamp::UNIX_EPOCH, reason: None };
+        let history = History { decisions: vec![decision.clone()], wish: Some(decision), ..History::default() };
+        let record = |kind, state| {
+            let mut sample = sample("a");
+            sample.key.kind = kind;
+            Record { history: history.clone(), state, ..Record::new(sample, Standing::Ready, Timestamp::UNIX_EPOCH) }
+        };
+        // Of the same run, and of the same name.
+        let other = record(Kind::Data, State::Waiting { reason: reason(), again: None });
+        let mut without = Index::default();
+        without.put(&other);
+        for state in states {
+            let mut index = Index::default();
+            index.put(&other);
+            let name = state.name();
+            let record = record(Kind::Sample, state);
+            index.put(&Record { state: State::Uploading { upload: upload(sending()) }, ..record.clone() });
+            index.claim(&record.sample).unwrap();
+            index.put(&record);
+            assert_ne!(index, without, "{name}");
+            index.forget(&record.sample.key);
+            index.tally.retain(|_, tally| tally.samples > 0);
+            assert_eq!(index, without, "{name}");
+        }
     }
 
     #[test]

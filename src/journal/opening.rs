@@ -254,7 +254,7 @@ fn rebuild(store: &Store, receipts: &Receipts, state_dir: &Path) -> Result<(), J
     // What had been seen of a run and not sent is in no receipt: it must not be taken for new in a delivered run.
     let mut runs = HashSet::new();
     for record in records(store) {
-        runs.insert(RunName::of(&record?.sample));
+        runs.insert(RunName::of(&record?.sample.key));
     }
     let mut writes = Writes::default();
     for run in runs {

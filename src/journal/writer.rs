@@ -23,7 +23,7 @@ use super::renamed::Renaming;
 use super::store::{Store, Walk, Writes};
 use super::trouble::TroubleSign;
 use super::{JournalError, UNPOISONED};
-use crate::sample::{Finding, Sample, SampleId, path_to_text};
+use crate::sample::{Finding, Sample, SampleId, SampleKey, path_to_text};
 
 /// So many changes share one commit at most.
 const GROUP: usize = 256;
@@ -113,7 +113,7 @@ impl Desk {
                 for touched in touched {
                     match touched {
                         Touched::Put(record) => index.put(&record),
-                        Touched::Forgot(id) => index.remove(&id),
+                        Touched::Forgot(key) => index.forget(&key),
                         Touched::Ordered(run, orders) => index.put_orders(run, *orders),
                     }
                 }
@@ -218,7 +218,7 @@ impl Intake {
 
 enum Touched {
     Put(Box<Record>),
-    Forgot(SampleId),
+    Forgot(SampleKey),
     Ordered(RunName, Box<RunOrders>),
 }
 
@@ -326,14 +326,14 @@ impl<'a> Transaction<'a> {
     /// Whether a sample that was not known before is nothing but declared by a sheet, in a run of which something was sent.
     /// Then its files may have been sent under another name and cleared away, and nothing is said of it.
     fn is_afterthought(&self, finding: &Finding) -> bool {
-        let run = RunName::of(&finding.sample);
+        let run = RunName::of(&finding.sample.key);
         let delivered = || self.index.lock().expect(UNPOISONED).delivered(&run);
         finding.sample.slots.is_empty() && delivered() > 0
     }
 
     /// What stands around a sample that assembly found. `is_late` asks whether something of its run was sent before it.
     fn around(&self, finding: &Finding, is_late: bool, is_own: bool) -> Result<Circumstances, JournalError> {
-        let run = RunName::of(&finding.sample);
+        let run = RunName::of(&finding.sample.key);
         let (orders, delivered) = {
             let index = self.index.lock().expect(UNPOISONED);
             (index.orders(&run), index.delivered(&run))
@@ -369,7 +369,7 @@ impl<'a> Transaction<'a> {
     /// Takes down that the run of these findings has been looked at since the journal was made anew. No receipt tells of
     /// it: what was found is in none either, and a store that lacks the one must lack the other.
     pub fn looked_at(&mut self, finding: &Finding) {
-        let run = RunName::of(&finding.sample);
+        let run = RunName::of(&finding.sample.key);
         let orders = self.orders(&run);
         if orders.is_made_anew {
             self.keep_orders(run, RunOrders { is_made_anew: false, ..orders });
@@ -434,7 +434,7 @@ impl<'a> Transaction<'a> {
         for key in [sample_key(&id), state_key(&id), part_hashes_key(&id)] {
             self.writes.remove(key);
         }
-        self.touched.push(Touched::Forgot(id));
+        self.touched.push(Touched::Forgot(record.sample.key.clone()));
     }
 
     /// Bytes of all values that it would write.

@@ -380,6 +380,24 @@ async fn what_is_begun_ends_under_the_name_that_it_has_by_its_old_template() {
     assert_eq!(states(&journal)[2..], [is("d", "queued", "d")]);
 }
 
+/// Another sample may be called so later, and nobody closed that one.
+#[tokio::test]
+async fn that_a_sample_was_closed_is_forgotten_with_it() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    let [a, b] = [named("a", "a", "1"), named("b", "a", "2")];
+    put(&journal, &a, waiting("for reads2")).await;
+    decide(&journal, Verb::Close, a.id(), None).await.unwrap();
+    assert_eq!(journal.closed("miseq", "run1").samples, ["a".to_owned()].into());
+    put(&journal, &b, waiting("for reads2")).await;
+    journal.unmade(vec![a.id()], |_| true).await.unwrap();
+    assert_eq!(states(&journal), [is("b", "waiting", "b")]);
+    let closed = journal.closed("miseq", "run1");
+    assert_eq!(closed, Default::default());
+    drop(journal);
+    assert_eq!(open(&dir).closed("miseq", "run1"), closed);
+}
+
 /// Whatever people said of it, nothing of it was sent, and its files have another name now.
 #[tokio::test]
 async fn what_was_never_sent_leaves_no_ghost_under_the_name_of_an_old_template() {
