@@ -17,6 +17,7 @@ mod inspection;
 mod lock;
 mod mark;
 mod opening;
+mod ownership;
 mod people;
 mod queue;
 mod receipts;
@@ -26,6 +27,7 @@ mod seen;
 mod store;
 mod stored;
 mod trouble;
+mod turns;
 mod writer;
 
 use std::path::Path;
@@ -41,13 +43,15 @@ pub use change::Change;
 pub use decision::{Decision, History, Order, RunName, RunOrders, Verb};
 pub use error::JournalError;
 pub use export::{Export, read_receipts};
-pub use index::{Due, FlowId, InFlight, Tally};
+pub use index::{InFlight, Tally};
 pub use inspection::{Inspection, inspect};
+pub use ownership::FlowId;
 pub use receipts::{Event, ExistingFile, Head, RECEIPTS, Receipt};
 pub use record::{Again, Blocker, Holder, Misstep, Record, Skipper, State};
 pub use seen::LeftOut;
 pub use stored::{FileUpload, Retold, Sent, SentFile, SlotHashes, Stage, Upload};
 pub use trouble::Trouble;
+pub use turns::Due;
 
 use form::{account_key, decode, encode, head_key, join, part_hashes_key, records, sample_key, state_key};
 use index::Index;
@@ -310,7 +314,7 @@ impl Journal {
 
     /// The sample that a thing on Flow was made for, or is being made for, as far as the journal knows.
     pub fn bound(&self, flow_id: &FlowId) -> Option<SampleId> {
-        self.index(|index| index.bound(flow_id))
+        self.index(|index| index.ownership.bound(flow_id))
     }
 
     /// Takes what `sent` names for a sample that is uploading, unless it is another one's by now; tells whether it was
@@ -324,7 +328,7 @@ impl Journal {
             let old = transaction.record(&id)?.ok_or(JournalError::Unknown { sample: id.clone() })?;
             let misstep = |misstep| JournalError::Misstep { sample: id.clone(), misstep };
             let new = old.clone().done(sent).map_err(misstep)?;
-            if transaction.binder(&index::flow_ids(&new), &id).is_some() {
+            if transaction.binder(&ownership::flow_ids(&new), &id).is_some() {
                 return Ok(false);
             }
             transaction.put(Some(&old), new);

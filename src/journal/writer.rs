@@ -16,7 +16,8 @@ use tokio::sync::{oneshot, watch};
 use super::claims::{Claim, event_of, put_head, withdrawn};
 use super::decision::{RunName, RunOrders};
 use super::form::{PartHashes, StateValue, encode, join, part_hashes_key, run_key, sample_key, state_key};
-use super::index::{self, FlowId, Index};
+use super::index::Index;
+use super::ownership::{FlowId, flow_ids as flow_ids_of};
 use super::receipts::{Event, Receipts};
 use super::record::{Circumstances, Record};
 use super::renamed::Renaming;
@@ -319,7 +320,7 @@ impl<'a> Transaction<'a> {
     /// Another sample that one of these files belongs to. (One that was begun in this very transaction is not seen;
     /// assembly gives each file to one sample.)
     fn owner(&self, sample: &Sample) -> Result<Option<Record>, JournalError> {
-        let owner = self.index.lock().expect(UNPOISONED).owner(sample);
+        let owner = self.index.lock().expect(UNPOISONED).ownership.owner(sample);
         owner.map_or(Ok(None), |owner| self.record(&owner))
     }
 
@@ -387,10 +388,10 @@ impl<'a> Transaction<'a> {
             Touched::Put(record) => Some(record),
             Touched::Forgot(_) | Touched::Ordered(..) => None,
         });
-        let binds = |record: &Record| index::flow_ids(record).iter().any(|id| flow_ids.contains(id));
+        let binds = |record: &Record| flow_ids_of(record).iter().any(|id| flow_ids.contains(id));
         let now = touched.filter(|record| binds(record)).map(|record| record.sample.id());
         let index = self.index.lock().expect(UNPOISONED);
-        now.chain(flow_ids.iter().filter_map(|id| index.bound(id))).find(|binder| binder != of)
+        now.chain(flow_ids.iter().filter_map(|id| index.ownership.bound(id))).find(|binder| binder != of)
     }
 
     /// Whether there is something under this key.
