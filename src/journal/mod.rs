@@ -5,6 +5,7 @@
 //! acknowledges it. So two who change one sample never overwrite each other, and what a caller was told is true after
 //! a power cut. No type of the store leaves this room, and nothing is known here of watching or uploading.
 
+mod batches;
 mod change;
 mod claims;
 mod decision;
@@ -53,7 +54,7 @@ pub use stored::{FileUpload, Retold, Sent, SentFile, SlotHashes, Stage, Upload};
 pub use trouble::Trouble;
 pub use turns::Due;
 
-use form::{account_key, decode, encode, head_key, join, part_hashes_key, records, sample_key, state_key};
+use form::{account_key, decode, encode, head_key, records};
 use index::Index;
 use lock::Lock;
 use opening::Opened;
@@ -154,9 +155,7 @@ impl Journal {
     /// When the store cannot be read.
     pub fn record(&self, id: &SampleId) -> Result<Option<Record>, JournalError> {
         let look = self.shared.store.look();
-        let Some(sample) = look.get(&sample_key(id))? else { return Ok(None) };
-        let (state, hashes) = (look.get(&state_key(id))?, look.get(&part_hashes_key(id))?);
-        join(id.as_str(), &sample, state.as_deref(), hashes.as_deref()).map(Some)
+        form::read(id, |key| look.get(key))
     }
 
     /// The records of all samples, in no particular order, each as it is when it is reached.

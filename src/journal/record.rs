@@ -443,6 +443,15 @@ impl Record {
         self.leave_uploading("queued", |upload| State::Queued { upload: Some(upload) })
     }
 
+    /// As it stands once its process has ended, however that was: what was under way has its turn again.
+    #[must_use]
+    pub(super) fn interrupted(self) -> Self {
+        match self.state {
+            State::Uploading { upload } => Self { state: State::Queued { upload: Some(upload) }, ..self }.obeyed(),
+            _ => self,
+        }
+    }
+
     /// The upload goes on at `next_try`.
     pub fn retrying(self, upload: Upload, next_try: Moment, error: String) -> Result<Self, Misstep> {
         self.leave_uploading("retrying", |_| State::Retrying { upload, next_try, error })

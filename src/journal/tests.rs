@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::form::{StateValue, file_key, part_hashes_key, watch_key};
+use super::form::{StateValue, file_key, part_hashes_key, sample_key, state_key, watch_key};
 use super::record::Circumstances;
 use super::store::Walk;
 use super::*;

@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::claims::{Claim, event_of, put_head, withdrawn};
 use super::decision::{RunName, RunOrders};
-use super::form::{PartHashes, StateValue, encode, join, part_hashes_key, run_key, sample_key, state_key};
+use super::form::{self, PartHashes, StateValue, encode, run_key, sample_key, state_key};
 use super::index::Index;
 use super::ownership::{FlowId, flow_ids as flow_ids_of};
 use super::receipts::{Event, Receipts};
@@ -229,9 +229,7 @@ impl<'a> Transaction<'a> {
     }
 
     pub fn record(&self, id: &SampleId) -> Result<Option<Record>, JournalError> {
-        let Some(sample) = self.get(&sample_key(id))? else { return Ok(None) };
-        let (state, hashes) = (self.get(&state_key(id))?, self.get(&part_hashes_key(id))?);
-        join(id.as_str(), &sample, state.as_deref(), hashes.as_deref()).map(Some)
+        form::read(id, |key| self.get(key))
     }
 
     /// The value of a key, as this transaction leaves it. Waits for a disk that cannot be read.
@@ -432,9 +430,7 @@ impl<'a> Transaction<'a> {
         if Claim::of(record).is_some() {
             self.events.push(withdrawn(id.clone(), "known by another name"));
         }
-        for key in [sample_key(&id), state_key(&id), part_hashes_key(&id)] {
-            self.writes.remove(key);
-        }
+        form::remove(&id, &mut self.writes);
         self.touched.push(Touched::Forgot(record.sample.key.clone()));
     }
 

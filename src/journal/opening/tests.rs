@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::claims::existing;
 use super::super::decision::{Order, Verb};
+use super::super::form::sample_key;
 use super::super::tests::{all, asking, begin, open, put, sample, sending, sent, state, state_dir, until, upload};
 use super::super::{Blocker, Inspection, Journal, LeftOut, Record, Upload, inspect};
 use super::*;
