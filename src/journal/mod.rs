@@ -15,6 +15,7 @@ mod form;
 pub(crate) mod fuzzing;
 mod index;
 mod inspection;
+mod intake;
 mod lock;
 mod mark;
 mod opening;
@@ -27,6 +28,7 @@ mod renamed;
 mod seen;
 mod store;
 mod stored;
+mod transaction;
 mod trouble;
 mod turns;
 mod writer;
@@ -59,8 +61,9 @@ use index::Index;
 use lock::Lock;
 use opening::Opened;
 use store::{Store, Writes};
+use transaction::Transaction;
 use trouble::TroubleSign;
-use writer::{Desk, Transaction, Writer};
+use writer::{Desk, Writer};
 
 /// The index is held for single operations that do not panic.
 const UNPOISONED: &str = "no one panics while holding the index";
@@ -220,7 +223,7 @@ impl Journal {
     /// # Errors
     /// When the store cannot be read.
     pub fn foresee(&self, findings: Vec<Finding>, run_ends: bool) -> Result<Vec<Record>, JournalError> {
-        let transaction = Transaction::new(&self.shared.store, &self.shared.index);
+        let transaction = Transaction::new(&self.shared.store, &self.shared.index, None);
         let foresee = |finding: Finding| transaction.take_in(finding, run_ends)?.foreseen(&transaction);
         findings.into_iter().filter_map(|finding| foresee(finding).transpose()).collect()
     }

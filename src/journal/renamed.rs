@@ -3,7 +3,7 @@
 //!
 //! A sample keeps the id that it was sent under. What the sheet calls it now is compared with the name that it has on
 //! Flow, and with the one that a person has answered for; a third one is a person's affair. Only a sheet that says
-//! something else does this: what a changed manifest names anew is left to [`super::writer`], which skips it. What a
+//! something else does this: what a changed manifest names anew is left to [`super::intake`], which skips it. What a
 //! person keeps back before anything of it was sent stays kept back under any name.
 
 use std::collections::HashSet;

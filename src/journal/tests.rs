@@ -343,7 +343,7 @@ async fn the_hashes_of_thousands_of_parts_are_not_written_with_every_chunk() {
     assert_eq!(journal.record(&sample.id()).unwrap().unwrap().state.upload(), whole.state.upload());
     assert_eq!(journal.records().next().unwrap().unwrap().state.upload(), whole.state.upload());
     // The next chunk writes the state alone.
-    let mut writer = Transaction::new(&journal.shared.store, &journal.shared.index);
+    let mut writer = Transaction::new(&journal.shared.store, &journal.shared.index, None);
     let queued = journal.record(&sample.id()).unwrap().unwrap();
     let mut next = upload.clone();
     next.files[1].stage = Stage::Sending { data_id: Some("72".into()), chunks: 3, strikes: 0 };
