@@ -6,7 +6,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Blocker, Holder, Misstep, Record, Skipper, State};
+use super::record::{Misstep, Record};
+use super::state::{Blocker, Holder, Skipper, State};
 use super::stored::{Retold, Sent, Upload};
 use crate::sample::{Sample, SampleId, SampleKey, Standing, Target};
 

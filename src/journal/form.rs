@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::JournalError;
 use super::decision::{History, RunName};
-use super::record::{Record, State};
+use super::record::Record;
+use super::state::State;
 use super::store::{Store, Walk, Writes};
 use crate::observation::Observation;
 use crate::sample::{SampleId, path_from_text, path_to_text};

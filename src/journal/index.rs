@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::decision::{RunName, RunOrders};
 use super::ownership::Ownership;
-use super::record::{Record, State};
+use super::record::Record;
+use super::state::State;
 use super::turns::Turns;
 use crate::sample::{Closed, SampleId, SampleKey};
 

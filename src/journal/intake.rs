@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use super::JournalError;
 use super::decision::RunName;
-use super::record::{Circumstances, Record};
+use super::record::Record;
 use super::renamed::Renaming;
+use super::state::Circumstances;
 use super::transaction::Transaction;
 use crate::sample::{Finding, Sample, SampleId, path_to_text};
 

@@ -19,7 +19,7 @@ use super::form::{self, StateValue, decode, encode, head_key, records, run_key, 
 use super::index::Index;
 use super::mark::Mark;
 use super::receipts::{self, Event, Head, Line, RECEIPTS, Receipts, Survey};
-use super::record::State;
+use super::state::State;
 use super::store::{Store, Writes, sync_folder};
 use crate::sample::SampleId;
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::form::{StateValue, file_key, part_hashes_key, sample_key, state_key, watch_key};
-use super::record::Circumstances;
+use super::state::Circumstances;
 use super::store::Walk;
 use super::*;
 use crate::observation::{Moment, Observation};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::ownership::likeness;
-use super::record::{Record, State};
+use super::record::Record;
+use super::state::State;
 use crate::observation::Moment;
 use crate::sample::{Sample, SampleId};
 

@@ -1,6 +1,6 @@
 //! What people decide, and what is found after a run was delivered.
 
-use super::super::record::Circumstances;
+use super::super::state::Circumstances;
 use super::*;
 
 fn decision(verb: Verb) -> Decision {
