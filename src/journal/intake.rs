@@ -46,13 +46,13 @@ impl Intake {
 
 impl Transaction<'_> {
     /// What a finding comes to.
-    pub fn take_in(&self, finding: Finding, run_ends: bool) -> Result<Intake, JournalError> {
+    pub fn take_in(&self, finding: Finding) -> Result<Intake, JournalError> {
         let id = finding.sample.id();
         let old = self.record(&id)?;
         if old.is_none() && self.is_afterthought(&finding) {
             return Ok(Intake::nothing(id));
         }
-        let Some(owner) = self.owner(&finding.sample)? else { return Ok(self.put_in(old, finding, run_ends, None)) };
+        let Some(owner) = self.owner(&finding.sample)? else { return Ok(self.put_in(old, finding, None)) };
         let owner_id = owner.sample.id();
         // One of a watch that is no more may never have its turn.
         let is_of_watch = owner.sample.key.watch == finding.sample.key.watch;
@@ -60,32 +60,32 @@ impl Transaction<'_> {
         match owner.renaming(&finding) {
             Renaming::Itself => {
                 let stray = old.filter(Record::is_forgettable).map(|_| id);
-                Ok(Intake { forgets: stray, ..self.put_in(Some(owner), finding, run_ends, None) })
+                Ok(Intake { forgets: stray, ..self.put_in(Some(owner), finding, None) })
             }
             Renaming::Moves if old.is_none() => {
                 let moved = owner.moved(finding.sample.clone());
-                let intake = self.put_in(Some(moved), finding, run_ends, None);
+                let intake = self.put_in(Some(moved), finding, None);
                 Ok(Intake { old: None, forgets: Some(owner_id), ..intake })
             }
             Renaming::Follows if old.as_ref().is_none_or(Record::is_forgettable) => {
                 let followed = owner.followed(finding.sample.clone());
-                let intake = self.put_in(Some(followed), finding, run_ends, None);
+                let intake = self.put_in(Some(followed), finding, None);
                 Ok(Intake { old: None, forgets: Some(owner_id), ..intake })
             }
             Renaming::Moves | Renaming::Waits => Ok(Intake { awaits: under_way, ..Intake::nothing(owner_id) }),
             // What is on Flow does not change for files that are another's.
             Renaming::No if old.as_ref().is_some_and(|old| old.state.sent().is_some()) => Ok(Intake::nothing(id)),
             Renaming::Follows | Renaming::No => {
-                Ok(Intake { awaits: under_way, ..self.put_in(old, finding, run_ends, Some(&owner)) })
+                Ok(Intake { awaits: under_way, ..self.put_in(old, finding, Some(&owner)) })
             }
         }
     }
 
     /// `owner`: another sample that its files belong to.
-    fn put_in(&self, old: Option<Record>, finding: Finding, run_ends: bool, owner: Option<&Record>) -> Intake {
+    fn put_in(&self, old: Option<Record>, finding: Finding, owner: Option<&Record>) -> Intake {
         // What was declared before its run was sent is not new, however late its files are: a marker may overtake them.
         let is_new = old.is_none() && !finding.sample.slots.is_empty();
-        let around = self.around(&finding, run_ends && is_new, owner);
+        let around = self.around(&finding, finding.in_ending_run && is_new, owner);
         let is_to_compare = old.as_ref().is_some_and(|old| old.must_be_compared(&finding));
         let compare = is_to_compare.then(|| finding.sample.clone());
         let new = match old.clone() {

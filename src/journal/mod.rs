@@ -198,19 +198,19 @@ impl Journal {
         *self.shared.account.lock().expect(UNPOISONED) = Some(account.to_owned());
     }
 
-    /// Takes in all that assembly found of a run. What is on its way is left alone. `run_ends` says whether the run tells of
-    /// its end: then what is found for the first time after something of it was sent is held.
+    /// Takes in all that assembly found of a run. What is on its way is left alone. What is found for the first time after
+    /// something of its run was sent is held where the run tells of its end.
     ///
     /// # Errors
     /// When it cannot be made durable.
-    pub async fn assembled(&self, findings: Vec<Finding>, run_ends: bool) -> Result<Assembled, JournalError> {
+    pub async fn assembled(&self, findings: Vec<Finding>) -> Result<Assembled, JournalError> {
         self.transact(move |transaction| {
             let mut assembled = Assembled::default();
             if let Some(finding) = findings.iter().find(|finding| !finding.sample.slots.is_empty()) {
                 transaction.looked_at(finding);
             }
             for finding in findings {
-                let mut intake = transaction.take_in(finding, run_ends)?;
+                let mut intake = transaction.take_in(finding)?;
                 assembled.to_compare.extend(intake.compare.take().map(|found| (intake.id.clone(), found)));
                 assembled.awaited.extend(intake.awaits.take());
                 assembled.samples.push(intake.id.clone());
@@ -221,14 +221,13 @@ impl Journal {
         .await
     }
 
-    /// What would become of findings; nothing is put down.
+    /// What would become of a finding; nothing is put down. `None`: nothing is said of it.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn foresee(&self, findings: Vec<Finding>, run_ends: bool) -> Result<Vec<Record>, JournalError> {
+    pub fn foresee(&self, finding: Finding) -> Result<Option<Record>, JournalError> {
         let transaction = Transaction::new(&self.shared.store, &self.shared.index, None);
-        let foresee = |finding: Finding| transaction.take_in(finding, run_ends)?.foreseen(&transaction);
-        findings.into_iter().filter_map(|finding| foresee(finding).transpose()).collect()
+        transaction.take_in(finding)?.foreseen(&transaction)
     }
 
     /// Queues samples that a person gives by hand; gives their records. One that was given before goes on from where it

@@ -41,7 +41,7 @@ impl Record {
 
     /// The first record of a sample that assembly found.
     pub(super) fn found(finding: Finding, around: Circumstances, now: Timestamp) -> Self {
-        let Finding { sample, standing, is_existing } = finding;
+        let Finding { sample, standing, is_existing, .. } = finding;
         let history = History::default();
         let state = State::found(standing, is_existing, around, &history);
         Self { sample, first_seen: now, history, state }
@@ -60,7 +60,7 @@ impl Record {
         if self.state.sent().is_some() {
             return self.told_anew(finding);
         }
-        let Finding { sample, standing, is_existing } = finding;
+        let Finding { sample, standing, is_existing, .. } = finding;
         let sample = self.as_its_own(sample);
         // A sheet that is yet to be believed, after a restart for instance, makes no other sample.
         let has_same_files = !self.sample.differs_on_disk(&sample) && !sample.differs_on_disk(&self.sample);

@@ -123,11 +123,16 @@ pub(super) async fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
 }
 
 pub(super) async fn put(journal: &Journal, sample: &Sample, standing: Standing) -> Vec<Record> {
-    journal.assembled(vec![found(sample.clone(), standing)], false).await.unwrap().changed
+    journal.assembled(vec![found(sample.clone(), standing)]).await.unwrap().changed
 }
 
 fn found(sample: Sample, standing: Standing) -> Finding {
-    Finding { sample, standing, is_existing: false }
+    Finding { sample, standing, is_existing: false, in_ending_run: false }
+}
+
+/// The same in a run that tells of its end.
+fn found_in_ending_run(sample: Sample, standing: Standing) -> Finding {
+    Finding { in_ending_run: true, ..found(sample, standing) }
 }
 
 fn record(state: State) -> Record {
@@ -535,7 +540,7 @@ async fn no_sample_is_given_to_two_and_none_is_withheld() {
         sample.key.watch = format!("watch{}", n % 3);
         found(sample, Standing::Ready)
     });
-    journal.assembled(ready.collect(), false).await.unwrap();
+    journal.assembled(ready.collect()).await.unwrap();
     let mut takers = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let journal = journal.clone();
@@ -562,7 +567,7 @@ async fn one_that_asks_while_another_takes_gets_the_next_sample() {
     let dir = state_dir();
     let journal = open(&dir);
     let both = ["a", "b"].map(|name| found(sample(name), Standing::Ready));
-    journal.assembled(both.into(), false).await.unwrap();
+    journal.assembled(both.into()).await.unwrap();
     let (one, two) = tokio::join!(journal.take_next(None, None), journal.take_next(None, None));
     let name = |taken: Result<Option<Record>, JournalError>| taken.unwrap().unwrap().sample.key.name;
     assert_eq!([name(one), name(two)], ["a", "b"]);

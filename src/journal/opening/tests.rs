@@ -558,10 +558,11 @@ async fn a_first_look_after_a_loss_is_in_no_receipt_so_that_a_kill_in_its_midst_
     fs::rename(&before, &journal_dir).unwrap();
     Mark::remove(&journal_dir).unwrap();
     let journal = open(&dir);
-    let finding = Finding { sample: sample("queued"), standing: Assembled::Ready, is_existing: false };
-    journal.assembled(vec![finding.clone()], true).await.unwrap();
+    let finding =
+        Finding { sample: sample("queued"), standing: Assembled::Ready, is_existing: false, in_ending_run: true };
+    journal.assembled(vec![finding.clone()]).await.unwrap();
     assert_eq!(state(&journal, &sample("queued")), State::Queued { upload: None });
     let late = Finding { sample: sample("late"), ..finding };
-    journal.assembled(vec![late], true).await.unwrap();
+    journal.assembled(vec![late]).await.unwrap();
     assert_eq!(state(&journal, &sample("late")).name(), "held", "that one is new");
 }

@@ -19,8 +19,8 @@ fn named(name: &str, files_of: &str, sheet: &str) -> Sample {
 }
 
 async fn find(journal: &Journal, samples: &[&Sample]) -> Assembled {
-    let findings = samples.iter().map(|sample| found((*sample).clone(), Standing::Ready)).collect();
-    let assembled = journal.assembled(findings, true).await.unwrap();
+    let findings = samples.iter().map(|sample| found_in_ending_run((*sample).clone(), Standing::Ready)).collect();
+    let assembled = journal.assembled(findings).await.unwrap();
     // As the assembler does with what it does not find any more.
     let ids = all(journal).into_iter().map(|record| record.sample.id());
     let unmade = ids.filter(|id| !assembled.samples.contains(id)).collect();
@@ -341,7 +341,7 @@ async fn a_sheet_that_says_nothing_makes_nothing_new() {
     send(&journal, &a.id(), "70").await;
     let nameless = Sample { sheets: Vec::new(), ..named("reads/a_R1.fastq.gz", "a", "") };
     for standing in [waiting("the sheet has not settled"), Standing::Blocked("no such row".into())] {
-        journal.assembled(vec![found(nameless.clone(), standing)], true).await.unwrap();
+        journal.assembled(vec![found_in_ending_run(nameless.clone(), standing)]).await.unwrap();
         assert_eq!(states(&journal), [is("a", "done", "a")]);
     }
 }
