@@ -52,18 +52,10 @@ pub struct Assembled {
     pub finding: Finding,
     /// When it will be ready if nothing changes; `None` when more than the passing of time is missing, or nothing.
     pub in_time: Option<Duration>,
-    /// Whether something tells when its run is over, so that a sample that appears after others were sent is late.
-    pub in_ending_run: bool,
     /// What its files captured alike, and what sheets say of it.
     pub captured: Captures,
     /// Where sheets say it.
     pub rows: Vec<RowsUsed>,
-}
-
-/// Splits findings by whether they can be late.
-pub fn by_lateness(samples: Vec<Assembled>) -> [(Vec<Finding>, bool); 2] {
-    let (ending, open): (Vec<_>, Vec<_>) = samples.into_iter().partition(|assembled| assembled.in_ending_run);
-    [(ending, true), (open, false)].map(|(samples, ends)| (samples.into_iter().map(|it| it.finding).collect(), ends))
 }
 
 /// Makes samples of a run's files. `closed` is what people said of its end, `shelf` what was read of what is

@@ -237,6 +237,8 @@ pub struct Finding {
     pub standing: Standing,
     /// Whether all of its files lay there at the watch's first start.
     pub is_existing: bool,
+    /// Whether something tells when its run is over, so that a sample that appears after others were sent is late.
+    pub in_ending_run: bool,
 }
 
 /// What people said of a run that will not end by itself.

@@ -185,7 +185,7 @@ fn writes_until_it_is_killed() {
         writers.spawn(async move {
             for n in begun.. {
                 let name = format!("sample{n}");
-                journal.assembled(vec![ready(&name)], false).await.unwrap();
+                journal.assembled(vec![ready(&name)]).await.unwrap();
                 say(&format!("seen {name} ."));
             }
         });
@@ -196,13 +196,13 @@ fn writes_until_it_is_killed() {
 }
 
 fn ready(name: &str) -> Finding {
-    Finding { sample: sample(name), standing: Standing::Ready, is_existing: false }
+    Finding { sample: sample(name), standing: Standing::Ready, is_existing: false, in_ending_run: false }
 }
 
 /// Uploads a sample for ever, going on where an earlier process was killed.
 async fn upload(journal: Journal, name: String) {
     let id = sample(&name).id();
-    journal.assembled(vec![ready(&name)], false).await.unwrap();
+    journal.assembled(vec![ready(&name)]).await.unwrap();
     journal.change(&id, Record::taken).await.unwrap();
     loop {
         let next_chunk = |record: Record| {
@@ -231,7 +231,7 @@ async fn upload(journal: Journal, name: String) {
 async fn finish(journal: Journal, begun: usize) {
     for name in (begun..).map(|n| format!("finished{n}")) {
         let id = sample(&name).id();
-        journal.assembled(vec![ready(&name)], false).await.unwrap();
+        journal.assembled(vec![ready(&name)]).await.unwrap();
         let ask = |record: Record| {
             let stage = Stage::Asking { data_id: Some("7".into()), asks: 0, sent_again: false };
             let file = FileUpload {

@@ -17,7 +17,7 @@ use super::left_out::kept;
 use super::reload::Foresight;
 use super::seeing::in_json;
 use super::tasks::blocking;
-use crate::assemble::{self, Assembly, Expectation, assemble, by_lateness, wanted};
+use crate::assemble::{self, Assembly, Expectation, assemble, wanted};
 use crate::config::WatchConfig;
 use crate::journal::{self, Journal, JournalError, LeftOut, Record, State};
 use crate::manifest::Manifest;
@@ -328,15 +328,14 @@ impl Assembler {
 
             self.conditions.expect(view.folder.clone(), Expectation::of(&view, &samples, &closed));
 
-            let mut ids = HashSet::new();
-            for (findings, run_ends) in by_lateness(samples).into_iter().filter(|(findings, _)| !findings.is_empty()) {
-                let assembled = self.journal.assembled(findings, run_ends).await?;
-                let journal::Assembled { samples, changed, to_compare, awaited } = assembled;
-                ids.extend(samples);
-                changed.iter().for_each(say);
-                self.awaited.extend(awaited);
-                to_compare.into_iter().for_each(|(id, found)| self.suspects.add(id, found));
+            let findings = samples.into_iter().map(|assembled| assembled.finding).collect();
+            let journal::Assembled { samples, changed, to_compare, awaited } = self.journal.assembled(findings).await?;
+            changed.iter().for_each(say);
+            self.awaited.extend(awaited);
+            for (id, found) in to_compare {
+                self.suspects.add(id, found);
             }
+            let ids: HashSet<_> = samples.into_iter().collect();
             let made = self.made.entry(run).or_default();
             let unmade: Vec<_> = made.difference(&ids).cloned().collect();
             made.extend(ids);

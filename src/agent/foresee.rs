@@ -34,7 +34,7 @@ pub fn foresee(
     let foresee = |assembled: Assembled| {
         let finding = assembled.finding.clone();
         let record = match journal {
-            Some(journal) => journal.foresee(vec![finding], assembled.in_ending_run)?.pop(),
+            Some(journal) => journal.foresee(finding)?,
             None => Some(Record::foreseen(finding)),
         };
         Ok(record.map(|record| (record, assembled)))

@@ -239,6 +239,7 @@ impl Seeing {
                 }
                 _ => {
                     self.end(name).await?;
+                    self.journal.readable().await?;
                     self.start(watched)?;
                 }
             }

@@ -332,9 +332,8 @@ impl Context<'_> {
             None => (no_reads(rule, format!("no reads ({place}), and the run is complete")), None),
         };
         Assembled {
-            finding: Finding { sample, standing, is_existing: false },
+            finding: Finding { sample, standing, is_existing: false, in_ending_run: false },
             in_time,
-            in_ending_run: false,
             captured: captures.clone(),
             rows: told.lines.clone(),
         }

@@ -54,7 +54,7 @@ impl Context<'_> {
         let in_ending_run = self.view.tells_its_end(group.reads());
         let captured = group.captured();
         let rows = group.told.lines.clone();
-        Assembled { finding: Finding { sample, standing, is_existing }, in_time, in_ending_run, captured, rows }
+        Assembled { finding: Finding { sample, standing, is_existing, in_ending_run }, in_time, captured, rows }
     }
 
     fn standing(

@@ -6,12 +6,10 @@ use std::hash::{Hash, Hasher};
 use std::path::Path;
 
 use super::JournalError;
-use super::form::{
-    self, account_key, encode, file_key, head_key, observations, part_hashes_key, records, run_key, sample_key,
-    state_key, watch_key,
-};
+use super::form::{self, account_key, encode, file_key, head_key, observations, records, run_key, watch_key};
 use super::receipts::{Event, ExistingFile, Head};
-use super::record::{Holder, Record, State};
+use super::record::Record;
+use super::state::{Holder, State};
 use super::store::{Store, Walk, Writes};
 use super::stored::{Stage, Upload};
 use crate::observation::{Moment, Observation};
@@ -136,11 +134,7 @@ pub(super) fn put(event: Event, writes: &mut Writes) {
         Event::Orders { run, orders } => writes.put(run_key(&run), encode(&orders)),
         Event::Account { server, name } => writes.put(account_key(&server), encode(&name)),
         // Assembly says anew what becomes of it.
-        Event::Withdrawn { id, .. } => {
-            for key in [sample_key(&id), state_key(&id), part_hashes_key(&id)] {
-                writes.remove(key);
-            }
-        }
+        Event::Withdrawn { id, .. } => form::remove(&id, writes),
         Event::Existing { watch, files } => {
             // Of no boot: it has yet to settle.
             let since = Moment { boot: 0, at: std::time::Duration::ZERO };

@@ -6,9 +6,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Blocker, Holder, Misstep, Record, Skipper, State};
+use super::record::{Misstep, Record};
+use super::state::{Blocker, Holder, Skipper, State};
 use super::stored::{Retold, Sent, Upload};
-use crate::sample::{Sample, SampleId, Standing, Target};
+use crate::sample::{Sample, SampleId, SampleKey, Standing, Target};
 
 /// What a person wants done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -72,8 +73,8 @@ pub struct RunName {
 
 impl RunName {
     /// The run that a sample belongs to.
-    pub(super) fn of(sample: &Sample) -> Self {
-        Self { watch: sample.key.watch.clone(), run: sample.key.run.clone() }
+    pub(super) fn of(sample: &SampleKey) -> Self {
+        Self { watch: sample.watch.clone(), run: sample.run.clone() }
     }
 }
 

@@ -23,6 +23,12 @@ pub enum JournalError {
     Read { dir: PathBuf, source: io::Error },
     #[error("cannot write the journal in {}: {source}; {}", dir.display(), remedy(source))]
     Write { dir: PathBuf, source: io::Error },
+    /// It was closed to be opened anew after its disk had failed, and that has not gone well so far.
+    #[error(
+        "cannot use the journal in {}: its disk has failed, and it could not be opened again so far; check the disk; it \
+         is tried every few seconds, and goes on by itself when the disk is well", dir.display()
+    )]
+    Shut { dir: PathBuf },
     #[error("{reason}")]
     Commit { reason: String },
     /// What was written cannot be read back.
@@ -48,6 +54,7 @@ impl JournalError {
     /// failing.
     pub fn is_passing(&self) -> bool {
         match self {
+            Self::Shut { .. } => true,
             Self::Open { source, .. } | Self::Read { source, .. } | Self::Write { source, .. } => is_the_disk(source),
             _ => false,
         }

@@ -6,21 +6,20 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::batches::Batches;
 use super::claims::{Claims, baselines, existing, first_start, put};
 use super::form::{self, StateValue};
 use super::lock::Lock;
 use super::mark::Mark;
 use super::opening;
 use super::receipts::{self, ExistingFile, Head, RECEIPTS, Receipt};
-use super::record::{Record, State};
-use super::store::{Store, Writes, sync_folder};
+use super::record::Record;
+use super::store::{Store, sync_folder};
 use super::{Journal, JournalError};
 use crate::sample::Sample;
 
 /// The version of the document.
 const VERSION: u32 = 1;
-/// So many keys are written at once.
-const BATCH: usize = 2000;
 
 /// All that a journal holds and cannot be seen again on disk.
 #[derive(Serialize, Deserialize)]
@@ -91,27 +90,17 @@ impl Export {
     }
 
     fn write(self, store: &Store) -> Result<(), JournalError> {
-        let mut writes = Writes::default();
-        let full = |writes: &mut Writes| match writes.len() {
-            ..BATCH => Ok(()),
-            _ => store.commit(&std::mem::take(writes)),
-        };
+        let mut batches = Batches::into(store);
         for ExportedRecord { sample, value: StateValue { first_seen, history, state } } in self.records {
-            let id = sample.id();
-            let mut record = Record { sample, first_seen, history, state };
-            if matches!(record.state, State::Uploading { .. }) {
-                record = record.put_back().map_err(|misstep| JournalError::Misstep { sample: id.clone(), misstep })?;
-            }
-            form::write(&record, &mut writes);
-            full(&mut writes)?;
+            let record = Record { sample, first_seen, history, state }.interrupted();
+            batches.add(|writes| form::write(&record, writes))?;
         }
         for ExportedWatch { watch, baseline, existing } in self.watches {
             for event in first_start(&watch, existing, Some(baseline)) {
-                put(event, &mut writes);
-                full(&mut writes)?;
+                batches.add(|writes| put(event, writes))?;
             }
         }
-        store.commit(&writes)
+        batches.end()
     }
 }
 

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::JournalError;
 use super::decision::{History, RunName};
-use super::record::{Record, State};
+use super::record::Record;
+use super::state::State;
 use super::store::{Store, Walk, Writes};
 use crate::observation::Observation;
 use crate::sample::{SampleId, path_from_text, path_to_text};
@@ -72,6 +73,39 @@ pub(super) fn write(record: &Record, writes: &mut Writes) {
     PartHashes::of(record).write(&id, writes);
 }
 
+/// Removes all of a record.
+pub(super) fn remove(id: &SampleId, writes: &mut Writes) {
+    for key in [sample_key(id), state_key(id), part_hashes_key(id)] {
+        writes.remove(key);
+    }
+}
+
+/// Reads all of a record; `get` gives the value of a key.
+pub(super) fn read(
+    id: &SampleId,
+    get: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, JournalError>,
+) -> Result<Option<Record>, JournalError> {
+    get(&sample_key(id))?.map(|sample| join(id, &sample, get)).transpose()
+}
+
+/// The record of a sample that was read; `get` gives what lies beside it.
+fn join(
+    id: &SampleId,
+    sample: &[u8],
+    get: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, JournalError>,
+) -> Result<Record, JournalError> {
+    let sample = decode(id.as_str(), sample)?;
+    let state = get(&state_key(id))?.ok_or_else(|| damaged(id.as_str(), "it has no state"))?;
+    let StateValue { first_seen, history, mut state } = decode(id.as_str(), &state)?;
+    if let (Some(hashes), Some(upload)) = (get(&part_hashes_key(id))?, state.upload_mut()) {
+        let PartHashes(hashes) = decode(id.as_str(), &hashes)?;
+        for (file, hashes) in upload.files.iter_mut().zip(hashes) {
+            file.parts_sha256 = hashes;
+        }
+    }
+    Ok(Record { sample, first_seen, history, state })
+}
+
 pub(super) fn records(store: &Store) -> impl Iterator<Item = Result<Record, JournalError>> + '_ {
     let mut walk = Some(Walk::through(b"s"));
     std::iter::from_fn(move || {
@@ -84,10 +118,8 @@ pub(super) fn records(store: &Store) -> impl Iterator<Item = Result<Record, Jour
                 return Some(Err(error));
             }
         };
-        let id = String::from_utf8_lossy(&key[1..]).into_owned();
-        let beside = |kind: &[u8]| look.get(&[kind, &key[1..]].concat());
-        let record = beside(b"t").and_then(|state| join(&id, &sample, state.as_deref(), beside(b"p")?.as_deref()));
-        Some(record)
+        let id = SampleId::typed(&String::from_utf8_lossy(&key[1..]));
+        Some(join(&id, &sample, |key| look.get(key)))
     })
 }
 
@@ -110,24 +142,6 @@ pub(super) fn observations<'a>(
         let path = path_from_text(&text).ok_or_else(|| damaged(&text, "not a path"));
         Some(path.and_then(|path| Ok((path, decode(&text, &value)?))))
     })
-}
-
-pub(super) fn join(
-    id: &str,
-    sample: &[u8],
-    state: Option<&[u8]>,
-    part_hashes: Option<&[u8]>,
-) -> Result<Record, JournalError> {
-    let missing = || damaged(id, "it has no state");
-    let sample = decode(id, sample)?;
-    let StateValue { first_seen, history, mut state } = decode(id, state.ok_or_else(missing)?)?;
-    if let (Some(hashes), Some(upload)) = (part_hashes, state.upload_mut()) {
-        let PartHashes(hashes) = decode(id, hashes)?;
-        for (file, hashes) in upload.files.iter_mut().zip(hashes) {
-            file.parts_sha256 = hashes;
-        }
-    }
-    Ok(Record { sample, first_seen, history, state })
 }
 
 pub(super) fn sample_key(id: &SampleId) -> Vec<u8> {

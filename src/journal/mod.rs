@@ -5,8 +5,10 @@
 //! acknowledges it. So two who change one sample never overwrite each other, and what a caller was told is true after
 //! a power cut. No type of the store leaves this room, and nothing is known here of watching or uploading.
 
+mod batches;
 mod change;
 mod claims;
+mod compared;
 mod decision;
 mod error;
 mod export;
@@ -14,18 +16,23 @@ mod form;
 pub(crate) mod fuzzing;
 mod index;
 mod inspection;
+mod intake;
 mod lock;
 mod mark;
 mod opening;
+mod ownership;
 mod people;
 mod queue;
 mod receipts;
 mod record;
 mod renamed;
 mod seen;
+mod state;
 mod store;
 mod stored;
+mod transaction;
 mod trouble;
+mod turns;
 mod writer;
 
 use std::path::Path;
@@ -41,21 +48,25 @@ pub use change::Change;
 pub use decision::{Decision, History, Order, RunName, RunOrders, Verb};
 pub use error::JournalError;
 pub use export::{Export, read_receipts};
-pub use index::{Due, FlowId, InFlight, Tally};
+pub use index::{InFlight, Tally};
 pub use inspection::{Inspection, inspect};
+pub use ownership::FlowId;
 pub use receipts::{Event, ExistingFile, Head, RECEIPTS, Receipt};
-pub use record::{Again, Blocker, Holder, Misstep, Record, Skipper, State};
+pub use record::{Misstep, Record};
 pub use seen::LeftOut;
+pub use state::{Again, Blocker, Holder, Skipper, State};
 pub use stored::{FileUpload, Retold, Sent, SentFile, SlotHashes, Stage, Upload};
 pub use trouble::Trouble;
+pub use turns::Due;
 
-use form::{account_key, decode, encode, join, part_hashes_key, records, sample_key, state_key};
+use form::{account_key, decode, encode, head_key, records};
 use index::Index;
 use lock::Lock;
 use opening::Opened;
 use store::{Store, Writes};
+use transaction::Transaction;
 use trouble::TroubleSign;
-use writer::{Desk, Transaction, Writer};
+use writer::{Desk, Writer};
 
 /// The index is held for single operations that do not panic.
 const UNPOISONED: &str = "no one panics while holding the index";
@@ -136,15 +147,21 @@ impl Journal {
         self.shared.changes.subscribe()
     }
 
+    /// Waits until the store can be read: what reads directly fails while a disk does.
+    ///
+    /// # Errors
+    /// When that does not pass by itself.
+    pub async fn readable(&self) -> Result<(), JournalError> {
+        self.transact(|transaction| transaction.has(&head_key()).map(drop)).await
+    }
+
     /// One sample's record.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn record(&self, id: &SampleId) -> Result<Option<Record>, JournalError> {
         let look = self.shared.store.look();
-        let Some(sample) = look.get(&sample_key(id))? else { return Ok(None) };
-        let (state, hashes) = (look.get(&state_key(id))?, look.get(&part_hashes_key(id))?);
-        join(id.as_str(), &sample, state.as_deref(), hashes.as_deref()).map(Some)
+        form::read(id, |key| look.get(key))
     }
 
     /// The records of all samples, in no particular order, each as it is when it is reached.
@@ -181,19 +198,19 @@ impl Journal {
         *self.shared.account.lock().expect(UNPOISONED) = Some(account.to_owned());
     }
 
-    /// Takes in all that assembly found of a run. What is on its way is left alone. `run_ends` says whether the run tells of
-    /// its end: then what is found for the first time after something of it was sent is held.
+    /// Takes in all that assembly found of a run. What is on its way is left alone. What is found for the first time after
+    /// something of its run was sent is held where the run tells of its end.
     ///
     /// # Errors
     /// When it cannot be made durable.
-    pub async fn assembled(&self, findings: Vec<Finding>, run_ends: bool) -> Result<Assembled, JournalError> {
+    pub async fn assembled(&self, findings: Vec<Finding>) -> Result<Assembled, JournalError> {
         self.transact(move |transaction| {
             let mut assembled = Assembled::default();
             if let Some(finding) = findings.iter().find(|finding| !finding.sample.slots.is_empty()) {
                 transaction.looked_at(finding);
             }
             for finding in findings {
-                let mut intake = transaction.take_in(finding, run_ends)?;
+                let mut intake = transaction.take_in(finding)?;
                 assembled.to_compare.extend(intake.compare.take().map(|found| (intake.id.clone(), found)));
                 assembled.awaited.extend(intake.awaits.take());
                 assembled.samples.push(intake.id.clone());
@@ -204,14 +221,13 @@ impl Journal {
         .await
     }
 
-    /// What would become of findings; nothing is put down.
+    /// What would become of a finding; nothing is put down. `None`: nothing is said of it.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn foresee(&self, findings: Vec<Finding>, run_ends: bool) -> Result<Vec<Record>, JournalError> {
-        let transaction = Transaction::new(&self.shared.store, &self.shared.index);
-        let foresee = |finding: Finding| transaction.take_in(finding, run_ends)?.foreseen(&transaction);
-        findings.into_iter().filter_map(|finding| foresee(finding).transpose()).collect()
+    pub fn foresee(&self, finding: Finding) -> Result<Option<Record>, JournalError> {
+        let transaction = Transaction::new(&self.shared.store, &self.shared.index, None);
+        transaction.take_in(finding)?.foreseen(&transaction)
     }
 
     /// Queues samples that a person gives by hand; gives their records. One that was given before goes on from where it
@@ -302,7 +318,7 @@ impl Journal {
 
     /// The sample that a thing on Flow was made for, or is being made for, as far as the journal knows.
     pub fn bound(&self, flow_id: &FlowId) -> Option<SampleId> {
-        self.index(|index| index.bound(flow_id))
+        self.index(|index| index.ownership.bound(flow_id))
     }
 
     /// Takes what `sent` names for a sample that is uploading, unless it is another one's by now; tells whether it was
@@ -316,7 +332,7 @@ impl Journal {
             let old = transaction.record(&id)?.ok_or(JournalError::Unknown { sample: id.clone() })?;
             let misstep = |misstep| JournalError::Misstep { sample: id.clone(), misstep };
             let new = old.clone().done(sent).map_err(misstep)?;
-            if transaction.binder(&index::flow_ids(&new), &id).is_some() {
+            if transaction.binder(&ownership::flow_ids(&new), &id).is_some() {
                 return Ok(false);
             }
             transaction.put(Some(&old), new);

@@ -12,20 +12,16 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::JournalError;
+use super::batches::Batches;
 use super::claims::{Claim, Claims, claim_of, put, put_head, withdrawn};
 use super::decision::{RunName, RunOrders};
-use super::form::{
-    StateValue, decode, encode, head_key, join, part_hashes_key, records, run_key, sample_key, state_key,
-};
+use super::form::{self, StateValue, decode, encode, head_key, records, run_key, state_key};
 use super::index::Index;
 use super::mark::Mark;
 use super::receipts::{self, Event, Head, Line, RECEIPTS, Receipts, Survey};
-use super::record::State;
+use super::state::State;
 use super::store::{Store, Writes, sync_folder};
 use crate::sample::SampleId;
-
-/// So many keys are written at once while a store is made anew.
-const BATCH: usize = 2000;
 
 /// A journal that is ready.
 pub(super) struct Opened {
@@ -149,22 +145,14 @@ fn examine(
     }
     let mut index = Index::default();
     let mut interrupted = Writes::default();
-    let mut failed = Ok(());
-    let claims = Claims::of(store, |mut record| {
-        if matches!(record.state, State::Uploading { .. }) {
-            let id = record.sample.id();
-            match record.put_back() {
-                Ok(queued) => record = queued,
-                Err(misstep) => {
-                    failed = Err(JournalError::Misstep { sample: id, misstep });
-                    return;
-                }
-            }
-            interrupted.put(state_key(&id), encode(&StateValue::of(&record)));
+    let claims = Claims::of(store, |record| {
+        let is_interrupted = matches!(record.state, State::Uploading { .. });
+        let record = record.interrupted();
+        if is_interrupted {
+            interrupted.put(state_key(&record.sample.id()), encode(&StateValue::of(&record)));
         }
         index.put(&record);
     })?;
-    failed?;
     if standing != Standing::Less
         && let Some(lost) = lost(&claims, &said.claims, store)?
     {
@@ -209,11 +197,8 @@ fn missing(claims: &Claims, said: &Said, store: &Store, standing: Standing) -> R
             continue;
         }
         let look = store.look();
-        if let Some(sample) = look.get(&sample_key(id))? {
-            let (state, hashes) = (look.get(&state_key(id))?, look.get(&part_hashes_key(id))?);
-            let record = join(id.as_str(), &sample, state.as_deref(), hashes.as_deref())?;
-            missing.extend(claim_of(&record));
-        }
+        let record = form::read(id, |key| look.get(key))?;
+        missing.extend(record.as_ref().and_then(claim_of));
     }
     let stale = said.claims.samples.keys().filter(|id| !claims.samples.contains_key(*id));
     missing.extend(stale.map(|id| withdrawn(id.clone(), "not sent")));
@@ -226,20 +211,18 @@ fn missing(claims: &Claims, said: &Said, store: &Store, standing: Standing) -> R
 
 /// Puts the lines from `at` on into the store, which does not count as having them before it is [settled](settle).
 fn replay(store: &Store, state_dir: &Path, at: u64) -> Result<(), JournalError> {
-    let mut writes = Writes::default();
-    let mut failed = Ok(());
+    let mut batches = Batches::into(store);
+    let mut added = Ok(());
     receipts::look(state_dir, |line| {
-        if line.at < at || failed.is_err() {
-            return;
-        }
-        let Some(receipt) = line.receipt() else { return };
-        put(receipt.event, &mut writes);
-        if writes.len() >= BATCH {
-            failed = store.commit(&std::mem::take(&mut writes));
+        if line.at >= at
+            && added.is_ok()
+            && let Some(receipt) = line.receipt()
+        {
+            added = batches.add(|writes| put(receipt.event, writes));
         }
     })?;
-    failed?;
-    store.commit(&writes)
+    added?;
+    batches.end()
 }
 
 /// Says that the store has all that the receipts have. It comes last: without it, all before it is done once more.
@@ -254,15 +237,15 @@ fn rebuild(store: &Store, receipts: &Receipts, state_dir: &Path) -> Result<(), J
     // What had been seen of a run and not sent is in no receipt: it must not be taken for new in a delivered run.
     let mut runs = HashSet::new();
     for record in records(store) {
-        runs.insert(RunName::of(&record?.sample));
+        runs.insert(RunName::of(&record?.sample.key));
     }
-    let mut writes = Writes::default();
+    let mut batches = Batches::into(store);
     for run in runs {
         let orders = store.get(&run_key(&run))?.map(|value| decode(&run.run, &value)).transpose()?;
         let orders = RunOrders { is_made_anew: true, ..orders.unwrap_or_default() };
-        writes.put(run_key(&run), encode(&orders));
+        batches.add(|writes| writes.put(run_key(&run), encode(&orders)))?;
     }
-    store.commit(&writes)?;
+    batches.end()?;
     settle(store, receipts.head())
 }
 

@@ -110,7 +110,7 @@ impl Journal {
     /// # Errors
     /// The sample that has to come to a halt first.
     pub fn claim(&self, sample: &Sample) -> Result<(), SampleId> {
-        self.shared.index.lock().expect(UNPOISONED).claim(sample)
+        self.shared.index.lock().expect(UNPOISONED).turns.claim(sample)
     }
 
     /// The records of other samples, on Flow or on their way there, whose files have the same names and sizes.
@@ -118,7 +118,7 @@ impl Journal {
     /// # Errors
     /// When the store cannot be read.
     pub fn alike(&self, sample: &Sample) -> Result<Vec<Record>, JournalError> {
-        let ids = self.index(|index| index.alike(sample));
+        let ids = self.index(|index| index.ownership.alike(sample));
         ids.iter().filter_map(|id| self.record(id).transpose()).collect()
     }
 }

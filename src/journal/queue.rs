@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use super::index::{Due, InFlight, Index, Tally};
+use super::index::{InFlight, Index, Tally};
+use super::turns::Due;
 use super::{Journal, JournalError, Record, UNPOISONED};
 use crate::observation::Moment;
 use crate::sample::SampleId;
@@ -20,7 +21,7 @@ impl Journal {
         only: Option<&HashSet<SampleId>>,
     ) -> Result<Option<Record>, JournalError> {
         loop {
-            let next = self.index(|index| index.next(last_watch, only, Moment::now()));
+            let next = self.index(|index| index.turns.next(last_watch, only, Moment::now()));
             let Some(id) = next else { return Ok(None) };
             match self.change(&id, Record::taken).await {
                 Ok(record) => return Ok(Some(record)),
@@ -35,24 +36,24 @@ impl Journal {
     /// restart is not sent before it has been looked at again.
     pub fn admit_only(&self, watches: &[&str]) {
         let watches = watches.iter().map(|watch| (*watch).to_owned()).collect();
-        self.shared.index.lock().expect(UNPOISONED).admit_only(watches);
+        self.shared.index.lock().expect(UNPOISONED).turns.admit_only(watches);
     }
 
     /// Lets the samples of a watch have their turn, or keeps them back.
     pub fn admit(&self, watch: &str, is_admitted: bool) {
-        self.shared.index.lock().expect(UNPOISONED).admit(watch, is_admitted);
+        self.shared.index.lock().expect(UNPOISONED).turns.admit(watch, is_admitted);
         self.shared.changes.send_modify(|count| *count += 1);
     }
 
     /// When the next sample is due; `only` leaves all others out of sight.
     pub fn next_due(&self, only: Option<&HashSet<SampleId>>) -> Due {
-        self.index(|index| index.next_due(only, Moment::now()))
+        self.index(|index| index.turns.next_due(only, Moment::now()))
     }
 
     /// Whether something will have its turn that is worth waiting for: not so are files that may be whole only later
     /// than in `patience`.
     pub fn has_turns_within(&self, patience: Duration) -> bool {
-        self.index(|index| index.has_turns_within(patience, Moment::now()))
+        self.index(|index| index.turns.has_turns_within(patience, Moment::now()))
     }
 
     /// The samples that are being uploaded.

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::JournalError;
 use super::decision::{History, RunName, RunOrders};
-use super::record::State;
+use super::state::State;
 use super::store::sync_folder;
 use super::stored::{Sent, Upload};
 use crate::sample::{Fingerprint, Sample, SampleId, path_text};

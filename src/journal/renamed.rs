@@ -3,15 +3,17 @@
 //!
 //! A sample keeps the id that it was sent under. What the sheet calls it now is compared with the name that it has on
 //! Flow, and with the one that a person has answered for; a third one is a person's affair. Only a sheet that says
-//! something else does this: what a changed manifest names anew is left to [`super::writer`], which skips it. What a
+//! something else does this: what a changed manifest names anew is left to [`super::intake`], which skips it. What a
 //! person keeps back before anything of it was sent stays kept back under any name.
 
 use std::collections::HashSet;
 
 use super::change::{Change, changes, name_on_flow, told};
+use super::compared::content_changed;
 use super::decision::History;
-use super::record::{Blocker, Holder, Misstep, Record, Skipper, State};
-use super::stored::{Retold, Sent, SlotHashes, Upload};
+use super::record::Record;
+use super::state::{Blocker, Holder, Skipper, State};
+use super::stored::{Retold, Sent, Upload};
 use crate::sample::{BY_HAND, Finding, Sample, Target, path_to_text};
 
 /// What a finding says of a sample that its files belong to, and that has another id than it.
@@ -152,7 +154,7 @@ impl Record {
     }
 
     /// A finding under the name that the sample has on Flow; what the rule calls it stays in its key.
-    fn named_as_sent(&self, mut found: Sample) -> Sample {
+    pub(super) fn named_as_sent(&self, mut found: Sample) -> Sample {
         if let Target::Sample { name, .. } = &mut found.target {
             *name = name_on_flow(&self.sample).to_owned();
         }
@@ -224,7 +226,7 @@ impl Record {
 
 impl Sent {
     /// Takes down which values a sheet gives now to what was sent.
-    fn told(self, sample: &mut Sample, found: &Sample) -> Self {
+    pub(super) fn told(self, sample: &mut Sample, found: &Sample) -> Self {
         let is_by_sheet = !sample.sheets.is_empty() && !found.sheets.is_empty() && sample.rule == found.rule;
         let retold = match sample.target == found.target {
             true if is_by_sheet => {
@@ -239,54 +241,5 @@ impl Sent {
             false => self.retold,
         };
         Self { retold, ..self }
-    }
-}
-
-/// Why a sample is held whose files are no longer what was sent.
-pub(super) fn content_changed(sent: &Sample, found: &Sample) -> String {
-    format!(
-        "its files changed after it was sent: {}; what was sent stands on Flow. Send what lies there now with \
-         flow-ingest resend, or leave it with flow-ingest skip",
-        told(&changes(sent, found))
-    )
-}
-
-impl Record {
-    /// What is on Flow was compared with what lies there: `hashes` are those of its slots now.
-    pub fn compared(self, found: Sample, hashes: &[SlotHashes]) -> Result<Self, Misstep> {
-        let misstep = Misstep { from: self.state.name(), to: "held" };
-        let sent = match &self.state {
-            // Another name came between; the content is compared when that is settled.
-            State::Held { by: Holder::Changed { found: known, .. }, .. } if !self.answers_to(known) => return Ok(self),
-            State::Done { sent } | State::Held { by: Holder::Changed { sent, .. }, .. } => sent.clone(),
-            _ => return Err(misstep),
-        };
-        let found = self.named_as_sent(found);
-        let Self { mut sample, first_seen, history, state: _ } = self;
-        let was = sample.slots.iter().zip(&sent.files).map(|(slot, file)| (&slot.key, file.sha256.as_ref()));
-        let is = found.slots.iter().zip(hashes).map(|(slot, hashes)| (&slot.key, Some(&hashes.sha256)));
-        if was.eq(is) {
-            // The same bytes under another time, or at another place.
-            for (slot, found) in sample.slots.iter_mut().zip(found.slots.clone()) {
-                slot.parts = found.parts;
-            }
-            let state = State::Done { sent: sent.told(&mut sample, &found) };
-            return Ok(Self { sample, first_seen, history, state });
-        }
-        for (n, slot) in sample.slots.iter_mut().enumerate() {
-            let Some(at) = found.slots.iter().position(|found| found.key == slot.key) else { continue };
-            let (Some(file), Some(hashes)) = (sent.files.get(n), hashes.get(at)) else { continue };
-            let now: Vec<_> = found.slots[at].parts.iter().zip(hashes.of_parts(found.slots[at].parts.len())).collect();
-            let sent = file.of_parts(slot.parts.len());
-            for (part, sha256) in slot.parts.iter_mut().zip(sent) {
-                // A part with the bytes that were sent is none that changed.
-                if let Some((same, _)) = now.iter().find(|(now, hash)| now.path == part.path && *hash == sha256) {
-                    part.fingerprint = same.fingerprint;
-                }
-            }
-        }
-        let reason = content_changed(&sample, &found);
-        let state = State::Held { reason, by: Holder::Changed { sent, found: Box::new(found) }, upload: None };
-        Ok(Self { sample, first_seen, history, state })
     }
 }

@@ -97,12 +97,10 @@ impl Journal {
     /// # Errors
     /// When it cannot be made durable.
     pub async fn clear_left_out(&self, watch: &str) -> Result<(), JournalError> {
-        let mut walk = Walk::through(&left_out_key(watch, ""));
-        let mut writes = Writes::default();
-        while let Some((key, _)) = self.shared.store.look().next(&mut walk)? {
-            writes.remove(key);
-        }
+        let all = left_out_key(watch, "");
         self.transact(move |transaction| {
+            let mut writes = Writes::default();
+            transaction.stored_keys(&all)?.into_iter().for_each(|key| writes.remove(key));
             transaction.write(writes);
             Ok(())
         })
@@ -115,19 +113,16 @@ impl Journal {
     /// When it cannot be made durable.
     pub async fn set_left_out(&self, watch: &str, run: &str, left_out: &[LeftOut]) -> Result<(), JournalError> {
         let key = left_out_key(watch, run);
-        let mut writes = Writes::default();
-        match (left_out, self.shared.store.get(&key)?) {
-            ([], None) => return Ok(()),
-            ([], Some(_)) => writes.remove(key),
-            (some, before) => {
-                let value = encode(&some);
-                if before.as_ref() == Some(&value) {
-                    return Ok(());
-                }
-                writes.put(key, value);
-            }
-        }
+        let value = (!left_out.is_empty()).then(|| encode(&left_out));
         self.transact(move |transaction| {
+            // Read here, where a disk that cannot be read is waited for.
+            let before = transaction.get(&key)?;
+            let mut writes = Writes::default();
+            match value {
+                value if value == before => {}
+                Some(value) => writes.put(key, value),
+                None => writes.remove(key),
+            }
             transaction.write(writes);
             Ok(())
         })

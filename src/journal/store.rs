@@ -15,6 +15,8 @@ use std::io::ErrorKind;
 use std::ops::Bound;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+#[cfg(test)]
+use std::sync::atomic::AtomicI32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
@@ -34,12 +36,30 @@ pub(super) struct Store {
     /// Held for writing while a batch goes in, so that who reads several pieces or keys never gets half of a batch.
     /// `None` when it could not be opened again.
     open: RwLock<Option<Open>>,
-    /// The system's error with which every commit of a test fails; 0: none.
     #[cfg(test)]
-    pub failing: std::sync::atomic::AtomicI32,
-    /// The same of each value that is read.
-    #[cfg(test)]
-    pub unreadable: std::sync::atomic::AtomicI32,
+    pub faults: Faults,
+}
+
+/// The system's errors with which a test has the store fail; 0: none.
+#[cfg(test)]
+#[derive(Default)]
+pub(super) struct Faults {
+    /// At every commit.
+    pub commit: AtomicI32,
+    /// At each value that is read.
+    pub get: AtomicI32,
+    /// Whenever it is opened again.
+    pub reopen: AtomicI32,
+}
+
+#[cfg(test)]
+impl Faults {
+    fn fail(fault: &AtomicI32) -> std::io::Result<()> {
+        match fault.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            code => Err(std::io::Error::from_raw_os_error(code)),
+        }
+    }
 }
 
 struct Open {
@@ -106,9 +126,7 @@ impl Store {
             dir: dir.to_owned(),
             open,
             #[cfg(test)]
-            failing: Default::default(),
-            #[cfg(test)]
-            unreadable: Default::default(),
+            faults: Faults::default(),
         })
     }
 
@@ -133,6 +151,8 @@ impl Store {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         // It admits one at a time.
         *open = None;
+        #[cfg(test)]
+        Faults::fail(&self.faults.reopen).map_err(|source| JournalError::Open { dir: self.dir.clone(), source })?;
         *open = Some(Open::at(&self.dir)?);
         Ok(())
     }
@@ -145,20 +165,14 @@ impl Store {
     /// The value of `key`, whole.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
         #[cfg(test)]
-        match self.unreadable.load(std::sync::atomic::Ordering::SeqCst) {
-            0 => {}
-            code => {
-                let source = std::io::Error::from_raw_os_error(code);
-                return Err(JournalError::Read { dir: self.dir.clone(), source });
-            }
-        }
+        Faults::fail(&self.faults.get).map_err(|source| JournalError::Read { dir: self.dir.clone(), source })?;
         self.look().get(key)
     }
 
     /// Makes all of `writes` durable, or none.
     pub fn commit(&self, writes: &Writes) -> Result<(), JournalError> {
         #[cfg(test)]
-        self.fail_if_told()?;
+        Faults::fail(&self.faults.commit).map_err(|source| JournalError::Write { dir: self.dir.clone(), source })?;
         let mut batch = self.batch(writes)?;
         let number = {
             let unseen = self.open.write().unwrap_or_else(PoisonError::into_inner);
@@ -205,18 +219,7 @@ impl Store {
     }
 
     fn opened<'a>(&self, open: &'a Option<Open>) -> Result<&'a Open, JournalError> {
-        open.as_ref().ok_or_else(|| JournalError::Read {
-            dir: self.dir.clone(),
-            source: std::io::Error::other("it could not be opened again after its disk had failed"),
-        })
-    }
-
-    #[cfg(test)]
-    fn fail_if_told(&self) -> Result<(), JournalError> {
-        match self.failing.load(std::sync::atomic::Ordering::SeqCst) {
-            0 => Ok(()),
-            code => Err(JournalError::Write { dir: self.dir.clone(), source: std::io::Error::from_raw_os_error(code) }),
-        }
+        open.as_ref().ok_or_else(|| JournalError::Shut { dir: self.dir.clone() })
     }
 
     fn read_error(&self, error: sled::Error) -> JournalError {

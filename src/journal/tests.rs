@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::form::{StateValue, file_key, part_hashes_key, watch_key};
-use super::record::Circumstances;
+use super::form::{StateValue, file_key, part_hashes_key, sample_key, state_key, watch_key};
+use super::state::Circumstances;
 use super::store::Walk;
 use super::*;
 use crate::observation::{Moment, Observation};
@@ -109,12 +109,30 @@ pub(super) fn state(journal: &Journal, sample: &Sample) -> State {
     journal.record(&sample.id()).unwrap().unwrap().state
 }
 
+/// Waits for what `look` sees, for a minute at most.
+pub(super) async fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            match look() {
+                Some(seen) => return seen,
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), looking).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
+
 pub(super) async fn put(journal: &Journal, sample: &Sample, standing: Standing) -> Vec<Record> {
-    journal.assembled(vec![found(sample.clone(), standing)], false).await.unwrap().changed
+    journal.assembled(vec![found(sample.clone(), standing)]).await.unwrap().changed
 }
 
 fn found(sample: Sample, standing: Standing) -> Finding {
-    Finding { sample, standing, is_existing: false }
+    Finding { sample, standing, is_existing: false, in_ending_run: false }
+}
+
+/// The same in a run that tells of its end.
+fn found_in_ending_run(sample: Sample, standing: Standing) -> Finding {
+    Finding { in_ending_run: true, ..found(sample, standing) }
 }
 
 fn record(state: State) -> Record {
@@ -330,7 +348,7 @@ async fn the_hashes_of_thousands_of_parts_are_not_written_with_every_chunk() {
     assert_eq!(journal.record(&sample.id()).unwrap().unwrap().state.upload(), whole.state.upload());
     assert_eq!(journal.records().next().unwrap().unwrap().state.upload(), whole.state.upload());
     // The next chunk writes the state alone.
-    let mut writer = Transaction::new(&journal.shared.store, &journal.shared.index);
+    let mut writer = Transaction::new(&journal.shared.store, &journal.shared.index, None);
     let queued = journal.record(&sample.id()).unwrap().unwrap();
     let mut next = upload.clone();
     next.files[1].stage = Stage::Sending { data_id: Some("72".into()), chunks: 3, strikes: 0 };
@@ -522,7 +540,7 @@ async fn no_sample_is_given_to_two_and_none_is_withheld() {
         sample.key.watch = format!("watch{}", n % 3);
         found(sample, Standing::Ready)
     });
-    journal.assembled(ready.collect(), false).await.unwrap();
+    journal.assembled(ready.collect()).await.unwrap();
     let mut takers = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let journal = journal.clone();
@@ -549,7 +567,7 @@ async fn one_that_asks_while_another_takes_gets_the_next_sample() {
     let dir = state_dir();
     let journal = open(&dir);
     let both = ["a", "b"].map(|name| found(sample(name), Standing::Ready));
-    journal.assembled(both.into(), false).await.unwrap();
+    journal.assembled(both.into()).await.unwrap();
     let (one, two) = tokio::join!(journal.take_next(None, None), journal.take_next(None, None));
     let name = |taken: Result<Option<Record>, JournalError>| taken.unwrap().unwrap().sample.key.name;
     assert_eq!([name(one), name(two)], ["a", "b"]);

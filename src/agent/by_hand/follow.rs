@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::door::Door;
 use super::{ByHandError, Ending, Settings, Upload};
 use crate::sample::{Sample, SampleId, Slot};
-use crate::status::SampleStatus;
+use crate::status::{HandedOver, SampleStatus};
 use crate::upload::{self, Disk, Gate};
 
 /// How often it is looked at how things go.
@@ -112,7 +112,13 @@ impl<'a> Follower<'a> {
         let is_all = open.clone().count() <= FEW || turn.is_multiple_of(10);
         let meant = open.filter(|given| is_all || given.upload.status.state == "uploading");
         let ids: Vec<SampleId> = meant.map(|given| given.sample.id()).collect();
-        let looked = self.door.look(&ids).await?;
+        let looked = match self.door.look(&ids).await {
+            // It is looked at again before long.
+            Err(ByHandError::Journal(error)) if error.is_passing() => {
+                HandedOver { uploads: Vec::new(), condition: Some(error.to_string()) }
+            }
+            looked => looked?,
+        };
         let mut news: BTreeMap<String, SampleStatus> =
             looked.uploads.into_iter().map(|status| (status.id.clone(), status)).collect();
         for given in &mut self.given {

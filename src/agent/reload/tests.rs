@@ -16,7 +16,7 @@ fn record(name: &str, file: &str, sample_type: &str, standing: Standing) -> Reco
     let part = Part { path: format!("/w/r/{file}").into(), fingerprint: Fingerprint { size: 1, modified_ns: 1 } };
     let slots = vec![Slot { key: "reads1".into(), filename: file.into(), parts: vec![part] }];
     let sample = Sample { key, rule: "rule".into(), target, slots, sheets: Vec::new() };
-    Record::foreseen(Finding { sample, standing, is_existing: false })
+    Record::foreseen(Finding { sample, standing, is_existing: false, in_ending_run: false })
 }
 
 fn empty() -> Reload {

@@ -1,9 +1,12 @@
 use std::path::PathBuf;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use super::super::claims::existing;
 use super::super::decision::{Order, Verb};
-use super::super::tests::{all, asking, begin, open, put, sample, sending, sent, state, state_dir, upload};
-use super::super::{Blocker, Inspection, Journal, Record, Upload, inspect};
+use super::super::form::sample_key;
+use super::super::tests::{all, asking, begin, open, put, sample, sending, sent, state, state_dir, until, upload};
+use super::super::{Blocker, Inspection, Journal, LeftOut, Record, Upload, inspect};
 use super::*;
 use crate::observation::{Moment, Observation};
 use crate::sample::{Finding, Fingerprint, Sample, Standing as Assembled};
@@ -25,7 +28,7 @@ async fn finish(journal: &Journal, sample: &Sample) {
 
 fn seen(existing: bool) -> Option<Observation> {
     let fingerprint = Fingerprint { size: 3, modified_ns: 4 };
-    Some(Observation { fingerprint, since: Moment { boot: 1, at: std::time::Duration::ZERO }, look: 0, existing })
+    Some(Observation { fingerprint, since: Moment { boot: 1, at: Duration::ZERO }, look: 0, existing })
 }
 
 /// A journal with a sample in each place that matters, and a first start.
@@ -405,26 +408,20 @@ async fn a_disk_that_cannot_be_written_is_waited_for_and_fails_nobody() {
 }
 
 async fn waits_for_a_disk(code: i32, remedy: &str) {
-    use std::sync::atomic::Ordering;
     let dir = state_dir();
     let journal = open(&dir);
     put(&journal, &sample("before"), Assembled::Ready).await;
-    let failing = &journal.shared.store.failing;
-    failing.store(code, Ordering::SeqCst);
+    let failing = &journal.shared.store.faults.commit;
+    failing.store(code, SeqCst);
     let writing = tokio::spawn({
         let journal = journal.clone();
         async move { put(&journal, &sample("meanwhile"), Assembled::Ready).await }
     });
-    let trouble = loop {
-        match journal.trouble() {
-            Some(trouble) => break trouble,
-            None => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
-        }
-    };
+    let trouble = until("trouble", || journal.trouble()).await;
     assert!(trouble.reason.contains(remedy), "{trouble:?}");
     assert_eq!(all(&journal).len(), 1, "reading goes on");
     assert!(!writing.is_finished());
-    failing.store(0, Ordering::SeqCst);
+    failing.store(0, SeqCst);
     assert_eq!(writing.await.unwrap().len(), 1);
     assert_eq!((journal.trouble(), all(&journal).len()), (None, 2));
     drop(journal);
@@ -433,26 +430,65 @@ async fn waits_for_a_disk(code: i32, remedy: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_cannot_be_read_is_waited_for_and_fails_nobody() {
-    use std::sync::atomic::Ordering;
     let dir = state_dir();
     let journal = open(&dir);
     put(&journal, &sample("a"), Assembled::Ready).await;
-    journal.shared.store.unreadable.store(5, Ordering::SeqCst);
+    journal.shared.store.faults.get.store(5, SeqCst);
     let taking = tokio::spawn({
         let journal = journal.clone();
         async move { journal.take_next(None, None).await }
     });
-    let trouble = loop {
-        match journal.trouble() {
-            Some(trouble) => break trouble,
-            None => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
-        }
-    };
+    let trouble = until("trouble", || journal.trouble()).await;
     assert!(trouble.reason.contains("cannot read the journal") && trouble.reason.contains("check the disk"));
     assert!(!taking.is_finished());
-    journal.shared.store.unreadable.store(0, Ordering::SeqCst);
+    journal.shared.store.faults.get.store(0, SeqCst);
     assert_eq!(taking.await.unwrap().unwrap().unwrap().sample, sample("a"));
     assert_eq!(journal.trouble(), None);
+}
+
+/// While the store is shut, those who read directly are told what passes by itself, and those who write or must not fail
+/// wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_be_opened_again_is_waited_for_and_fails_nobody() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    let [before, meanwhile] = ["before", "meanwhile"].map(sample);
+    put(&journal, &before, Assembled::Ready).await;
+    let left_out = || [LeftOut { path: PathBuf::from("/data/miseq/run1/x"), reason: "why".into() }];
+    journal.set_left_out("miseq", "run1", &left_out()).await.unwrap();
+    let faults = &journal.shared.store.faults;
+    faults.commit.store(5, SeqCst);
+    faults.reopen.store(5, SeqCst);
+    let writing = tokio::spawn({
+        let (journal, meanwhile) = (journal.clone(), meanwhile.clone());
+        async move { put(&journal, &meanwhile, Assembled::Ready).await }
+    });
+    let refused = until("a store that is shut", || journal.record(&before.id()).err()).await;
+    assert!(refused.is_passing(), "{refused}");
+    assert!(refused.to_string().contains("could not be opened again so far; check the disk"), "{refused}");
+    assert!(journal.records().next().unwrap().unwrap_err().is_passing());
+    faults.commit.store(0, SeqCst);
+
+    let waiting = tokio::spawn({
+        let journal = journal.clone();
+        async move {
+            // The same again: it is read, and nothing written.
+            journal.set_left_out("miseq", "run1", &left_out()).await?;
+            journal.clear_left_out("miseq").await?;
+            journal.readable().await
+        }
+    });
+    let trouble = until("what is tried in vain", || {
+        journal.trouble().filter(|trouble| trouble.reason.contains("cannot open the journal"))
+    });
+    trouble.await;
+    assert!(!writing.is_finished() && !waiting.is_finished());
+    faults.reopen.store(0, SeqCst);
+    assert_eq!(writing.await.unwrap().len(), 1);
+    waiting.await.unwrap().unwrap();
+    assert_eq!((journal.trouble(), all(&journal).len(), journal.left_out().unwrap()), (None, 2, Vec::new()));
+    drop(journal);
+    assert_eq!(all(&open(&dir)).len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -461,20 +497,21 @@ async fn a_journal_is_closed_in_the_midst_of_trouble_and_finishes_its_commit_at_
     let journal = open(&dir);
     begin(&journal, &sample("a")).await;
     advance(&journal, &sample("a"), upload(sending())).await;
-    journal.shared.store.failing.store(28, std::sync::atomic::Ordering::SeqCst);
+    journal.shared.store.faults.commit.store(28, SeqCst);
     let writing = tokio::spawn({
         let journal = journal.clone();
         async move { journal.change(&sample("a").id(), |record| record.advanced(upload(asking()))).await }
     });
-    while journal.trouble().is_none() {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    until("trouble", || journal.trouble()).await;
     // Whoever waits is dropped at the end.
     writing.abort();
     let _ = writing.await;
-    let begun = std::time::Instant::now();
-    drop(journal);
-    assert!(begun.elapsed() < std::time::Duration::from_secs(2));
+    let (close, closed) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        drop(journal);
+        close.send(())
+    });
+    closed.recv_timeout(Duration::from_secs(60)).expect("nobody waits for the disk any more");
     let journal = open(&dir);
     assert_eq!(state(&journal, &sample("a")), State::Queued { upload: Some(upload(asking())) });
     assert_eq!(journal.notices(), &[] as &[String]);
@@ -521,10 +558,11 @@ async fn a_first_look_after_a_loss_is_in_no_receipt_so_that_a_kill_in_its_midst_
     fs::rename(&before, &journal_dir).unwrap();
     Mark::remove(&journal_dir).unwrap();
     let journal = open(&dir);
-    let finding = Finding { sample: sample("queued"), standing: Assembled::Ready, is_existing: false };
-    journal.assembled(vec![finding.clone()], true).await.unwrap();
+    let finding =
+        Finding { sample: sample("queued"), standing: Assembled::Ready, is_existing: false, in_ending_run: true };
+    journal.assembled(vec![finding.clone()]).await.unwrap();
     assert_eq!(state(&journal, &sample("queued")), State::Queued { upload: None });
     let late = Finding { sample: sample("late"), ..finding };
-    journal.assembled(vec![late], true).await.unwrap();
+    journal.assembled(vec![late]).await.unwrap();
     assert_eq!(state(&journal, &sample("late")).name(), "held", "that one is new");
 }

@@ -158,10 +158,10 @@ async fn only_what_became_another_is_written() {
     let [a, b] = ["a", "b"].map(sample);
     let both = |standing: Standing| vec![found(a.clone(), standing), found(b.clone(), Standing::Ready)];
     let names = |records: Vec<Record>| records.into_iter().map(|r| r.sample.key.name).collect::<Vec<_>>();
-    assert_eq!(names(journal.assembled(both(Standing::Ready), false).await.unwrap().changed), ["a", "b"]);
+    assert_eq!(names(journal.assembled(both(Standing::Ready)).await.unwrap().changed), ["a", "b"]);
     let first_seen = journal.record(&a.id()).unwrap().unwrap().first_seen;
-    assert_eq!(names(journal.assembled(both(waiting("x")), false).await.unwrap().changed), ["a"]);
-    assert!(names(journal.assembled(both(waiting("x")), false).await.unwrap().changed).is_empty());
+    assert_eq!(names(journal.assembled(both(waiting("x"))).await.unwrap().changed), ["a"]);
+    assert!(names(journal.assembled(both(waiting("x"))).await.unwrap().changed).is_empty());
     assert_eq!(journal.record(&a.id()).unwrap().unwrap().first_seen, first_seen);
     assert_eq!(journal.take_next(None, None).await.unwrap().unwrap().sample, b);
     assert_eq!(journal.take_next(None, None).await.unwrap(), None);

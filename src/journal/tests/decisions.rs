@@ -1,6 +1,6 @@
 //! What people decide, and what is found after a run was delivered.
 
-use super::super::record::Circumstances;
+use super::super::state::Circumstances;
 use super::*;
 
 fn decision(verb: Verb) -> Decision {
@@ -31,8 +31,9 @@ async fn deliver(journal: &Journal, sample: &Sample) {
 }
 
 /// What a sample of the run would be that is found now.
-async fn find(journal: &Journal, sample: &Sample, run_ends: bool) -> State {
-    journal.assembled(vec![found(sample.clone(), Standing::Ready)], run_ends).await.unwrap();
+async fn find(journal: &Journal, sample: &Sample, in_ending_run: bool) -> State {
+    let finding = Finding { in_ending_run, ..found(sample.clone(), Standing::Ready) };
+    journal.assembled(vec![finding]).await.unwrap();
     state(journal, sample)
 }
 

@@ -14,7 +14,7 @@ fn no_reads() -> Standing {
 /// What assembly finds in a run that tells of its end.
 async fn find(journal: &Journal, sample: Sample, standing: Standing) -> Option<Record> {
     let id = sample.id();
-    journal.assembled(vec![found(sample, standing)], true).await.unwrap();
+    journal.assembled(vec![found_in_ending_run(sample, standing)]).await.unwrap();
     journal.record(&id).unwrap()
 }
 
@@ -51,8 +51,8 @@ async fn in_a_delivered_run_nothing_is_said_of_what_was_not_known_before() {
     let journal = open(&dir);
     deliver(&journal, "first").await;
     let unknown = declared(&sample("unknown"));
-    let foreseen = journal.foresee(vec![found(unknown.clone(), no_reads())], true).unwrap();
-    assert_eq!(foreseen, []);
+    let foreseen = journal.foresee(found_in_ending_run(unknown.clone(), no_reads())).unwrap();
+    assert_eq!(foreseen, None);
     assert_eq!(state_of(&journal, unknown, no_reads()).await, "unknown");
     assert_eq!(state_of(&journal, declared(&sample("first")), no_reads()).await, "done", "its run was cleared");
 }

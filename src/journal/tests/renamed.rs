@@ -19,8 +19,8 @@ fn named(name: &str, files_of: &str, sheet: &str) -> Sample {
 }
 
 async fn find(journal: &Journal, samples: &[&Sample]) -> Assembled {
-    let findings = samples.iter().map(|sample| found((*sample).clone(), Standing::Ready)).collect();
-    let assembled = journal.assembled(findings, true).await.unwrap();
+    let findings = samples.iter().map(|sample| found_in_ending_run((*sample).clone(), Standing::Ready)).collect();
+    let assembled = journal.assembled(findings).await.unwrap();
     // As the assembler does with what it does not find any more.
     let ids = all(journal).into_iter().map(|record| record.sample.id());
     let unmade = ids.filter(|id| !assembled.samples.contains(id)).collect();
@@ -341,7 +341,7 @@ async fn a_sheet_that_says_nothing_makes_nothing_new() {
     send(&journal, &a.id(), "70").await;
     let nameless = Sample { sheets: Vec::new(), ..named("reads/a_R1.fastq.gz", "a", "") };
     for standing in [waiting("the sheet has not settled"), Standing::Blocked("no such row".into())] {
-        journal.assembled(vec![found(nameless.clone(), standing)], true).await.unwrap();
+        journal.assembled(vec![found_in_ending_run(nameless.clone(), standing)]).await.unwrap();
         assert_eq!(states(&journal), [is("a", "done", "a")]);
     }
 }
@@ -378,6 +378,24 @@ async fn what_is_begun_ends_under_the_name_that_it_has_by_its_old_template() {
     journal.change(&c.id(), |record| record.blocked("no such type".into(), Blocker::Refusal)).await.unwrap();
     find(&journal, &[&b, &d]).await;
     assert_eq!(states(&journal)[2..], [is("d", "queued", "d")]);
+}
+
+/// Another sample may be called so later, and nobody closed that one.
+#[tokio::test]
+async fn that_a_sample_was_closed_is_forgotten_with_it() {
+    let dir = state_dir();
+    let journal = open(&dir);
+    let [a, b] = [named("a", "a", "1"), named("b", "a", "2")];
+    put(&journal, &a, waiting("for reads2")).await;
+    decide(&journal, Verb::Close, a.id(), None).await.unwrap();
+    assert_eq!(journal.closed("miseq", "run1").samples, ["a".to_owned()].into());
+    put(&journal, &b, waiting("for reads2")).await;
+    journal.unmade(vec![a.id()], |_| true).await.unwrap();
+    assert_eq!(states(&journal), [is("b", "waiting", "b")]);
+    let closed = journal.closed("miseq", "run1");
+    assert_eq!(closed, Default::default());
+    drop(journal);
+    assert_eq!(open(&dir).closed("miseq", "run1"), closed);
 }
 
 /// Whatever people said of it, nothing of it was sent, and its files have another name now.

@@ -65,9 +65,13 @@ impl Bench {
     }
 
     async fn add(&self, samples: &[&Sample]) {
-        let ready =
-            |sample: &&Sample| Finding { sample: (*sample).clone(), standing: Standing::Ready, is_existing: false };
-        self.journal.assembled(samples.iter().map(ready).collect(), false).await.unwrap();
+        let ready = |sample: &&Sample| Finding {
+            sample: (*sample).clone(),
+            standing: Standing::Ready,
+            is_existing: false,
+            in_ending_run: false,
+        };
+        self.journal.assembled(samples.iter().map(ready).collect()).await.unwrap();
     }
 
     fn start(&self, disk: &Disk, stop: &CancellationToken) -> tokio::task::JoinHandle<Result<(), JournalError>> {
