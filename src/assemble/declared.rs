@@ -360,7 +360,7 @@ impl Context<'_> {
             return Some(("nothing in the run has reads, and no marker says that it is complete".to_owned(), None));
         }
         let unsettled = match of_cells.is_empty() {
-            true => self.parts.with([]).find_map(|part| part.unsettled.as_ref()),
+            true => self.parts.unsettled(),
             false => of_cells.iter().find_map(|file| self.parts.unsettled_beside(file)),
         };
         match unsettled {

@@ -291,12 +291,12 @@ impl<'a> Group<'a> {
         named.unwrap_or_else(|| path_to_text(&self.first().below_run))
     }
 
-    pub fn reads(&self) -> impl Iterator<Item = &FileView> {
+    pub fn reads(&self) -> impl Iterator<Item = &'a FileView> {
         self.files.iter().map(|member| member.view)
     }
 
     /// All of its files, an annotation sheet among them.
-    pub fn views(&self) -> impl Iterator<Item = &FileView> {
+    pub fn views(&self) -> impl Iterator<Item = &'a FileView> {
         self.reads().chain(self.annotation_file())
     }
 }

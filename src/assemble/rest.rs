@@ -13,16 +13,16 @@ use crate::sample::{Standing, path_to_text};
 use crate::sheet::Selection;
 use crate::watch::{FileView, Patience, Reads, Word};
 
-impl Context<'_> {
+impl<'a> Context<'a> {
     /// What a sample waits for although its marker is there: a file of it that is being written, a lane that its sheet
     /// has of it, or, where the marker was there before some of the files, that nothing more has come for a while.
-    pub(super) fn awaits_more(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
+    pub(super) fn awaits_more(&self, group: &Group<'a>) -> Option<(String, Option<Duration>)> {
         self.awaits_unfinished(group).or_else(|| self.awaits_lanes(group)).or_else(|| self.awaits_calm(group))
     }
 
     /// A copy that was broken off leaves such a file behind, and is not awaited for ever.
-    fn awaits_unfinished(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
-        let unfinished = group.unfinished.filter(|_| !self.view.is_drop_folder())?;
+    fn awaits_unfinished(&self, group: &Group<'a>) -> Option<(String, Option<Duration>)> {
+        let unfinished = group.unfinished?;
         let left = self.hour(group).left()?;
         let reason = format!(
             "a file of it is still being written ({}): waiting for it until nothing has come for an hour",
@@ -32,7 +32,7 @@ impl Context<'_> {
     }
 
     /// A marker that came last is right about lanes mostly: the sample has no reads in them.
-    fn awaits_lanes(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
+    fn awaits_lanes(&self, group: &Group<'a>) -> Option<(String, Option<Duration>)> {
         let lane = group.told.other_lanes.first()?;
         let patience = self.patience_with_marker(group)?;
         let left = patience.left()?;
@@ -41,20 +41,23 @@ impl Context<'_> {
         Some((reason, Some(left)))
     }
 
-    fn awaits_calm(&self, group: &Group<'_>) -> Option<(String, Option<Duration>)> {
-        let early = self.parts.with(group.reads()).filter(|part| part.word >= Word::EarlyMarker);
-        let last = early.map(|part| part.last).min_by_key(|file| file.unchanged_for)?;
-        let patience = self.view.calm(last.unchanged_for);
+    fn awaits_calm(&self, group: &Group<'a>) -> Option<(String, Option<Duration>)> {
+        let doubted = self.parts.with(group.reads()).into_iter().filter(|part| part.word >= Word::LateMarker);
+        let part = doubted.min_by_key(|part| part.quiet_for)?;
+        let patience = self.view.calm(part.quiet_for);
         let left = patience.left()?;
-        let (file, time) = (path_to_text(&last.below_run), patience.spoken());
-        Some((format!("{file} came after the marker: waiting until nothing more has come for {time}"), Some(left)))
+        let why = match part.word {
+            Word::LateMarker => "nothing but a marker says that all is there".to_owned(),
+            _ => format!("{} came after the marker", path_to_text(&part.last.below_run)),
+        };
+        Some((format!("{why}: waiting until nothing more has come for {}", patience.spoken()), Some(left)))
     }
 
     /// How a sample stands whose second read is not there, although the run is complete and has two, as its papers
     /// tell. Where some have both, one that lacks it is not sent by itself: Flow takes no mate later.
     pub(super) fn lacks_mate(
         &self,
-        group: &Group<'_>,
+        group: &Group<'a>,
         slots: &[Filled<'_>],
         name: &str,
     ) -> Option<(Standing, Option<Duration>)> {
@@ -92,12 +95,12 @@ impl Context<'_> {
 
     /// For how long a declared sample is awaited that has no reads, where nothing but markers say that none will come.
     /// `files`: those of what it should be in; of none, all of the run.
-    pub(super) fn awaits_first_reads(&self, files: &[&FileView]) -> Option<(String, Option<Duration>)> {
+    pub(super) fn awaits_first_reads(&self, files: &[&'a FileView]) -> Option<(String, Option<Duration>)> {
         if self.view.is_drop_folder() || !self.view.is_marked_alone(files.iter().copied()) {
             return None;
         }
         let markers = || self.view.files.iter().filter(|file| self.view.is_marker(file));
-        let passed = self.parts.with(files.iter().copied()).map(|part| part.last.unchanged_for).min();
+        let passed = self.parts.with(files.iter().copied()).into_iter().map(|part| part.quiet_for).min();
         let passed = passed.or_else(|| markers().map(|file| file.unchanged_for).min())?;
         let patience = self.view.calm(passed);
         let left = patience.left()?;
@@ -105,15 +108,15 @@ impl Context<'_> {
     }
 
     /// How long what a sheet tells of is awaited, where nothing but markers say that it will not come.
-    fn patience_with_marker(&self, group: &Group<'_>) -> Option<Patience> {
+    fn patience_with_marker(&self, group: &Group<'a>) -> Option<Patience> {
         match self.parts.word(group.reads()) {
             Word::Sure => None,
             Word::Marker | Word::EarlyMarker => Some(self.view.calm(self.parts.quiet_for(group.reads()))),
-            Word::WrongMarker => Some(self.hour(group)),
+            Word::LateMarker | Word::WrongMarker => Some(self.hour(group)),
         }
     }
 
-    fn hour(&self, group: &Group<'_>) -> Patience {
+    fn hour(&self, group: &Group<'a>) -> Patience {
         Patience::hour(self.parts.quiet_for(group.reads()))
     }
 }
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_planned_mate_is_awaited_for_ten_settle_times_and_for_an_hour_behind_a_marker_that_came_first() {
+    fn a_planned_mate_is_awaited_for_ten_settle_times_and_for_an_hour_where_the_marker_was_seen_to_come() {
         let standing = |files, paper: &str| {
             let (run, captures, complete_when) = ("run1".to_owned(), Captures::new(), marker().into());
             let view = RunView::new(run, "run1".into(), captures, files, BOOT, Duration::ZERO, &complete_when);
@@ -185,17 +188,16 @@ mod tests {
             );
             (Standing::Waiting(reason), Some(left))
         };
-        let marker_last = |ago| vec![came("a_R1.gz", 5, ago), came("done", 10, ago)];
-        assert_eq!(standing(marker_last(299), "SampleSheet.csv"), waits("5m", 1));
-        assert_eq!(
-            standing(marker_last(300), "SampleSheet.csv").0,
-            Standing::Ready,
-            "a run need not be what was planned"
-        );
-        assert!(matches!(standing(marker_last(300), "RunInfo.xml"), (Standing::Waiting(_), Some(3300))));
+        let at_once = |ago| vec![came("a_R1.gz", 10, ago), came("done", 10, ago)];
+        assert_eq!(standing(at_once(299), "SampleSheet.csv"), waits("5m", 1));
+        assert_eq!(standing(at_once(300), "SampleSheet.csv").0, Standing::Ready, "a run need not be what was planned");
+        assert!(matches!(standing(at_once(300), "RunInfo.xml"), (Standing::Waiting(_), Some(3300))));
         let marker_first = |ago| vec![came("done", 10, 5000), came("a_R1.gz", 20, ago)];
-        assert_eq!(standing(marker_first(600), "SampleSheet.csv"), waits("an hour", 3000));
-        assert_eq!(standing(marker_first(3600), "SampleSheet.csv").0, Standing::Ready);
+        let marker_last = |ago| vec![came("a_R1.gz", 10, 5000), came("done", 20, ago)];
+        for seen in [&marker_first as &dyn Fn(u64) -> Vec<FileView>, &marker_last] {
+            assert_eq!(standing(seen(600), "SampleSheet.csv"), waits("an hour", 3000));
+            assert_eq!(standing(seen(3600), "SampleSheet.csv").0, Standing::Ready);
+        }
     }
 
     #[test]
@@ -225,7 +227,52 @@ mod tests {
     #[test]
     fn what_one_scan_found_with_the_marker_did_not_come_after_it() {
         assert_eq!(standing(vec![came("done", 10, 40), came("a_R1.gz", 10, 40)]), (Standing::Ready, None));
-        assert_eq!(standing(vec![came("a_R1.gz", 10, 40), came("done", 50, 40)]), (Standing::Ready, None));
+    }
+
+    /// A mirror may show half of the files, then the marker, and then the rest.
+    #[test]
+    fn a_marker_that_was_seen_to_come_is_believed_once_nothing_has_come_for_ten_settle_times() {
+        let run = |reads, marker| vec![came("a_R1.gz", 10, reads), came("done", 50, marker)];
+        let reason = "nothing but a marker says that all is there: waiting until nothing more has come for 5m; marker \
+                      done present";
+        assert_eq!(standing(run(5000, 40)), (Standing::Waiting(reason.to_owned()), Some(260)));
+        assert_eq!(standing(run(5000, 300)), (Standing::Ready, None));
+        assert_eq!(standing(run(40, 300)), (Standing::Waiting(reason.to_owned()), Some(260)), "looked at meanwhile");
+    }
+
+    /// Its samples have nothing to do with each other, so that each is doubted by itself.
+    #[test]
+    fn in_a_drop_folder_a_marker_is_doubted_by_what_came_after_it_of_the_sample() {
+        let files = vec![
+            came("done", 10, 5000),
+            came("a_R1.gz", 20, 40),
+            came("a_R2.gz", 20, 300),
+            came("b_R1.gz", 10, 40),
+            came("b_R2.gz", 10, 300),
+        ];
+        let captures = Captures::new();
+        let view = |condition: Condition| {
+            let complete_when: Completion = condition.into();
+            RunView::new("w".into(), "".into(), captures.clone(), files.clone(), BOOT, Duration::ZERO, &complete_when)
+                .with_settle(SETTLE)
+        };
+        let manifest = Manifest::parse("manifest.yaml", PAIRS).unwrap();
+        let standings = |view: RunView| {
+            let samples = assemble("w", &manifest, &view, &Closed::default(), &Shelf::default()).samples;
+            samples.into_iter().map(|it| (it.finding.standing, it.in_time.map(|t| t.as_secs()))).collect::<Vec<_>>()
+        };
+        let reason = "a_R1.gz came after the marker: waiting until nothing more has come for 5m; marker done present";
+        let expected = [(Standing::Waiting(reason.to_owned()), Some(260)), (Standing::Ready, None)];
+        assert_eq!(standings(view(marker())), expected);
+
+        // And one of which a file is being written under another name waits for that.
+        let left_behind = [("b_R2.gz".into(), ".in.b_R2".into())].into();
+        let quiet = view(Condition::Quiet(Duration::from_secs(30)));
+        assert!(standings(quiet.clone().with_unfinished(left_behind)).iter().all(|it| it.0 == Standing::Ready));
+        let mut half = quiet.with_unfinished([("b_R2.gz".into(), ".in.b_R2".into())].into());
+        half.files.retain(|file| file.below_run != std::path::Path::new("b_R2.gz"));
+        let Standing::Waiting(reason) = &standings(half)[1].0 else { panic!("it goes alone, or is blocked") };
+        assert!(reason.contains("waiting for reads2; a file of it is still being written (.in.b_R2)"), "{reason}");
     }
 
     #[test]
@@ -238,7 +285,7 @@ mod tests {
         let reason = "a_R1.gz came after the marker: waiting until nothing more has come for 5m; marker done present";
         assert_eq!(standing(run(10, 299)), (Standing::Waiting(reason.to_owned()), Some(1)));
         assert_eq!(standing(run(10, 300)), (Standing::Ready, None));
-        assert_eq!(standing(run(9, 40)), (Standing::Ready, None), "what the agent saw itself counts first");
+        assert_eq!(standing(run(9, 300)), (Standing::Ready, None), "what the agent saw itself counts first");
     }
 
     #[test]

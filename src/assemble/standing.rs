@@ -29,9 +29,9 @@ pub(super) struct Context<'a> {
     pub parts: Parts<'a>,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
     /// `clash`: what is wrong with a name that others come out with, too.
-    pub fn assembled(&self, name: String, group: &Group<'_>, clash: Option<String>) -> Assembled {
+    pub fn assembled(&self, name: String, group: &Group<'a>, clash: Option<String>) -> Assembled {
         let mut sample = Sample {
             key: SampleKey { kind: group.kind(), watch: self.watch.to_owned(), run: run_key(self.view), name },
             rule: group.rule.name.clone(),
@@ -59,7 +59,7 @@ impl Context<'_> {
 
     fn standing(
         &self,
-        group: &Group<'_>,
+        group: &Group<'a>,
         clash: Option<String>,
         slots: &[Filled<'_>],
         name: &str,
@@ -93,7 +93,7 @@ impl Context<'_> {
     /// What nothing that may still come can change: what its sheet says, and what the group is made of.
     fn stopped_at_once(
         &self,
-        group: &Group<'_>,
+        group: &Group<'a>,
         clash: Option<String>,
         slots: &[Filled<'_>],
         name: &str,
@@ -115,7 +115,7 @@ impl Context<'_> {
     }
 
     /// What the group lacks: a slot, or the sheet that is to tell of it.
-    fn missing(&self, group: &Group<'_>, slots: &[Filled<'_>], name: &str) -> Option<Missing> {
+    fn missing(&self, group: &Group<'a>, slots: &[Filled<'_>], name: &str) -> Option<Missing> {
         let is_closed = self.closed.samples.contains(name);
         Missing::of(group, self.view, slots, is_closed).or_else(|| match group.told.lack.as_ref()? {
             Lack::Absent { what, although } => {
@@ -128,7 +128,7 @@ impl Context<'_> {
 
     /// What the group waits for that is not of its own making, and how long if only time is missing: its sheet, the
     /// run, files that have not settled, and what may come although the run is complete.
-    fn waits(&self, group: &Group<'_>, verdict: Verdict, name: &str) -> Option<(String, Option<Duration>)> {
+    fn waits(&self, group: &Group<'a>, verdict: Verdict, name: &str) -> Option<(String, Option<Duration>)> {
         let run = self.awaits_run(group, verdict);
         let run = run.or_else(|| self.awaits_more(group).filter(|_| !self.is_over(name)));
         let Some(Lack::Waits { reason, in_time }) = &group.told.lack else { return run };
@@ -139,7 +139,7 @@ impl Context<'_> {
     }
 
     /// The verdict over the run, and then what has not settled.
-    fn awaits_run(&self, group: &Group<'_>, verdict: Verdict) -> Option<(String, Option<Duration>)> {
+    fn awaits_run(&self, group: &Group<'a>, verdict: Verdict) -> Option<(String, Option<Duration>)> {
         let own = Unsettled::of(group.views());
         let of_part = group.views().find_map(|file| self.parts.unsettled_beside(file));
         // In a run folder the sample's own files are among all that must settle.
@@ -153,7 +153,7 @@ impl Context<'_> {
     /// How a group stands that waits for nothing but what it lacks itself.
     fn ready_or_why_not(
         &self,
-        group: &Group<'_>,
+        group: &Group<'a>,
         missing: Option<Missing>,
         slots: &[Filled<'_>],
         name: &str,
@@ -188,7 +188,7 @@ impl Context<'_> {
     }
 
     /// What is waited for, and then what holds already of the run's conditions.
-    pub fn waiting(&self, mut reason: String, group: &Group<'_>) -> Standing {
+    pub fn waiting(&self, mut reason: String, group: &Group<'a>) -> Standing {
         for holds in self.view.conditions(group.reads()).iter().filter(|stated| stated.holds && stated.is_worth_telling)
         {
             reason += &format!("; {holds}");

@@ -1,5 +1,5 @@
-//! The parts of a run folder by the files of it that rules take: what there is for it that such a part is complete, and
-//! how long what should still come of it is awaited.
+//! The parts of a run by the files of it that rules take: what there is for it that such a part is complete, and how long
+//! what should still come of it is awaited.
 //!
 //! Pure, as the conditions are.
 
@@ -14,11 +14,12 @@ use crate::sample::path_to_text;
 /// the other half takes.
 const AWAITS_THE_REST: Duration = Duration::from_secs(60 * 60);
 
-/// For how many settle times nothing must have come before a marker is believed that was there before some of the
-/// files.
+/// For how many settle times nothing must have come before a marker is believed that the agent saw come, or that was
+/// there before some of the files.
 const CALM: u32 = 10;
 
-/// The times for which nothing must have come before what should still come is no longer awaited.
+/// The times for which nothing must have come before what should still come is no longer awaited: behind a marker, and
+/// where something tells of more.
 pub(super) fn spans(settle: Duration) -> [Duration; 2] {
     [settle.saturating_mul(CALM), AWAITS_THE_REST]
 }
@@ -28,8 +29,11 @@ pub(super) fn spans(settle: Duration) -> [Duration; 2] {
 pub enum Word {
     /// More than markers: a list that is met, quiet. Or it is not complete.
     Sure,
-    /// Nothing but markers, and nothing came after them.
+    /// Nothing but markers, and all of it was there when the agent looked first.
     Marker,
+    /// Nothing but markers, which came later than files did, and nothing after them so far. A mirror may show half of
+    /// the files, and then the marker.
+    LateMarker,
     /// Nothing but markers, found in one look with files that were written after them.
     EarlyMarker,
     /// Nothing but markers, and some of the files came after them.
@@ -37,33 +41,44 @@ pub enum Word {
 }
 
 /// A part of a run by the files of it that rules take: those of one part are complete together.
+#[derive(Clone, Copy)]
 pub struct Part<'a> {
-    pub unsettled: Option<Unsettled>,
     /// The file that came last, as far as is known.
     pub last: &'a FileView,
     pub word: Word,
+    /// For how long nothing has come to it, a late marker included.
+    pub quiet_for: Duration,
 }
 
 impl<'a> Part<'a> {
     /// `files` are all of one part; of none, there is no part.
     fn of(view: &RunView, files: &[&'a FileView]) -> Option<Self> {
-        let last = files.iter().min_by_key(|file| file.unchanged_for)?;
-        let last_coming = files.iter().map(|file| file.observation.coming()).max();
-        let word = match view.marked(view.scope(last)).zip(last_coming) {
-            None => Word::Sure,
-            Some((marker, last)) if last.look > marker.look => Word::WrongMarker,
-            Some((marker, last)) if last > marker => Word::EarlyMarker,
-            Some(_) => Word::Marker,
+        let last = *files.iter().min_by_key(|file| file.unchanged_for)?;
+        let comings = || files.iter().map(|file| file.observation.coming());
+        let (first_coming, last_coming) = comings().min().zip(comings().max())?;
+        let quiet_for = last.unchanged_for;
+        let (word, quiet_for) = match view.marked(files) {
+            None => (Word::Sure, quiet_for),
+            Some(marker) if last_coming.look > marker.look => (Word::WrongMarker, quiet_for),
+            Some(marker) if last_coming > marker => (Word::EarlyMarker, quiet_for),
+            Some(marker) if marker.look > first_coming.look => {
+                let came_so = |file: &&FileView| file.observation.coming() == marker && view.is_marker(file);
+                let markers = view.files.iter().filter(came_so).map(|file| file.unchanged_for);
+                (Word::LateMarker, markers.chain([quiet_for]).min().unwrap_or_default())
+            }
+            Some(_) => (Word::Marker, quiet_for),
         };
-        Some(Self { unsettled: Unsettled::of(files.iter().copied()), last, word })
+        Some(Self { last, word, quiet_for })
     }
 }
 
-/// The parts of a run in which rules take files. A part whose marker came before the last of its files is not over
-/// while one of them still changes. None in a drop folder, whose samples have nothing to do with each other.
+/// The parts of a run in which rules take files. A part of a run folder whose marker came before the last of its files
+/// is not over while one of them still changes. In a drop folder, whose samples have nothing to do with each other, each
+/// is a part of its own.
 pub struct Parts<'a> {
     view: &'a RunView,
-    by_scope: BTreeMap<usize, Part<'a>>,
+    /// Of a run folder, each with what has not settled in it.
+    by_scope: BTreeMap<usize, (Part<'a>, Option<Unsettled>)>,
 }
 
 impl<'a> Parts<'a> {
@@ -73,33 +88,43 @@ impl<'a> Parts<'a> {
         for file in taken.into_iter().filter(|_| !view.is_drop_folder()) {
             files.entry(view.scope(file)).or_default().push(file);
         }
-        let parts = files.into_iter().filter_map(|(scope, files)| Some((scope, Part::of(view, &files)?)));
+        let part = |files: Vec<&'a FileView>| Some((Part::of(view, &files)?, Unsettled::of(files.into_iter())));
+        let parts = files.into_iter().filter_map(|(scope, files)| Some((scope, part(files)?)));
         Self { view, by_scope: parts.collect() }
     }
 
     /// The parts in which the group lies, each once, since a barcode has thousands of files in one; all of them where
     /// the group is empty.
-    pub fn with<'g>(&self, group: impl IntoIterator<Item = &'g FileView>) -> impl Iterator<Item = &Part<'a>> {
+    pub fn with(&self, group: impl IntoIterator<Item = &'a FileView>) -> Vec<Part<'a>> {
+        if self.view.is_drop_folder() {
+            return Part::of(self.view, &group.into_iter().collect::<Vec<_>>()).into_iter().collect();
+        }
         let mut scopes: BTreeSet<usize> = group.into_iter().map(|file| self.view.scope(file)).collect();
         if scopes.is_empty() {
             scopes.extend(self.by_scope.keys());
         }
-        scopes.into_iter().filter_map(|scope| self.by_scope.get(&scope))
+        scopes.into_iter().filter_map(|scope| self.by_scope.get(&scope)).map(|(part, _)| *part).collect()
     }
 
-    /// What has not settled in the part of the run in which a file lies.
+    /// What has not settled in the part of the run in which a file lies; in a drop folder nothing that it could wait
+    /// for.
     pub fn unsettled_beside(&self, file: &FileView) -> Option<&Unsettled> {
-        self.by_scope.get(&self.view.scope(file))?.unsettled.as_ref()
+        self.by_scope.get(&self.view.scope(file))?.1.as_ref()
+    }
+
+    /// What has not settled in any part of a run folder.
+    pub fn unsettled(&self) -> Option<&Unsettled> {
+        self.by_scope.values().find_map(|(_, unsettled)| unsettled.as_ref())
     }
 
     /// What there is for it that all parts are complete in which the group lies.
-    pub fn word<'g>(&self, group: impl IntoIterator<Item = &'g FileView>) -> Word {
-        self.with(group).map(|part| part.word).max().unwrap_or(Word::Sure)
+    pub fn word(&self, group: impl IntoIterator<Item = &'a FileView>) -> Word {
+        self.with(group).into_iter().map(|part| part.word).max().unwrap_or(Word::Sure)
     }
 
     /// For how long nothing has come to the parts in which the group lies.
-    pub fn quiet_for<'g>(&self, group: impl IntoIterator<Item = &'g FileView>) -> Duration {
-        self.with(group).map(|part| part.last.unchanged_for).min().unwrap_or(Duration::MAX)
+    pub fn quiet_for(&self, group: impl IntoIterator<Item = &'a FileView>) -> Duration {
+        self.with(group).into_iter().map(|part| part.quiet_for).min().unwrap_or(Duration::MAX)
     }
 }
 
@@ -117,7 +142,7 @@ impl Patience {
         Self { time: AWAITS_THE_REST, passed }
     }
 
-    /// With a marker that may have been there before some of the files: until it is believed.
+    /// With a marker that may be there before some of the files: until it is believed.
     pub(super) fn calm(settle: Duration, passed: Duration) -> Self {
         Self { time: settle.saturating_mul(CALM), passed }
     }
@@ -209,13 +234,24 @@ mod tests {
             let taken = [&view.files[0]];
             Parts::of(&view, taken).word(taken)
         };
-        assert_eq!(word("run", 9, 6, marker()), Word::Marker, "what the agent saw itself counts first");
+        assert_eq!(word("run", 9, 6, marker()), Word::LateMarker, "what the agent saw itself counts first");
         assert_eq!(word("run", 10, 5, marker()), Word::Marker);
         assert_eq!(word("run", 10, 6, marker()), Word::EarlyMarker);
         assert_eq!(word("run", 11, 4, marker()), Word::WrongMarker);
         assert_eq!(word("run", 11, 4, Condition::Settled), Word::Sure);
         assert_eq!(word("run", 11, 4, Condition::Any(vec![marker(), Condition::Settled])), Word::Sure);
-        assert_eq!(word("", 11, 4, marker()), Word::Sure, "a drop folder has no parts");
+        assert_eq!(word("", 11, 4, marker()), Word::WrongMarker, "in a drop folder, of each sample by itself");
+    }
+
+    #[test]
+    fn a_marker_that_came_late_is_among_what_came_to_its_part() {
+        let marker = Condition::Marker(Pattern::parse("done").unwrap().into());
+        let quiet_for = |marker_since| {
+            let files = vec![file("a.gz", 9, 1, 60), file("done", 10, 5, marker_since), file("log", 10, 5, 1)];
+            let view = view("run", files, marker.clone());
+            Parts::of(&view, [&view.files[0]]).quiet_for([&view.files[0]]).as_secs()
+        };
+        assert_eq!([quiet_for(20), quiet_for(90)], [20, 60]);
     }
 
     #[test]

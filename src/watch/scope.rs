@@ -50,10 +50,7 @@ impl Scopes {
         let scope = |check: Check, files: &[&FileView], is_own_unit| {
             let whole = check.judge(files, quiet_for);
             let stated = check.stated(files, quiet_for, clock);
-            let marked = match check.ground(files, quiet_for) {
-                Ground::Marker(coming) if whole == Verdict::Complete => Some(coming),
-                _ => None,
-            };
+            let marked = if whole == Verdict::Complete { marked(&check, files, quiet_for) } else { None };
             Scope { check, whole, stated, marked, is_own_unit }
         };
         let (places, numbers) = places(&completion.folders, whole.files);
@@ -96,6 +93,12 @@ impl Scopes {
     /// When the markers of one scope came, where nothing but markers say that it is complete.
     pub(super) fn marked(&self, scope: usize) -> Option<Coming> {
         self.scopes[scope].marked
+    }
+
+    /// When the markers came of a group by itself, likewise.
+    pub(super) fn marked_over(&self, group: &[&FileView]) -> Option<Coming> {
+        let check = &self.scopes[0].check;
+        if check.judge(group, None) == Verdict::Complete { marked(check, group, None) } else { None }
     }
 
     /// Each scope. What lies outside of the folders counts where there is nothing else.
@@ -146,6 +149,14 @@ impl Scopes {
 
     pub(super) fn is_own_unit(&self, scope: usize) -> bool {
         self.scopes[scope].is_own_unit
+    }
+}
+
+/// When the markers came on which alone it rests that this condition holds.
+fn marked(check: &Check, files: &[&FileView], quiet_for: Option<Duration>) -> Option<Coming> {
+    match check.ground(files, quiet_for) {
+        Ground::Marker(coming) => Some(coming),
+        Ground::Nothing | Ground::Files => None,
     }
 }
 

@@ -239,21 +239,24 @@ impl RunView {
         self.scopes().of(file)
     }
 
-    /// When the markers of a part of the run came, where nothing but markers say that it is complete: they cannot know
-    /// of what comes later.
-    pub(super) fn marked(&self, scope: usize) -> Option<Coming> {
-        self.scopes().marked(scope)
+    /// When the markers came of the part of the run in which these files lie, or of what they make in a drop folder,
+    /// where nothing but markers say that it is complete: they cannot know of what comes later.
+    pub(super) fn marked(&self, files: &[&FileView]) -> Option<Coming> {
+        match self.is_drop_folder() {
+            true => self.scopes().marked_over(files),
+            false => self.scopes().marked(self.scope(files.first()?)),
+        }
     }
 
     /// Whether nothing but markers say that the parts of the run are complete in which the group lies, or all of them
     /// where the group is empty.
     pub fn is_marked_alone<'a>(&self, group: impl IntoIterator<Item = &'a FileView>) -> bool {
         let group: Vec<&FileView> = group.into_iter().collect();
-        self.scopes_of(&group).into_iter().all(|scope| self.marked(scope).is_some())
+        self.scopes_of(&group).into_iter().all(|scope| self.scopes().marked(scope).is_some())
     }
 
-    /// For how long nothing must come before a marker is believed that was there before some of the files; nothing has
-    /// for `passed`.
+    /// For how long nothing must come before a marker is believed that may be there before some of the files; nothing
+    /// has for `passed`.
     pub fn calm(&self, passed: Duration) -> Patience {
         Patience::calm(self.settle, passed)
     }

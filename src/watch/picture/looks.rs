@@ -64,11 +64,16 @@ impl Picture {
 /// How long a file must stay unchanged for something to follow from it, sorted.
 pub(super) fn spans(settings: &Settings, settle: Duration, quiets: &[Duration]) -> Vec<Duration> {
     let mut spans = vec![settle];
-    if settings.run_folder.is_none() {
+    let is_drop_folder = settings.run_folder.is_none();
+    if is_drop_folder {
         spans.extend(quiets);
-    } else if settings.complete_when.asks_for_markers() || settings.described_by.is_some() {
-        // What should still come is awaited so long.
-        spans.extend(parts::spans(settle));
+    }
+    let [behind_markers, the_rest] = parts::spans(settle);
+    if settings.complete_when.asks_for_markers() || settings.described_by.is_some() {
+        spans.extend([behind_markers, the_rest]);
+    } else if is_drop_folder {
+        // A file of a sample that is being written under another name is awaited so long.
+        spans.push(the_rest);
     }
     spans.sort_unstable();
     spans
