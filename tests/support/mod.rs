@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use flow_ingest::agent::{Agent, AgentError, Ending, Mode};
 use flow_ingest::config::{self, Config};
 use flow_ingest::journal::JournalError;
-use flow_ingest::sandbox::{RequestLog, Sandbox, Settings};
+use flow_ingest::sandbox::{Fault, Gate, On, RequestLog, Sandbox, Settings};
 use flow_ingest::status::{SampleStatus, Snapshot};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -55,7 +55,8 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             chunk_size: format!("{CHUNK}B"),
-            request_timeout: "1s",
+            // Longer than any machine stalls: where nothing is to come too late, nothing does.
+            request_timeout: "30s",
             connection_retries: 0,
             upload_retries: 1,
             concurrency: 4,
@@ -333,6 +334,21 @@ rules:
         self.sandbox.requests().into_iter().filter(is_chunk).collect()
     }
 
+    /// Those of them that were to make a sample.
+    pub fn final_chunks(&self) -> Vec<RequestLog> {
+        let says = |chunk: &RequestLog, field| chunk.field(field) == Some("true");
+        self.chunks().into_iter().filter(|chunk| says(chunk, "is_last") && says(chunk, "is_last_sample")).collect()
+    }
+
+    /// From the sample's lost last chunk on, nobody hears what became of a file before the gate opens.
+    pub fn hold_lookups_after_the_last_chunk(&self, gate: &Gate) {
+        let (gate, mut has_left) = (gate.clone(), false);
+        self.sandbox.faults().decide(move |sight| {
+            has_left |= sight.is(&On::FinalChunk);
+            (has_left && sight.is(&On::DataLookup)).then(|| Fault::on(On::Any).delay(Duration::ZERO).until(&gate))
+        });
+    }
+
     /// How often a path was asked for.
     pub fn asked(&self, path: &str) -> usize {
         self.sandbox.requests().iter().filter(|request| request.path == path).count()
@@ -607,7 +623,12 @@ pub fn shared_data(what: &str) -> Option<PathBuf> {
     if data.is_dir() {
         return Some(data);
     }
-    // Not eprintln, which the test harness keeps to itself when a test passes.
-    let _ = writeln!(std::io::stderr(), "skipped: {what}: no real data at {} (FLOW_INGEST_SHARED)", data.display());
+    skipped(&format!("{what}: no real data at {} (FLOW_INGEST_SHARED)", data.display()));
     None
+}
+
+/// Says what is not tested here, and why.
+pub fn skipped(what: &str) {
+    // Not eprintln, which the test harness keeps to itself when a test passes.
+    let _ = writeln!(std::io::stderr(), "skipped: {what}");
 }
