@@ -113,14 +113,18 @@ async fn of_a_run_and_its_copy_one_goes_up_whichever_comes_first() {
     support::each_at_once(4, cases, |[first, second]| async move {
         let facility = facility().await;
         // The first has looked for its like, and nothing of it is on its way yet, when the second looks.
-        facility.sandbox.faults().add(Fault::on(On::SampleSearch).nth(1).delay(Duration::from_secs(2)));
+        let gate = Gate::new();
+        facility.sandbox.faults().add(Fault::on(On::SampleSearch).nth(1).delay(Duration::ZERO).until(&gate));
         let service = facility.serve().await;
         for run in [first, second] {
             let run = facility.path("runs").join(run);
             write_pair(&run, "S1", [25_000, 24_000]);
             fs::write(run.join("done"), "").unwrap();
-            until("Flow is asked about the first", || facility.asked("/samples/search") > 0).await;
+            until("Flow is asked about the first", || facility.sandbox.faults().fired() == 1).await;
         }
+        // It had its turn, and was put back.
+        facility.becomes(&format!("{second}_S1"), "queued").await;
+        gate.open();
         facility.becomes(&format!("{first}_S1"), "done").await;
         facility.becomes(&format!("{second}_S1"), "skipped").await;
         assert_eq!(facility.names_on_flow(), [format!("{first}_S1")]);

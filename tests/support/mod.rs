@@ -9,6 +9,8 @@ use std::future::{Future, pending};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use flow_ingest::agent::{Agent, AgentError, Ending, Mode};
@@ -340,13 +342,23 @@ rules:
         self.chunks().into_iter().filter(|chunk| says(chunk, "is_last") && says(chunk, "is_last_sample")).collect()
     }
 
-    /// From the sample's lost last chunk on, nobody hears what became of a file before the gate opens.
-    pub fn hold_lookups_after_the_last_chunk(&self, gate: &Gate) {
-        let (gate, mut has_left) = (gate.clone(), false);
+    /// From the sample's lost last chunk on, nobody hears what became of a file before the gate opens. Counts how often
+    /// that chunk has come.
+    pub fn hold_lookups_after_the_last_chunk(&self, gate: &Gate) -> Arc<AtomicUsize> {
+        let (gate, times) = (gate.clone(), Arc::new(AtomicUsize::new(0)));
+        let counted = times.clone();
         self.sandbox.faults().decide(move |sight| {
-            has_left |= sight.is(&On::FinalChunk);
-            (has_left && sight.is(&On::DataLookup)).then(|| Fault::on(On::Any).delay(Duration::ZERO).until(&gate))
+            let times = counted.fetch_add(usize::from(sight.is(&On::FinalChunk)), Ordering::SeqCst);
+            (times > 0 && sight.is(&On::DataLookup)).then(|| Fault::on(On::Any).delay(Duration::ZERO).until(&gate))
         });
+        times
+    }
+
+    /// Waits until the next agent does what the one before it did last: asks about a file, or sends something. `asked`
+    /// is how many requests there were before it.
+    pub async fn next_one_works(&self, asked: usize) {
+        let is_work = |request: &RequestLog| ["/data/", "/upload"].iter().any(|path| request.path.starts_with(path));
+        until("the next one works", || self.sandbox.requests()[asked..].iter().any(is_work)).await;
     }
 
     /// How often a path was asked for.
