@@ -228,6 +228,8 @@ async fn a_paper_is_read_once_it_has_settled_and_again_only_when_it_changed() {
     let mut settings = settings(place.path(), Some("{name}"));
     let paper = crate::watch::Paper { pattern: Pattern::parse("list.tsv").unwrap(), is_optional: false };
     settings.complete_when = Condition::Listed(paper).into();
+    // Longer than it takes to write one, on any machine.
+    settings.settle = Some(Duration::from_secs(1));
     let mut watched = Watched::scanned(settings).await;
     let waits = |watched: &Watched| match watched.verdict("run1") {
         Some(Verdict::Waits { reason, .. }) => reason,
