@@ -134,7 +134,8 @@ async fn when_flow_is_back_everybody_goes_on_at_once() {
         facility.add("S6", &PAIR);
         until_stopped(&agent).await;
         // As if it had failed so often that its next try is far away.
-        let failed = agent.journal().records().map(Result::unwrap).find(|record| record.sample.key.name == "S0").unwrap();
+        let failed =
+            agent.journal().records().map(Result::unwrap).find(|record| record.sample.key.name == "S0").unwrap();
         let put_off = |record: Record| match record.state.clone() {
             State::Retrying { upload, error, .. } => {
                 record.taken()?.retrying(upload, Moment::now() + 100 * DEADLINE, error)
@@ -162,7 +163,8 @@ async fn a_server_that_asks_for_a_pause_is_left_alone_by_all() {
         facility.sandbox.faults().add(Fault::on(On::FirstChunk).delay(Duration::ZERO).until(&gate));
         let script = async {
             let is_stopped = || {
-                let questions = facility.sandbox.requests().into_iter().skip_while(|request| request.status != Some(503));
+                let questions =
+                    facility.sandbox.requests().into_iter().skip_while(|request| request.status != Some(503));
                 snapshot(&agent).agent.state == "stopped" || questions.into_iter().any(|request| request.path == "/me")
             };
             until("all is stopped, or was", is_stopped).await;
