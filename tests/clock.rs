@@ -110,16 +110,16 @@ async fn changes_no_decision(library: &str) -> bool {
         let mut requests = facility.sandbox.requests().into_iter();
         requests.find(|request| request.path == "/me" && request.came > refused.answered)
     };
-    let (begun, settle) = (Instant::now(), Duration::from_secs(2));
+    let (begun, settle, mut longest) = (Instant::now(), Duration::from_secs(2), Duration::ZERO);
     loop {
-        let mut longest = written.elapsed();
+        longest = longest.max(written.elapsed());
         growing.write_all(&[0]).unwrap();
         written = Instant::now();
         tokio::time::sleep(Duration::from_millis(100)).await;
         let is_growing = |chunk: &RequestLog| chunk.field("filename").is_some_and(|name| name.starts_with("growing"));
         let has_left = facility.chunks().iter().any(is_growing);
         longest = longest.max(written.elapsed());
-        if longest >= settle {
+        if has_left && longest >= settle {
             stop.store(true, Ordering::SeqCst);
             jumping.join().unwrap();
             return false;

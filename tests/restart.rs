@@ -258,5 +258,6 @@ async fn a_watch_that_is_renamed_half_way_through_an_upload_sends_it_to_its_end(
     let samples = document["samples"].as_array().unwrap();
     assert_eq!((samples.len(), &samples[0]["watch"]), (1, &"floor2".into()), "{document:#}");
     let sent: u64 = facility.chunks().iter().filter_map(|chunk| chunk.blob_len).sum();
-    assert!(sent <= PAIR.iter().sum::<u64>() + CHUNK, "it goes on from where it was: {sent}");
+    // The chunk that was held may come again, and a middle one is a byte longer than the first.
+    assert!(sent <= PAIR.iter().sum::<u64>() + CHUNK + 1, "it goes on from where it was: {sent}");
 }
