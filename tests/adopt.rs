@@ -10,7 +10,7 @@ use std::time::Duration;
 use flow_ingest::agent::Mode;
 use flow_ingest::journal::{Journal, Record, State};
 use flow_ingest::sample::{Fingerprint, Kind, Sample, SampleKey, Slot, Target};
-use flow_ingest::sandbox::{Fault, On, Reply};
+use flow_ingest::sandbox::{self, Fault, On, Reply};
 use flow_ingest::status::{SampleStatus, Snapshot};
 use flow_ingest::upload::{Account, Disk, Gate, Keeper, Pool};
 use reqwest::multipart::{Form, Part};
@@ -301,31 +301,34 @@ async fn a_search_that_nobody_was_known_to_have_asked_is_not_believed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_else_uploads_meanwhile_is_found_before_the_last_chunk_leaves() {
     let facility = Facility::with_a_pair().await;
-    let faults = facility.sandbox.faults();
-    faults.add(Fault::on(On::MiddleChunk).of_file(read_name("S1", 2)).delay(Duration::from_millis(800)));
+    let (faults, gate) = (facility.sandbox.faults(), sandbox::Gate::new());
+    faults.add(Fault::on(On::MiddleChunk).of_file(read_name("S1", 2)).delay(Duration::ZERO).until(&gate));
     let meanwhile = async {
         until("the last file is under way", || faults.fired() == 1).await;
-        Colleague(&facility).sample("S1", &pair_on_disk(&facility, "S1"), None).await
+        let id = Colleague(&facility).sample("S1", &pair_on_disk(&facility, "S1"), None).await;
+        gate.open();
+        id
     };
     let (ended, id) = tokio::join!(facility.once(), meanwhile);
     let sample = only(&ended.snapshot);
     assert_eq!((sample.adopted, sample.sample_id.as_ref()), (true, Some(&id)), "{sample:?}");
     facility.check_all_done(&ended).await;
-    let is_final = |chunk: &&flow_ingest::sandbox::RequestLog| {
-        chunk.field("is_last_sample") == Some("true") && chunk.field("is_last") == Some("true")
-    };
-    assert_eq!(facility.chunks().iter().filter(is_final).count(), 1, "the colleague's alone");
+    assert_eq!(facility.final_chunks().len(), 1, "the colleague's alone");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_there_by_then_is_found_before_a_file_is_begun_anew() {
     let facility = Facility::impatient().await;
     facility.add("S1", &PAIR);
-    let faults = facility.sandbox.faults();
+    let (faults, gate) = (facility.sandbox.faults(), sandbox::Gate::new());
     faults.add(Fault::on(On::LastChunk).of_file(read_name("S1", 1)).die_hashing(false).times(1));
+    // What became of it is not told before the colleague is done.
+    faults.add(Fault::on(On::DataLookup).delay(Duration::ZERO).until(&gate));
     let meanwhile = async {
-        until("the last chunk was lost", || faults.fired() == 1).await;
-        Colleague(&facility).sample("S1", &pair_on_disk(&facility, "S1"), None).await
+        until("the last chunk was lost", || faults.fired() > 0).await;
+        let id = Colleague(&facility).sample("S1", &pair_on_disk(&facility, "S1"), None).await;
+        gate.open();
+        id
     };
     let (ended, id) = tokio::join!(facility.once(), meanwhile);
     let sample = only(&ended.snapshot);

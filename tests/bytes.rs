@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use flow_ingest::agent::Mode;
-use flow_ingest::sandbox::{Fault, On};
+use flow_ingest::sandbox::{Fault, Gate, On};
 use flow_ingest::status::Snapshot;
 use sha2::{Digest, Sha256};
 use support::{CHUNK, Facility, PAIR, Setup, bytes, each_at_once, only, other_bytes, read_name, until};
@@ -226,10 +226,10 @@ async fn a_file_that_changes_while_the_agent_is_down_is_noticed_whatever_its_tim
         }
     }
     each_at_once(8, cases, |(fault, change, is_other)| async move {
-        let facility = Facility::with(Setup { request_timeout: "20s", ..Setup::default() }, |_| {}).await;
-        facility.add("S1", &PAIR);
-        facility.sandbox.faults().add(fault().delay(Duration::from_millis(300)).times(1));
+        let (facility, gate) = (Facility::with_a_pair().await, Gate::new());
+        facility.sandbox.faults().add(fault().delay(Duration::ZERO).until(&gate).times(1));
         facility.cut_off_when("a chunk is held", || facility.sandbox.faults().fired() == 1).await;
+        gate.open();
         facility.sandbox.idle().await;
         let path = facility.read("S1", 1);
         let content = if is_other { other_bytes(PAIR[0]) } else { bytes(PAIR[0]) };
@@ -252,14 +252,14 @@ async fn a_file_that_changes_under_the_agent_is_noticed_whatever_its_time_says()
         }
     }
     each_at_once(4, cases, |(change, is_other)| async move {
-        let facility = Facility::with(Setup { request_timeout: "20s", ..Setup::default() }, |_| {}).await;
-        facility.add("S1", &PAIR);
+        let (facility, gate) = (Facility::with_a_pair().await, Gate::new());
         let at_reads2 = Fault::on(On::MiddleChunk).of_file(read_name("S1", 2)).nth(1);
-        facility.sandbox.faults().add(at_reads2.delay(Duration::from_millis(500)));
+        facility.sandbox.faults().add(at_reads2.delay(Duration::ZERO).until(&gate));
         let changed = async {
             until("reads2 is under way", || facility.sandbox.faults().fired() == 1).await;
             let content = if is_other { other_bytes(PAIR[0]) } else { bytes(PAIR[0]) };
             put_back_in_time(&facility.read("S1", 1), |path| change(path, &content));
+            gate.open();
         };
         let (ended, ()) = tokio::join!(facility.once(), changed);
         facility.check_all_done(&ended).await;
@@ -328,11 +328,13 @@ async fn every_file_is_read_back_after_the_last_chunk() {
 async fn with_downloads(spoil: impl Fn(&Facility) + Send) -> (Facility, support::Ended) {
     let facility = Facility::with(Setup { verify: "download", ..Setup::default() }, |_| {}).await;
     facility.add("S1", &PAIR);
-    facility.sandbox.faults().add(Fault::on(On::FinalChunk).delay_after(Duration::from_millis(500)).times(1));
+    let gate = Gate::new();
+    facility.sandbox.faults().add(Fault::on(On::FinalChunk).delay_after(Duration::ZERO).until(&gate).times(1));
     facility.sandbox.faults().add(Fault::on(On::Download).cut_mid_answer().times(2));
     let spoiled = async {
         until("the sample is there", || facility.sandbox.samples().len() == 1).await;
         spoil(&facility);
+        gate.open();
     };
     let (ended, ()) = tokio::join!(facility.once(), spoiled);
     (facility, ended)
@@ -365,8 +367,10 @@ async fn what_flow_has_is_downloaded_and_compared_where_that_is_asked_for() {
 async fn killed_while_it_compares_it_compares_again_and_sends_nothing() {
     let facility = Facility::with(Setup { verify: "download", ..Setup::default() }, |_| {}).await;
     facility.add("S1", &PAIR);
-    facility.sandbox.faults().add(Fault::on(On::Download).nth(2).delay(Duration::from_millis(300)));
+    let gate = Gate::new();
+    facility.sandbox.faults().add(Fault::on(On::Download).nth(2).delay(Duration::ZERO).until(&gate));
     facility.cut_off_when("the second download is held", || facility.sandbox.faults().fired() == 1).await;
+    gate.open();
     let stored = &facility.sandbox.samples()[0].files[0];
     fs::write(&stored.path, other_bytes(PAIR[0])).unwrap();
     let ended = facility.once().await;
@@ -381,7 +385,8 @@ async fn killed_while_it_compares_it_compares_again_and_sends_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipe_in_a_files_place_holds_nothing_up() {
     let facility = Facility::with_a_pair().await;
-    facility.sandbox.faults().add(Fault::on(On::LastChunk).nth(1).delay(Duration::from_millis(400)));
+    let gate = Gate::new();
+    facility.sandbox.faults().add(Fault::on(On::LastChunk).nth(1).delay(Duration::ZERO).until(&gate));
     let agent = facility.agent().await;
     let path = facility.read("S1", 2);
     let script = async {
@@ -389,6 +394,7 @@ async fn a_pipe_in_a_files_place_holds_nothing_up() {
         fs::remove_file(&path).unwrap();
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        gate.open();
         let waits = || only(&agent.snapshot("running").unwrap()).state == "waiting";
         until("the sample waits", waits).await;
         fs::remove_file(&path).unwrap();

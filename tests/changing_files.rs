@@ -7,8 +7,8 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use flow_ingest::sandbox::{Fault, On};
-use support::{Facility, PAIR, Setup, bytes, each_at_once, only, other_bytes, read_name, touch, until};
+use flow_ingest::sandbox::{Fault, Gate, On};
+use support::{Facility, PAIR, bytes, each_at_once, only, other_bytes, read_name, touch, until};
 
 type Change = fn(&Path);
 
@@ -37,10 +37,6 @@ fn holds() -> [Hold; 4] {
     ]
 }
 
-fn facility() -> impl Future<Output = Facility> {
-    Facility::with(Setup { request_timeout: "5s", ..Setup::default() }, |_| {})
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_changes_before_the_last_chunk_is_uploaded_once_as_it_is_in_the_end() {
     let mut cases = Vec::new();
@@ -52,20 +48,16 @@ async fn a_file_that_changes_before_the_last_chunk_is_uploaded_once_as_it_is_in_
         }
     }
     each_at_once(16, cases, |(fault, change, read)| async move {
-        let facility = facility().await;
-        facility.add("S1", &PAIR);
-        facility.sandbox.faults().add(fault().delay(Duration::from_millis(400)));
+        let (facility, gate) = (Facility::with_a_pair().await, Gate::new());
+        facility.sandbox.faults().add(fault().delay(Duration::ZERO).until(&gate));
         let changed = async {
             until("the upload is held", || facility.sandbox.faults().fired() == 1).await;
             change(&facility.read("S1", read));
+            gate.open();
         };
         let (ended, ()) = tokio::join!(facility.once(), changed);
         facility.check_all_done(&ended).await;
-        let finals = facility
-            .chunks()
-            .into_iter()
-            .filter(|chunk| chunk.field("is_last") == Some("true") && chunk.field("is_last_sample") == Some("true"));
-        assert_eq!(finals.count(), 1, "the last chunk of what changed never left");
+        assert_eq!(facility.final_chunks().len(), 1, "the last chunk of what changed never left");
     })
     .await;
 }
@@ -79,13 +71,13 @@ async fn a_file_that_vanishes_is_waited_for() {
         }
     }
     each_at_once(8, cases, |(fault, read)| async move {
-        let facility = facility().await;
-        facility.add("S1", &PAIR);
-        facility.sandbox.faults().add(fault().delay(Duration::from_millis(400)));
+        let (facility, gate) = (Facility::with_a_pair().await, Gate::new());
+        facility.sandbox.faults().add(fault().delay(Duration::ZERO).until(&gate));
         let (path, away) = (facility.read("S1", read), facility.path("away"));
         let moved = async {
             until("the upload is held", || facility.sandbox.faults().fired() == 1).await;
             fs::rename(&path, &away).unwrap();
+            gate.open();
         };
         let (ended, ()) = tokio::join!(facility.once(), moved);
         let sample = only(&ended.snapshot);
@@ -100,15 +92,15 @@ async fn a_file_that_vanishes_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_changes_after_the_last_chunk_left_is_told_and_not_sent_again() {
-    let facility = facility().await;
-    facility.add("S1", &PAIR);
-    facility.sandbox.faults().add(Fault::on(On::FinalChunk).delay(Duration::from_millis(400)));
+    let (facility, gate) = (Facility::with_a_pair().await, Gate::new());
+    facility.sandbox.faults().add(Fault::on(On::FinalChunk).delay(Duration::ZERO).until(&gate));
     let agent = facility.agent().await;
     let script = async {
         until("the last chunk is on its way", || facility.sandbox.faults().fired() == 1).await;
         let mut other = support::bytes(PAIR[0]);
         other[PAIR[0] as usize / 2] ^= 1;
         fs::write(facility.read("S1", 1), other).unwrap();
+        gate.open();
         let is_told = || agent.snapshot("running").unwrap().samples[0].changed;
         until("the change is told", is_told).await;
     };
@@ -125,14 +117,14 @@ async fn a_file_that_changes_after_the_last_chunk_left_is_told_and_not_sent_agai
 /// An unmounted share is no loss: what was acknowledged is not sent again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_share_that_goes_and_comes_back_costs_nothing_that_was_sent() {
-    let facility = facility().await;
-    facility.add("S1", &PAIR);
-    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay(Duration::from_millis(400)));
+    let (facility, gate) = (Facility::with_a_pair().await, Gate::new());
+    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay(Duration::ZERO).until(&gate));
     let agent = facility.agent().await;
     let (share, away) = (facility.path("drop"), facility.path("away"));
     let script = async {
         until("the upload is held", || facility.sandbox.faults().fired() == 1).await;
         fs::rename(&share, &away).unwrap();
+        gate.open();
         let is_kept = || agent.snapshot("running").unwrap().samples.iter().any(|sample| sample.state == "retrying");
         until("the upload is kept", is_kept).await;
         let is_named = || agent.snapshot("running").unwrap().watches[0].condition.is_some();

@@ -6,13 +6,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use flow_ingest::sandbox::{Fault, On};
+use flow_ingest::sandbox::{Fault, Gate, On};
 use serde_json::Value;
-use support::{CHUNK, Facility, Setup, bytes, until};
+use support::{CHUNK, Facility, bytes, until};
 
 /// A facility whose watch has run folders with a marker.
 async fn facility() -> Facility {
-    let facility = Facility::with(Setup { request_timeout: "30s", ..Setup::default() }, |_| {}).await;
+    let facility = Facility::new().await;
     fs::create_dir(facility.path("runs")).unwrap();
     watch_runs_at(&facility, "runs");
     facility
@@ -113,14 +113,18 @@ async fn of_a_run_and_its_copy_one_goes_up_whichever_comes_first() {
     support::each_at_once(4, cases, |[first, second]| async move {
         let facility = facility().await;
         // The first has looked for its like, and nothing of it is on its way yet, when the second looks.
-        facility.sandbox.faults().add(Fault::on(On::SampleSearch).nth(1).delay(Duration::from_secs(2)));
+        let gate = Gate::new();
+        facility.sandbox.faults().add(Fault::on(On::SampleSearch).nth(1).delay(Duration::ZERO).until(&gate));
         let service = facility.serve().await;
         for run in [first, second] {
             let run = facility.path("runs").join(run);
             write_pair(&run, "S1", [25_000, 24_000]);
             fs::write(run.join("done"), "").unwrap();
-            until("Flow is asked about the first", || facility.asked("/samples/search") > 0).await;
+            until("Flow is asked about the first", || facility.sandbox.faults().fired() == 1).await;
         }
+        // It had its turn, and was put back.
+        facility.becomes(&format!("{second}_S1"), "queued").await;
+        gate.open();
         facility.becomes(&format!("{first}_S1"), "done").await;
         facility.becomes(&format!("{second}_S1"), "skipped").await;
         assert_eq!(facility.names_on_flow(), [format!("{first}_S1")]);
@@ -341,13 +345,15 @@ async fn an_upload_that_is_held_stops_between_two_chunks_and_goes_on_from_there(
     let run = facility.path("runs/run1");
     write_pair(&run, "S1", [5 * CHUNK, 2 * CHUNK]);
     fs::write(run.join("done"), "").unwrap();
-    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay_after(Duration::from_secs(6)));
+    let gate = Gate::new();
+    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay_after(Duration::ZERO).until(&gate));
     let service = facility.serve().await;
     until("a chunk is on its way", || facility.sandbox.faults().fired() == 1).await;
     let (_, document, _) = facility.ask(&["status"]).await;
     let id = sample(&document, "run1_S1")["id"].as_str().unwrap().to_owned();
     let (exit, _, words) = facility.ask(&["hold", &id]).await;
     assert_eq!(exit, Some(0), "{words}");
+    gate.open();
     let held = facility.becomes("run1_S1", "held").await;
     assert!(held["sent"].as_u64().unwrap() > CHUNK, "{held:#}");
     let sent: u64 = facility.chunks().iter().filter_map(|chunk| chunk.blob_len).sum();

@@ -52,7 +52,7 @@ fn sample<'d>(document: &'d Value, name: &str) -> Option<&'d Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mate_and_a_sample_that_come_long_after_the_marker_are_taken_with_the_rest_and_what_is_later_is_held() {
-    let facility = facility().await;
+    let facility = facility_that_settles_in("1s").await;
     let service = facility.serve().await;
     write(&facility, "done", b"");
     facility.status_until("the run is seen", |document| !document["left_out"].as_array().unwrap().is_empty()).await;
@@ -62,7 +62,7 @@ async fn a_mate_and_a_sample_that_come_long_after_the_marker_are_taken_with_the_
         sample(document, "a").is_some_and(|a| a["reason"].as_str().is_some_and(|reason| reason.contains("came after")))
     });
     let reason = sample(&waits.await, "a").unwrap()["reason"].as_str().unwrap().to_owned();
-    let said = "a_R1.fastq.gz came after the marker: waiting until nothing more has come for 2s; marker done present";
+    let said = "a_R1.fastq.gz came after the marker: waiting until nothing more has come for 10s; marker done present";
     assert!(reason.starts_with(said), "{reason}");
     write(&facility, "a_R2.fastq.gz", &bytes(1002));
     write(&facility, "b_R1.fastq.gz", &bytes(2001));
@@ -176,7 +176,7 @@ async fn that_the_marker_came_first_is_known_to_whoever_looks_next() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_is_looked_at_seldom_is_listed_before_what_has_settled_is_taken() {
-    let facility = facility_that_settles_in("3s").await;
+    let facility = facility_that_settles_in("8s").await;
     let config = fs::read_to_string(facility.path("flow-ingest.yaml")).unwrap();
     let seldom =
         config.replace("{ marker: done }", "settled").replace("status:", "    mode: poll\n    poll: 1h\nstatus:");

@@ -91,8 +91,7 @@ async fn too_many_watched_folders_are_named_with_what_to_do_and_polled() {
     unshare.args(["--user", "--map-root-user", "sh", "-c"]);
     let can = Command::new("unshare").args(["--user", "--map-root-user", "sh", "-c", limit]).output();
     if !can.is_ok_and(|can| can.status.success()) {
-        let _ =
-            writeln!(std::io::stderr(), "skipped: the limit of watched folders: no user namespace can be made here");
+        support::skipped("the limit of watched folders: no user namespace can be made here");
         return;
     }
     unshare.arg(format!("{limit} && exec \"$0\" run --config \"$1\""));

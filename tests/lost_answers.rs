@@ -63,7 +63,8 @@ async fn an_answer_lost_to_any_chunk_in_any_way_loses_and_doubles_nothing() {
         }
     }
     each_at_once(AT_ONCE, cases, |(on, lose)| async move {
-        let facility = Facility::with_a_pair().await;
+        let facility = Facility::with(Setup { request_timeout: "1s", ..Setup::default() }, |_| {}).await;
+        facility.add("S1", &PAIR);
         facility.sandbox.faults().add(lose(on()).times(1));
         let ended = facility.once().await;
         assert_eq!(facility.sandbox.faults().fired(), 1);
@@ -91,7 +92,7 @@ async fn one_answer_in_ten_lost_doubles_no_sample() {
 async fn a_middle_chunk_that_was_appended_twice_is_noticed() {
     let facility = Facility::new().await;
     facility.add("S1", &[65_000, 20_000]);
-    let gate = Gate::new();
+    let (gate, next) = (Gate::new(), Gate::new());
     let fault = Fault::on(On::MiddleChunk).of_file(read_name("S1", 1)).nth(2);
     facility
         .sandbox
@@ -101,11 +102,15 @@ async fn a_middle_chunk_that_was_appended_twice_is_noticed() {
     facility
         .sandbox
         .faults()
-        .add(Fault::on(On::MiddleChunk).of_file(read_name("S1", 1)).nth(4).delay(Duration::from_millis(300)));
+        .add(Fault::on(On::MiddleChunk).of_file(read_name("S1", 1)).nth(4).delay(Duration::ZERO).until(&next));
+    let recorded = || facility.sandbox.unfinished().first().map_or(0, |file| file.size);
     let ended = async {
         let opened = async {
             until("the chunk after the doubled one", || facility.sandbox.faults().fired() == 2).await;
+            let before = recorded();
             gate.open();
+            until("the first copy is there as well", || recorded() > before).await;
+            next.open();
         };
         tokio::join!(facility.once(), opened).0
     };
@@ -116,8 +121,7 @@ async fn a_middle_chunk_that_was_appended_twice_is_noticed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_became_ready_with_another_size_is_blocked_by_name() {
-    let setup = Setup { request_timeout: "4s", ..Setup::default() };
-    let facility = Facility::with(setup, |sandbox| sandbox.hashing = Duration::from_millis(800)).await;
+    let facility = Facility::with(Setup::default(), |sandbox| sandbox.hashing = Duration::from_millis(800)).await;
     facility.add("S1", &PAIR);
     let gate = Gate::new();
     let fault = Fault::on(On::MiddleChunk).of_file(read_name("S1", 1)).times(1);
@@ -174,10 +178,15 @@ async fn a_last_file_that_is_ready_and_in_no_sample_is_closed_once_more() {
     each_at_once(AT_ONCE, cases, |(lose, ends_well)| async move {
         let facility = Facility::impatient().await;
         facility.add("S1", &PAIR);
-        let faults = facility.sandbox.faults();
+        let (faults, gate) = (facility.sandbox.faults(), Gate::new());
         faults.add(Fault::on(On::FinalChunk).nth(1).drop_before());
         faults.add(lose(Fault::on(On::FinalChunk).nth(2)));
-        let (ended, ()) = tokio::join!(facility.once(), facility.close_without_a_sample());
+        facility.hold_lookups_after_the_last_chunk(&gate);
+        let closed = async {
+            facility.close_without_a_sample().await;
+            gate.open();
+        };
+        let (ended, ()) = tokio::join!(facility.once(), closed);
         if ends_well {
             facility.check_all_done(&ended).await;
         } else {
@@ -187,11 +196,8 @@ async fn a_last_file_that_is_ready_and_in_no_sample_is_closed_once_more() {
             assert!(reason.contains("S1_R2.fastq.gz") && reason.contains("no sample"), "{reason}");
             facility.check_samples(&["S1"]).await;
         }
-        let finals = facility
-            .chunks()
-            .into_iter()
-            .filter(|chunk| chunk.field("is_last") == Some("true") && chunk.field("is_last_sample") == Some("true"));
-        let finals: Vec<_> = finals.filter(|chunk| chunk.status != Some(429)).collect();
+        let mut finals = facility.final_chunks();
+        finals.retain(|chunk| chunk.status != Some(429));
         assert_eq!(finals.len(), 2, "{finals:#?}");
     })
     .await;

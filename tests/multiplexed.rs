@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use flow_ingest::sandbox::{Fault, On, Sandbox, StoredFile};
+use flow_ingest::sandbox::{Fault, Gate, On, Sandbox, StoredFile};
 use flow_ingest::status::ChangeStatus;
 use serde_json::{Value, json};
 use support::{CHUNK, Facility, Setup, bytes, each_at_once, only, other_bytes, until};
@@ -234,11 +234,13 @@ async fn a_sheet_that_changes_on_the_way_puts_the_set_back() {
     each_at_once(2, cases, |read| async move {
         let facility = pool(SHEET, "").await;
         let on_its_way = Fault::on(On::MiddleChunk).of_file(format!("POOL1_R{read}_001.fastq.gz"));
-        facility.sandbox.faults().add(on_its_way.delay_after(Duration::from_millis(800)).times(1));
+        let gate = Gate::new();
+        facility.sandbox.faults().add(on_its_way.delay_after(Duration::ZERO).until(&gate).times(1));
         let changed = SHEET.replace("ACGT", "TTTT");
         let change = async {
             until("the reads are on their way", || facility.sandbox.faults().fired() == 1).await;
             write(&facility, "pooled/POOL1.csv", &changed);
+            gate.open();
         };
         let (ended, ()) = tokio::join!(facility.once(), change);
         assert_eq!(only(&ended.snapshot).state, "done", "{ended:#?}");
@@ -298,19 +300,23 @@ async fn killed_at_any_point_it_goes_on_from_there() {
         }
     }
     each_at_once(10, cases, |(on, nth, is_done, works_later)| async move {
-        let setup = Setup { request_timeout: "20s", ..Setup::default() };
-        let facility = pools("pooled/{pool}.csv", "", setup).await;
+        // Work that goes on is waited for.
+        let setup = Setup { final_wait: "10s", ..Setup::default() };
+        let (facility, gate) = (pools("pooled/{pool}.csv", "", setup).await, Gate::new());
         put_down(&facility, SUSPICIOUS);
         let fault = Fault::on(on).nth(nth);
-        facility.sandbox.faults().add(match works_later {
-            true => fault.delay(Duration::from_millis(700)),
-            false => fault.delay_after(Duration::from_secs(60)),
-        });
+        let fault = if works_later { fault.delay(Duration::ZERO) } else { fault.delay_after(Duration::ZERO) };
+        facility.sandbox.faults().add(fault.until(&gate));
         let process = facility.start(&["run"]);
         let has_come = || facility.sandbox.faults().fired() == 1 && (works_later || is_done(&facility.sandbox));
         until("the point", has_come).await;
         process.kill();
+        let asked = facility.sandbox.requests().len();
         let mut process = facility.start(&["run", "--once"]);
+        if works_later {
+            facility.next_one_works(asked).await;
+            gate.open();
+        }
         assert_eq!(process.ended().await.code(), Some(0), "{}", facility.log());
         check_one_set(&facility);
         let status = document_of(&facility, &["status", "--json"]).await;

@@ -3,12 +3,14 @@
 mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flow_ingest::agent::{Agent, Mode};
-use flow_ingest::sandbox::{Fault, On, Reply, RetryAfter};
+use flow_ingest::journal::{Record, State};
+use flow_ingest::observation::Moment;
+use flow_ingest::sandbox::{Fault, Gate, On, Reply, RequestLog, RetryAfter};
 use flow_ingest::status::Snapshot;
-use support::{Facility, PAIR, each_at_once, until};
+use support::{DEADLINE, Facility, PAIR, each_at_once, until};
 
 /// How long Flow is away.
 const OUTAGE: Duration = Duration::from_millis(1500);
@@ -21,8 +23,10 @@ async fn facility() -> Facility {
     facility
 }
 
-async fn outage(facility: &Facility) {
+/// Work that waits for the gate goes on when nobody hears of it any more.
+async fn outage(facility: &Facility, worked_on: &Gate) {
     facility.sandbox.pause().await;
+    worked_on.open();
     tokio::time::sleep(OUTAGE).await;
     facility.sandbox.resume().await.unwrap();
 }
@@ -40,16 +44,17 @@ async fn an_outage_at_any_time_costs_nothing_but_time() {
     let cases = cases.into_iter().map(|(name, on)| (name.to_owned(), on)).collect();
     each_at_once(6, cases, |on| async move {
         let facility = facility().await;
+        let worked_on = Gate::new();
         let ended = match on {
             None => {
                 facility.sandbox.pause().await;
-                tokio::join!(facility.once(), outage(&facility)).0
+                tokio::join!(facility.once(), outage(&facility, &worked_on)).0
             }
             Some(on) => {
-                facility.sandbox.faults().add(Fault::on(on).nth(3).delay(Duration::from_millis(300)));
+                facility.sandbox.faults().add(Fault::on(on).nth(3).delay(Duration::ZERO).until(&worked_on));
                 let outage = async {
                     until("a request is worked on", || facility.sandbox.faults().fired() == 1).await;
-                    outage(&facility).await;
+                    outage(&facility, &worked_on).await;
                 };
                 tokio::join!(facility.once(), outage).0
             }
@@ -78,20 +83,23 @@ async fn until_stopped(agent: &Agent) -> Snapshot {
 async fn while_flow_is_away_one_question_at_a_time_is_asked_and_nothing_counts() {
     let facility = facility().await;
     let agent = facility.agent().await;
-    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(2).delay(Duration::from_millis(200)));
+    let gate = Gate::new();
+    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(2).delay(Duration::ZERO).until(&gate));
     let script = async {
         until("some has arrived", || facility.sandbox.faults().fired() == 1).await;
         facility.sandbox.faults().add(Fault::on(On::Any).status(503));
+        gate.open();
         let stopped = until_stopped(&agent).await;
         let condition = stopped.agent.condition.clone().unwrap();
         assert!(condition.contains("503") && condition.contains("(since "), "{condition}");
         assert_eq!((stopped.samples.len(), stopped.count("blocked")), (6, 0), "{:?}", stopped.counts);
 
-        let (before, begun) = (facility.sandbox.requests().len(), Instant::now());
+        let before = facility.sandbox.requests().len();
         until("it is asked", || facility.sandbox.requests().len() >= before + 2).await;
-        assert!(begun.elapsed() > Duration::from_secs(1), "the pauses grow: {:?}", begun.elapsed());
         let questions = facility.sandbox.requests().split_off(before);
         assert!(questions.iter().all(|request| request.path == "/me"), "{questions:?}");
+        let pauses: Vec<Duration> = questions.windows(2).map(|pair| pair[1].came - pair[0].came).collect();
+        assert!(pauses.iter().all(|pause| *pause > Duration::from_millis(1900)), "the pauses grow: {pauses:?}");
         assert_eq!(since(&snapshot(&agent).agent.condition.unwrap()), since(&condition));
 
         facility.sandbox.faults().clear();
@@ -117,18 +125,26 @@ fn since(condition: &str) -> &str {
 async fn when_flow_is_back_everybody_goes_on_at_once() {
     let facility = facility().await;
     let agent = facility.agent().await;
-    // So often that the next try of this sample is far away.
     facility.sandbox.faults().add(Fault::on(On::FirstChunk).of_file("S0_R1.fastq.gz").status(500));
     let script = async {
-        until("one is left", || snapshot(&agent).count("done") == 5 && facility.sandbox.faults().fired() >= 5).await;
+        let is_left = || snapshot(&agent).count("done") == 5 && facility.sandbox.faults().fired() > 0;
+        until("one is left", is_left).await;
         facility.sandbox.faults().clear();
         facility.sandbox.pause().await;
         facility.add("S6", &PAIR);
         until_stopped(&agent).await;
-        let begun = Instant::now();
+        // As if it had failed so often that its next try is far away.
+        let failed =
+            agent.journal().records().map(Result::unwrap).find(|record| record.sample.key.name == "S0").unwrap();
+        let put_off = |record: Record| match record.state.clone() {
+            State::Retrying { upload, error, .. } => {
+                record.taken()?.retrying(upload, Moment::now() + 100 * DEADLINE, error)
+            }
+            other => panic!("{other:?}"),
+        };
+        agent.journal().change(&failed.sample.id(), put_off).await.unwrap();
         facility.sandbox.resume().await.unwrap();
         until("all is done", || snapshot(&agent).count("done") == 7).await;
-        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     };
     agent.run(Mode::Service, script).await.unwrap();
     facility.check_samples(&[]).await;
@@ -142,19 +158,35 @@ async fn a_server_that_asks_for_a_pause_is_left_alone_by_all() {
         let agent = facility.agent().await;
         let busy = Reply::empty(503).retry_after(asked);
         facility.sandbox.faults().add(Fault::on(On::FirstChunk).answer(busy).times(1));
+        // Nobody is done, and makes room for another, before the word of the pause has come to all.
+        let gate = Gate::new();
+        facility.sandbox.faults().add(Fault::on(On::FirstChunk).delay(Duration::ZERO).until(&gate));
         let script = async {
-            until("it was asked", || facility.sandbox.faults().fired() == 1).await;
-            let begun = Instant::now();
-            // What is under way ends by itself.
-            let stopped = until_stopped(&agent).await;
-            assert!(stopped.count("done") <= 3, "{:?}", stopped.counts);
-            let before = facility.sandbox.requests().len();
-            until("somebody comes again", || facility.sandbox.requests().len() > before).await;
-            assert!(begun.elapsed() > Duration::from_millis(2500), "{:?}", begun.elapsed());
-            assert_eq!(facility.sandbox.requests()[before].path, "/me");
+            let is_stopped = || {
+                let questions =
+                    facility.sandbox.requests().into_iter().skip_while(|request| request.status != Some(503));
+                snapshot(&agent).agent.state == "stopped" || questions.into_iter().any(|request| request.path == "/me")
+            };
+            until("all is stopped, or was", is_stopped).await;
+            gate.open();
             until("all is done", || snapshot(&agent).count("done") == 6).await;
         };
         agent.run(Mode::Service, script).await.unwrap();
+        let requests = facility.sandbox.requests();
+        let refused = requests.iter().find(|request| request.status == Some(503)).unwrap();
+        let until = refused.answered + Duration::from_millis(2500);
+        // What is under way ends by itself: the refused one and three others.
+        let is_first = |chunk: &&RequestLog| chunk.field("data") == Some("") && chunk.all("previous_data").is_empty();
+        let (early, late): (Vec<_>, Vec<_>) = requests.iter().filter(is_first).partition(|chunk| chunk.came < until);
+        assert!(early.len() <= 4 && late.len() >= 3, "{early:#?} {late:#?}");
+        let names: Vec<&str> = late.iter().filter_map(|chunk| chunk.field("sample_name")).collect();
+        let is_of_late = |request: &&RequestLog| {
+            let is_search = request.path == "/samples/search" && names.iter().any(|name| request.query.contains(name));
+            request.came >= until && (is_search || is_first(request))
+        };
+        let first = requests.iter().filter(is_of_late).map(|request| request.came).min().unwrap();
+        let is_question = |request: &RequestLog| request.path == "/me" && (until..first).contains(&request.came);
+        assert!(requests.iter().any(is_question), "somebody asks before all come again: {requests:#?}");
         assert!(snapshot(&agent).samples.iter().all(|sample| sample.attempts == 1));
         facility.check_samples(&[]).await;
         facility.check_wire(&[]);
@@ -192,23 +224,22 @@ async fn a_server_that_answers_well_and_takes_nothing_is_tried_ever_more_rarely(
     let facility = facility().await;
     let agent = facility.agent().await;
     facility.sandbox.faults().add(Fault::on(On::Chunk).answer(Reply::html(502)));
-    let begun = Instant::now();
     let script = async {
         until_stopped(&agent).await;
         let before_it_was_known = facility.chunks().len();
-        let mut let_in = Vec::new();
         for time in ["once", "twice", "three times"] {
             let before = facility.chunks().len();
             until(&format!("it was let in {time}"), || facility.chunks().len() > before).await;
-            let_in.push(begun.elapsed());
             until_stopped(&agent).await;
         }
+        let chunks = facility.chunks();
+        let took = chunks.last().unwrap().came - chunks[0].answered;
         // After pauses of 1 s, 2 s, 4 s; a slow machine makes them longer, and may let in once more before this is seen.
-        assert!(let_in[2] - let_in[1] > Duration::from_secs(3), "{let_in:?}");
-        let since_then = facility.chunks().len() - before_it_was_known;
-        let times = (begun.elapsed().as_secs_f64() + 1.0).log2().floor() as usize;
+        assert!(took > Duration::from_millis(6900), "{took:?}");
+        let times = (took.as_secs_f64() + 1.1).log2().floor() as usize;
         // Four samples at once, each chunk sent twice.
-        assert!(since_then <= times * 8, "{since_then} chunks in {:?}", begun.elapsed());
+        let since_then = chunks.len() - before_it_was_known;
+        assert!(since_then <= times * 8, "{since_then} chunks in {took:?}");
         assert_eq!(snapshot(&agent).count("blocked"), 0);
         facility.sandbox.faults().clear();
         // Credentials that are written anew are tried at once.

@@ -12,7 +12,7 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use flow_ingest::agent::{Agent, Mode};
-use flow_ingest::sandbox::{Fault, On};
+use flow_ingest::sandbox::{Fault, Gate, On};
 use flow_ingest::status::SampleStatus;
 use serde_json::Value;
 use support::{DEADLINE, Facility, Setup, until};
@@ -101,7 +101,8 @@ async fn two_thousand_parts_over_twenty_minutes_are_one_file_in_the_order_of_the
     const PARTS: usize = 2000;
     const MINUTES: usize = 20;
     let facility = facility("paired: never", "{run}_{barcode}").await;
-    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(8).delay(Duration::from_millis(800)));
+    let gate = Gate::new();
+    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(8).delay(Duration::ZERO).until(&gate));
     let begin = SystemTime::now() - Duration::from_secs(60 * MINUTES as u64);
     let agent = facility.agent().await;
     let most_open = std::cell::Cell::new(0);
@@ -134,6 +135,7 @@ async fn two_thousand_parts_over_twenty_minutes_are_one_file_in_the_order_of_the
         })
         .await;
         assert_eq!(open_parts(&facility), 1, "the part that is being read, and no other");
+        gate.open();
         until("the sample is on Flow", || {
             look();
             agent.journal().tally().get("done").is_some_and(|done| done.samples == 1)
@@ -197,12 +199,14 @@ async fn a_part_that_changes_after_it_was_read_is_noticed() {
     let facility = facility("paired: never", "{barcode}").await;
     write_parts(&facility, RUN, 0..PARTS);
     finish(&facility, RUN);
-    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(2).delay(Duration::from_millis(500)));
+    let gate = Gate::new();
+    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(2).delay(Duration::ZERO).until(&gate));
     let process = facility.start(&["run"]);
     until("the upload is held", || facility.sandbox.faults().fired() == 1).await;
     // Long read, and of the same size.
     let changed = part(&facility, RUN, 3);
     fs::write(&changed, content(7)).unwrap();
+    gate.open();
     until("the sample is on Flow", || !facility.sandbox.samples().is_empty()).await;
     process.kill();
     assert_equal(&stored(&facility, "barcode01").1, &joined(&facility, RUN, PARTS));

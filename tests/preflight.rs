@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::time::Duration;
 
-use flow_ingest::sandbox::{Fault, On, Reply};
+use flow_ingest::sandbox::{Fault, Gate, On, Reply};
 use flow_ingest::status::Snapshot;
 use serde_json::{Value, json};
 use support::{Facility, PAIR, Setup, bytes, each_at_once, only, until};
@@ -256,9 +256,10 @@ async fn a_list_that_cannot_be_had_keeps_no_sample_back_for_good() {
 async fn a_project_is_found_by_its_name_and_stays_the_same_to_the_end() {
     let facility = saying("type: RNA-Seq, project: { name: RNA atlas }").await;
     facility.add("S1", &PAIR);
-    let stalled = Fault::on(On::MiddleChunk).nth(1).delay(Duration::from_millis(700));
-    facility.sandbox.faults().add(stalled);
+    let gate = Gate::new();
+    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay(Duration::ZERO).until(&gate));
     facility.cut_off_when("it is under way", || facility.sandbox.faults().fired() == 1).await;
+    gate.open();
     // The project is called otherwise now: what was begun goes on all the same.
     facility.sandbox.faults().clear();
     let renamed = json!({ "count": 1, "page": 1, "projects": [{ "id": ATLAS, "name": "Atlas" }] });

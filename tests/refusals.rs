@@ -6,7 +6,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use flow_ingest::agent::{Ending, Mode};
-use flow_ingest::sandbox::{Fault, On, Reply, RetryAfter};
+use flow_ingest::sandbox::{Fault, Gate, On, Reply, RetryAfter};
 use serde_json::{Value, json};
 use support::{Facility, PAIR, Setup, each_at_once, only, until};
 
@@ -188,12 +188,14 @@ async fn a_token_that_expires_for_good_stops_all_and_a_new_one_in_the_file_heals
 async fn a_token_that_was_renewed_in_time_is_no_refusal_to_a_single_run() {
     let facility = Facility::with_a_pair().await;
     let agent = facility.agent().await;
-    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay(Duration::from_millis(300)));
+    let gate = Gate::new();
+    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay(Duration::ZERO).until(&gate));
     facility.sandbox.faults().add(Fault::on(On::Me).nth(2).delay(Duration::from_millis(700)));
     let renewed = async {
         until("the upload is under way", || facility.sandbox.faults().fired() == 1).await;
         facility.write_token("a-new-token");
         facility.sandbox.set_token("a-new-token");
+        gate.open();
     };
     let mode = Mode::Once { give_up_after: Duration::from_secs(20) };
     let (ending, ()) = tokio::join!(agent.run(mode, std::future::pending()), renewed);
@@ -351,17 +353,13 @@ async fn the_running_service_takes_a_retry_of_a_whole_run() {
     }
     facility.add("alone", &PAIR[..1]);
     facility.sandbox.faults().add(Fault::on(On::FirstChunk).status(400).times(3));
-    let mut service = facility.start(&["run"]);
-    let status = || async {
-        let output = facility.output(&["status", "--json"]).await;
-        serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default()
-    };
-    while status().await["counts"]["blocked"] != 3 {}
+    let mut service = facility.serve().await;
+    facility.status_until("three are blocked", |document| document["counts"]["blocked"] == 3).await;
     let retried = facility.output(&["retry", "--run", "drop"]).await;
     assert_eq!(retried.status.code(), Some(0), "{}", String::from_utf8_lossy(&retried.stderr));
-    while status().await["counts"]["done"] != 3 {}
-    let done = status().await["samples"].as_array().unwrap().iter().find(|s| s["name"] == "S0").unwrap()["id"].clone();
-    let again = facility.output(&["retry", done.as_str().unwrap()]).await;
+    facility.status_until("three are done", |document| document["counts"]["done"] == 3).await;
+    let done = facility.becomes("S0", "done").await;
+    let again = facility.output(&["retry", done["id"].as_str().unwrap()]).await;
     assert_eq!(again.status.code(), Some(2), "what is done is not tried again");
     service.terminate();
     assert_eq!(service.ended().await.code(), Some(0));

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use flow_ingest::agent::Reload;
-use flow_ingest::sandbox::{Fault, On};
+use flow_ingest::sandbox::{Fault, Gate, On};
 use flow_ingest::status::{Ask, Socket};
 use serde_json::Value;
 use support::{CHUNK, Facility, PAIR, Setup, until};
@@ -105,15 +105,17 @@ async fn a_hangup_does_the_same_and_says_it_in_the_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_under_way_keeps_the_rule_that_it_started_with() {
-    let facility = Facility::with(Setup { request_timeout: "30s", ..Setup::default() }, |_| {}).await;
+    let facility = Facility::new().await;
     facility.add("S1", &[5 * CHUNK, 2 * CHUNK]);
-    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay_after(Duration::from_secs(5)));
+    let gate = Gate::new();
+    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay_after(Duration::ZERO).until(&gate));
     let service = facility.serve().await;
     until("a chunk is on its way", || facility.sandbox.faults().fired() == 1).await;
     edit(&facility, "manifest.yaml", "type: RNA-Seq", "type: RNA-Seq, organism: Hs");
     let (exit, taken, words) = facility.ask(&["reload"]).await;
     assert_eq!((exit, &taken["taken"]), (Some(0), &true.into()), "{words}");
     assert_eq!(taken["counts"]["in_flight"], 1, "{taken:#}");
+    gate.open();
     facility.add("S2", &PAIR);
     facility.becomes("S1", "done").await;
     facility.becomes("S2", "done").await;
@@ -226,9 +228,10 @@ async fn what_was_shown_is_what_is_taken() {
 /// A template that is changed again and again: what was sent stays what it is, and one entry says so, however often.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_made_otherwise_sends_nothing_twice_and_leaves_no_ghosts() {
-    let facility = Facility::with(Setup { request_timeout: "30s", ..Setup::default() }, |_| {}).await;
+    let facility = Facility::new().await;
     facility.add("S1", &[5 * CHUNK, 2 * CHUNK]);
-    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay_after(Duration::from_secs(3)));
+    let gate = Gate::new();
+    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay_after(Duration::ZERO).until(&gate));
     let service = facility.serve().await;
     until("a chunk is on its way", || facility.sandbox.faults().fired() == 1).await;
     edit(&facility, "manifest.yaml", "name: \"{sample}\"", "name: \"one_{sample}\"");
@@ -236,6 +239,7 @@ async fn a_name_that_is_made_otherwise_sends_nothing_twice_and_leaves_no_ghosts(
     edit(&facility, "manifest.yaml", "paired: required", held);
     assert_eq!(facility.ask(&["reload"]).await.0, Some(0));
     facility.becomes("one_S1", "skipped").await;
+    gate.open();
     let sent = facility.becomes("S1", "done").await;
     let (id, on_flow) = (sent["id"].as_str().unwrap(), sent["sample_id"].as_str().unwrap());
     let reason =

@@ -5,7 +5,7 @@ mod support;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use flow_ingest::sandbox::{Fault, On};
+use flow_ingest::sandbox::{Fault, Gate, On};
 use serde_json::Value;
 use support::{Facility, PAIR, Setup, each_at_once, until};
 
@@ -41,7 +41,10 @@ async fn the_exit_code_says_how_a_single_run_ended() {
             "given up on a retry" => facility.sandbox.faults().add(Fault::on(On::Chunk).status(503)),
             _ => {}
         }
-        let (exit, document, words) = run(&facility, &["run", "--once", "--json", "--give-up-after", "3s"]).await;
+        // Where it must not give up, a machine that stalls must not make it.
+        let give_up_after = if matches!(state, "queued" | "retrying") { "5s" } else { "60s" };
+        let (exit, document, words) =
+            run(&facility, &["run", "--once", "--json", "--give-up-after", give_up_after]).await;
         assert_eq!(exit, Some(code), "{words}");
         assert_eq!(document["version"], 1);
         let counts = document["counts"].as_object().unwrap();
@@ -147,13 +150,15 @@ async fn status_asks_the_running_service_however_deep_its_state_lies() {
     each_at_once(2, cases, |state_dir| async move {
         let facility = Facility::with(Setup { state_dir, ..Setup::default() }, |_| {}).await;
         facility.add("S1", &PAIR);
-        facility.sandbox.faults().add(Fault::on(On::FinalChunk).nth(1).delay(Duration::from_millis(900)));
+        let gate = Gate::new();
+        facility.sandbox.faults().add(Fault::on(On::FinalChunk).nth(1).delay(Duration::ZERO).until(&gate));
         let mut process = facility.serve().await;
         until("the last chunk is on its way", || facility.sandbox.faults().fired() == 1).await;
         let (exit, document, words) = run(&facility, &["status", "--json"]).await;
         assert_eq!(exit, Some(0), "{words}");
         assert_eq!(document["agent"]["state"], "running");
         assert_eq!(document["samples"].as_array().unwrap().len(), 1, "{document:#}");
+        gate.open();
         let socket = facility.path(&facility.setup.state_dir).join("agent.sock");
         assert_eq!(std::fs::metadata(socket).unwrap().permissions().mode() & 0o777, 0o600);
         until("the sample is on Flow", || facility.sandbox.samples().len() == 1).await;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use flow_ingest::sandbox::{Fault, On, StoredSample};
+use flow_ingest::sandbox::{Fault, Gate, On, StoredSample};
 use flow_ingest::sheet::{Filter, Sheet};
 use serde_json::Value;
 use support::{Facility, Process, Setup, bytes, shared_data, until};
@@ -226,10 +226,12 @@ async fn what_is_on_its_way_when_the_sheet_is_corrected_is_held_once_it_is_there
     write(&facility, "SampleSheet.csv", sheet_of_names(["liver", "lung"]));
     write(&facility, "done", "");
     let faults = facility.sandbox.faults();
-    faults.add(Fault::on(On::FinalChunk).nth(2).delay_after(Duration::from_millis(800)));
+    let gate = Gate::new();
+    faults.add(Fault::on(On::FinalChunk).delay_after(Duration::ZERO).until(&gate));
     let service: Process = facility.start(&["run"]);
-    until("its last chunk is on its way", || !facility.sandbox.samples().is_empty()).await;
+    until("its last chunk is on its way", || faults.fired() == 1 && !facility.sandbox.samples().is_empty()).await;
     write(&facility, "SampleSheet.csv", sheet_of_names(["kidney", "lung"]));
+    gate.open();
     let status = || {
         let output = facility.command(&["status", "--json"]).output().unwrap();
         serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default()

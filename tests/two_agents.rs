@@ -2,15 +2,17 @@
 
 mod support;
 
+use std::time::Duration;
+
 use flow_ingest::agent::{Agent, Mode};
-use flow_ingest::sandbox::{Fault, On};
+use flow_ingest::sandbox::{Fault, Gate, On};
 use futures_util::future::join_all;
 use support::{Facility, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_agent_on_the_same_state_folder_is_refused_and_the_first_goes_on() {
-    let facility = Facility::with_a_pair().await;
-    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay(std::time::Duration::from_millis(800)));
+    let (facility, gate) = (Facility::with_a_pair().await, Gate::new());
+    facility.sandbox.faults().add(Fault::on(On::MiddleChunk).nth(1).delay(Duration::ZERO).until(&gate));
     let agent = facility.agent().await;
     let script = async {
         until("the upload is under way", || facility.sandbox.faults().fired() == 1).await;
@@ -22,6 +24,7 @@ async fn a_second_agent_on_the_same_state_folder_is_refused_and_the_first_goes_o
         let words = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{words}");
         assert!(words.contains(&format!("process {}", std::process::id())), "{words}");
+        gate.open();
         until("the sample is done", || agent.snapshot("running").unwrap().count("done") == 1).await;
     };
     agent.run(Mode::Service, script).await.unwrap();
@@ -34,7 +37,7 @@ async fn a_look_at_the_state_folder_keeps_no_agent_from_starting() {
     let facility = Facility::with_a_pair().await;
     let looking = flow_ingest::journal::Journal::open(&facility.path("state")).unwrap();
     let is_over = std::thread::spawn(move || {
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
         drop(looking);
     });
     facility.check_all_done(&facility.once().await).await;

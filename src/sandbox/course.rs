@@ -1,4 +1,4 @@
-//! Work behind a lost answer: where it is held up or dies, and who lets it go on.
+//! Work that is held up, behind a lost answer or before a late one: where, until when, and where it dies.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ pub enum Stage {
     Record,
 }
 
-/// Something that is opened once: by a test when the work behind a lost answer may go on, or for a test when work is
-/// done.
+/// Something that is opened once: by a test when work or an answer that is held up may go on, or for a test when work
+/// is done.
 #[derive(Debug, Clone, Default)]
 pub struct Gate(CancellationToken);
 
@@ -35,7 +35,7 @@ impl Gate {
     }
 }
 
-/// How long work is held up.
+/// How long work or an answer is held up.
 #[derive(Debug, Clone)]
 pub(super) enum Until {
     Elapsed(Duration),
@@ -43,7 +43,7 @@ pub(super) enum Until {
 }
 
 impl Until {
-    async fn wait(&self) {
+    pub(super) async fn wait(&self) {
         match self {
             Self::Elapsed(delay) => tokio::time::sleep(*delay).await,
             Self::Open(gate) => gate.opened().await,

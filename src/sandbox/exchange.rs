@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
@@ -59,8 +60,18 @@ pub(super) async fn exchange(
     let method = request.method().to_string();
     let path = request.uri().path().strip_prefix("/api").unwrap_or(request.uri().path()).to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
-    let mut log =
-        RequestLog { method, path, query, fields: Vec::new(), blob_len: None, blob_filename: None, status: None };
+    let came = Instant::now();
+    let mut log = RequestLog {
+        came,
+        answered: came,
+        method,
+        path,
+        query,
+        fields: Vec::new(),
+        blob_len: None,
+        blob_filename: None,
+        status: None,
+    };
 
     let mut action = None;
     let end = if request.method() == Method::POST && log.path.starts_with("/upload") {
@@ -88,6 +99,7 @@ pub(super) async fn exchange(
     if let End::Answered(response) | End::CutMidAnswer(response) = &end {
         log.status = Some(response.status().as_u16());
     }
+    log.answered = Instant::now();
     shared.log.push(log);
     match end {
         End::Answered(response) => response,
@@ -158,16 +170,16 @@ async fn carry_out(work: Work, action: Action, mut request: Request, next: Next)
             next.run(request).await;
             End::Answered(reply.into_response())
         }
-        Action::Delay(delay) => {
-            tokio::time::sleep(delay).await;
+        Action::Delay(until) => {
+            until.wait().await;
             End::Answered(next.run(request).await)
         }
-        Action::DelayAfter { delay, done } => {
+        Action::DelayAfter { until, done } => {
             let response = next.run(request).await;
             if let Some(done) = done {
                 done.open();
             }
-            tokio::time::sleep(delay).await;
+            until.wait().await;
             End::Answered(response)
         }
         Action::CutMidAnswer => End::CutMidAnswer(next.run(request).await),

@@ -29,9 +29,9 @@ pub(super) enum Action {
     },
     Answer(Reply),
     AnswerAfter(Reply),
-    Delay(Duration),
+    Delay(Until),
     DelayAfter {
-        delay: Duration,
+        until: Until,
         /// Opened between the work and the delay.
         done: Option<Gate>,
     },
@@ -113,10 +113,14 @@ impl Fault {
         self
     }
 
-    /// For [`Fault::go_on_behind`]: the work is held up until the gate opens.
+    /// For [`Fault::go_on_behind`], [`Fault::delay`] and [`Fault::delay_after`]: until the gate opens, instead of for a
+    /// time.
     pub fn until(mut self, gate: &Gate) -> Self {
-        if let Action::GoOnBehind { fate: Fate::Held { until, .. }, .. } = &mut self.action {
-            *until = Until::Open(gate.clone());
+        match &mut self.action {
+            Action::GoOnBehind { fate: Fate::Held { until, .. }, .. }
+            | Action::Delay(until)
+            | Action::DelayAfter { until, .. } => *until = Until::Open(gate.clone()),
+            _ => {}
         }
         self
     }
@@ -154,14 +158,14 @@ impl Fault {
         self.answer(Reply::usual(429).retry_after(retry_after))
     }
 
-    /// The work begins so much later.
+    /// The work begins so much later. [`Fault::until`] changes until when.
     pub fn delay(self, delay: Duration) -> Self {
-        self.act(Action::Delay(delay))
+        self.act(Action::Delay(Until::Elapsed(delay)))
     }
 
-    /// The work is done, and the answer comes so much later.
+    /// The work is done, and the answer comes so much later. [`Fault::until`] changes until when.
     pub fn delay_after(self, delay: Duration) -> Self {
-        self.act(Action::DelayAfter { delay, done: None })
+        self.act(Action::DelayAfter { until: Until::Elapsed(delay), done: None })
     }
 
     /// For [`Fault::delay_after`]: the gate opens when the work is done, and the answer is still to come.
@@ -476,6 +480,25 @@ mod tests {
             assert_eq!(bench.read("/me").await.0, 200);
             assert!(begun.elapsed() >= delay);
         }
+    }
+
+    #[tokio::test]
+    async fn work_and_answers_that_wait_for_a_gate() {
+        let bench = Bench::new().await;
+        let hold = |fault: Fault, gate: &Gate| bench.sandbox.faults().add(fault.until(gate).times(1));
+        let (work, answer, done) = (Gate::new(), Gate::new(), Gate::new());
+        hold(Fault::on(On::FinalChunk).delay(Duration::ZERO), &work);
+        let client = tokio::spawn(bench.sample_chunk().bytes("x").request().send());
+        bench.busy().await;
+        assert_eq!(bench.sandbox.samples(), []);
+        work.open();
+        assert_eq!(client.await.unwrap().unwrap().status(), 200);
+        hold(Fault::on(On::Me).delay_after(Duration::ZERO).opening(&done), &answer);
+        let client = tokio::spawn(bench.get("/me").send());
+        done.opened().await;
+        assert!(!client.is_finished());
+        answer.open();
+        assert_eq!(client.await.unwrap().unwrap().status(), 200);
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 /// How many requests are remembered.
 const KEPT: usize = 10_000;
@@ -11,6 +12,10 @@ const KEPT: usize = 10_000;
 /// One request, as the server saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestLog {
+    /// When its head was there.
+    pub came: Instant,
+    /// When the work on it was done and its answer, or the cut for want of one, could go out.
+    pub answered: Instant,
     /// `GET`, `POST`.
     pub method: String,
     /// Below the base URL: `/upload/sample`.

@@ -346,19 +346,22 @@ mod tests {
     async fn what_was_asked_for_before_somebody_mended_it_is_of_before_however_late_it_comes() {
         let dir = tempfile::tempdir().unwrap();
         let (sandbox, catalogue) = catalogue(&dir).await;
-        let older = json!({ "count": 0, "page": 1, "projects": [] });
         let asked = || sandbox.requests().iter().filter(|request| request.path == "/projects/owned").count();
-        let late = Fault::on(On::get("/projects/owned")).answer(Reply::json(200, &older)).times(1);
-        sandbox.faults().add(late.delay(Duration::from_millis(300)));
+        let gate = sandbox::Gate::new();
+        let late = Fault::on(On::get("/projects/owned")).delay_after(Duration::ZERO).until(&gate);
+        sandbox.faults().add(late.times(1));
         let core = said("788995297969977723", "CL-0001");
         let mend = async {
             while sandbox.faults().fired() == 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             catalogue.renew(std::time::Instant::now());
-            catalogue.check(&core).await.unwrap().misses
+            // Asked before the late answer comes.
+            let (checked, ()) = tokio::join!(catalogue.check(&core), async { gate.open() });
+            checked.unwrap().misses
         };
-        let (_, misses) = tokio::join!(catalogue.check(&core), mend);
+        let both = async { tokio::join!(catalogue.check(&core), mend) };
+        let (_, misses) = tokio::time::timeout(Duration::from_secs(60), both).await.unwrap();
         assert_eq!((misses, asked()), (Vec::new(), 2));
     }
 

@@ -215,6 +215,8 @@ fn is_loop(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use notify::event::AccessKind;
     use notify::{EventKind, INotifyWatcher, RecursiveMode, Watcher};
@@ -237,8 +239,8 @@ mod tests {
         assert_eq!(found.files.len(), 2);
         fs::write(root.join("end"), "").unwrap();
         let mut opened = Vec::new();
-        for event in heard {
-            let event = event.unwrap();
+        loop {
+            let event = heard.recv_timeout(Duration::from_secs(60)).expect("the file is opened").unwrap();
             if event.paths.contains(&root.join("end")) {
                 break;
             }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The longest that anything here takes, on a machine that has much else to do.
-const LONGEST: Duration = Duration::from_secs(120);
+pub const LONGEST: Duration = Duration::from_secs(120);
 
 pub struct Bench {
     pub sandbox: Sandbox,
@@ -119,10 +119,6 @@ impl Bench {
     /// The chunks that came, as far as they were answered.
     pub fn chunks(&self) -> Vec<RequestLog> {
         self.sandbox.requests().into_iter().filter(|request| request.path.starts_with("/upload")).collect()
-    }
-
-    pub async fn wait_for_chunks(&self, count: usize) {
-        until(|| self.chunks().len() >= count).await;
     }
 }
 

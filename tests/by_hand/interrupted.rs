@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use flow_ingest::sandbox::{Fault, On};
+use flow_ingest::sandbox::{Fault, Gate, On};
 
-use crate::bench::{Bench, bytes, until};
+use crate::bench::{Bench, LONGEST, bytes, until};
 
-/// Slows the sandbox down, so that there is time to interfere.
-const SLOW: Duration = Duration::from_millis(40);
+/// Holds the chunk after so many more until the gate opens.
+fn hold_after(bench: &Bench, chunks: usize, gate: &Gate) {
+    bench.sandbox.faults().clear();
+    bench.sandbox.faults().add(Fault::on(On::Chunk).nth(chunks + 1).delay(Duration::ZERO).until(gate));
+}
 
 fn reads() -> Vec<u8> {
     (0..2_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
@@ -33,7 +36,8 @@ async fn after_a_kill_or_a_signal_the_same_command_goes_on() {
     let bench = Bench::new().await;
     let config = bench.config();
     bench.write("big.fastq", reads());
-    bench.sandbox.faults().add(Fault::on(On::Chunk).delay(SLOW));
+    let (never, gate) = (Gate::new(), Gate::new());
+    hold_after(&bench, 4, &never);
     let command = [
         "upload",
         "sample",
@@ -48,16 +52,20 @@ async fn after_a_kill_or_a_signal_the_same_command_goes_on() {
         config.to_str().unwrap(),
     ];
     let killed = bench.start(&command);
-    bench.wait_for_chunks(4).await;
+    until(|| bench.sandbox.faults().fired() == 1).await;
     killed.kill();
 
-    let sent = bench.chunks().len();
+    hold_after(&bench, 4, &gate);
     let stopped = bench.start(&command);
-    bench.wait_for_chunks(sent + 4).await;
+    until(|| bench.sandbox.faults().fired() == 2).await;
+    // As long as it takes to hear of the signal, each chunk takes.
+    bench.sandbox.faults().add(Fault::on(On::Chunk).delay(Duration::from_millis(500)));
     stopped.signal("-INT");
+    gate.open();
     let stopped = stopped.ended().await;
     assert!(stopped.code == 130 && stopped.stderr.contains("the same command goes on"), "{stopped:?}");
     assert_eq!(bench.sandbox.samples(), []);
+    bench.sandbox.faults().clear();
 
     let ended = bench.run(&command).await;
     assert_eq!(ended.code, 0, "{ended:?}");
@@ -72,7 +80,7 @@ async fn a_file_that_changed_in_between_is_begun_anew() {
     let bench = Bench::new().await;
     let config = bench.config();
     bench.write("big.fastq", reads());
-    bench.sandbox.faults().add(Fault::on(On::Chunk).delay(SLOW));
+    hold_after(&bench, 3, &Gate::new());
     let command = [
         "upload",
         "sample",
@@ -86,7 +94,7 @@ async fn a_file_that_changed_in_between_is_begun_anew() {
         config.to_str().unwrap(),
     ];
     let killed = bench.start(&command);
-    bench.wait_for_chunks(3).await;
+    until(|| bench.sandbox.faults().fired() == 1).await;
     killed.kill();
     bench.write("big.fastq", "other reads");
     let ended = bench.run(&command).await;
@@ -98,10 +106,18 @@ async fn a_file_that_changed_in_between_is_begun_anew() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_at_a_time_take_turns() {
     let bench = Bench::new().await;
-    bench.sandbox.faults().add(Fault::on(On::Chunk).delay(Duration::from_millis(500)));
+    let gate = Gate::new();
+    hold_after(&bench, 0, &gate);
     let first = bench.start(&["upload", "data", "R1.fastq"]);
-    until(|| !bench.sandbox.requests().is_empty()).await;
-    let second = bench.run(&["upload", "data", "R2.fastq"]).await;
+    until(|| bench.sandbox.faults().fired() == 1).await;
+    let words = bench.path("words");
+    let mut second = bench.command(&["upload", "data", "R2.fastq"]);
+    second.stderr(std::fs::File::create(&words).unwrap());
+    let waits = async {
+        until(|| std::fs::read_to_string(&words).unwrap().contains("waiting for another upload")).await;
+        gate.open();
+    };
+    let (second, ()) = tokio::join!(bench.end(second), waits);
     assert_eq!(second.code, 0, "{second:?}");
     assert_eq!(first.ended().await.code, 0);
     assert_eq!(bench.sandbox.data().len(), 2);
@@ -120,11 +136,15 @@ async fn a_large_file_needs_little_memory() {
         let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
         line.split_whitespace().nth(1)?.parse().ok()
     };
-    let mut most = 0;
-    while let Some(kilobytes) = peak() {
-        most = most.max(kilobytes);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let looks = async {
+        let mut most = 0;
+        while let Some(kilobytes) = peak() {
+            most = most.max(kilobytes);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        most
+    };
+    let most = tokio::time::timeout(LONGEST, looks).await.expect("the upload ends");
     let ended = running.ended().await;
     assert_eq!(ended.code, 0, "{ended:?}");
     assert_eq!(bench.sandbox.data()[0].size, size);

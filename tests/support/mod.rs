@@ -9,12 +9,14 @@ use std::future::{Future, pending};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use flow_ingest::agent::{Agent, AgentError, Ending, Mode};
 use flow_ingest::config::{self, Config};
 use flow_ingest::journal::JournalError;
-use flow_ingest::sandbox::{RequestLog, Sandbox, Settings};
+use flow_ingest::sandbox::{Fault, Gate, On, RequestLog, Sandbox, Settings};
 use flow_ingest::status::{SampleStatus, Snapshot};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -55,7 +57,8 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             chunk_size: format!("{CHUNK}B"),
-            request_timeout: "1s",
+            // Longer than any machine stalls: where nothing is to come too late, nothing does.
+            request_timeout: "30s",
             connection_retries: 0,
             upload_retries: 1,
             concurrency: 4,
@@ -333,6 +336,31 @@ rules:
         self.sandbox.requests().into_iter().filter(is_chunk).collect()
     }
 
+    /// Those of them that were to make a sample.
+    pub fn final_chunks(&self) -> Vec<RequestLog> {
+        let says = |chunk: &RequestLog, field| chunk.field(field) == Some("true");
+        self.chunks().into_iter().filter(|chunk| says(chunk, "is_last") && says(chunk, "is_last_sample")).collect()
+    }
+
+    /// From the sample's lost last chunk on, nobody hears what became of a file before the gate opens. Counts how often
+    /// that chunk has come.
+    pub fn hold_lookups_after_the_last_chunk(&self, gate: &Gate) -> Arc<AtomicUsize> {
+        let (gate, times) = (gate.clone(), Arc::new(AtomicUsize::new(0)));
+        let counted = times.clone();
+        self.sandbox.faults().decide(move |sight| {
+            let times = counted.fetch_add(usize::from(sight.is(&On::FinalChunk)), Ordering::SeqCst);
+            (times > 0 && sight.is(&On::DataLookup)).then(|| Fault::on(On::Any).delay(Duration::ZERO).until(&gate))
+        });
+        times
+    }
+
+    /// Waits until the next agent does what the one before it did last: asks about a file, or sends something. `asked`
+    /// is how many requests there were before it.
+    pub async fn next_one_works(&self, asked: usize) {
+        let is_work = |request: &RequestLog| ["/data/", "/upload"].iter().any(|path| request.path.starts_with(path));
+        until("the next one works", || self.sandbox.requests()[asked..].iter().any(is_work)).await;
+    }
+
     /// How often a path was asked for.
     pub fn asked(&self, path: &str) -> usize {
         self.sandbox.requests().iter().filter(|request| request.path == path).count()
@@ -607,7 +635,12 @@ pub fn shared_data(what: &str) -> Option<PathBuf> {
     if data.is_dir() {
         return Some(data);
     }
-    // Not eprintln, which the test harness keeps to itself when a test passes.
-    let _ = writeln!(std::io::stderr(), "skipped: {what}: no real data at {} (FLOW_INGEST_SHARED)", data.display());
+    skipped(&format!("{what}: no real data at {} (FLOW_INGEST_SHARED)", data.display()));
     None
+}
+
+/// Says what is not tested here, and why.
+pub fn skipped(what: &str) {
+    // Not eprintln, which the test harness keeps to itself when a test passes.
+    let _ = writeln!(std::io::stderr(), "skipped: {what}");
 }

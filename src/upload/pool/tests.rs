@@ -158,10 +158,9 @@ async fn a_share_that_hangs_keeps_its_own_samples_back_and_neither_others_nor_th
     until("what lies elsewhere is done", || bench.is_done(&on_disk)).await;
     until("the share's samples are kept back", || on_share.iter().all(hangs)).await;
     assert_eq!(disk.hangs_at("share").as_deref(), Some(on_share[0].slots[0].parts[0].path.as_path()));
-    let begun = Instant::now();
     first_stop.cancel();
-    first.await.unwrap().unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(2), "the end does not wait for the share");
+    let ended = tokio::time::timeout(Duration::from_secs(60), first).await;
+    ended.expect("the end does not wait for the share").unwrap().unwrap();
 
     drop(go_on);
     let second = bench.start(&disk, &bench.stop);
@@ -192,10 +191,8 @@ async fn of_two_samples_with_files_of_the_same_names_and_sizes_one_is_queued_unt
     })
     .await;
     assert_eq!(bench.journal.next_due(None), Due::Never, "its turn comes when the other one has ended");
-    let begun = Instant::now();
     drop(go_on);
     until("both are done", || both.iter().all(|sample| bench.is_done(sample))).await;
-    assert!(begun.elapsed() < Duration::from_secs(4), "at once, not when it is looked at again");
     bench.stop.cancel();
     pool.await.unwrap().unwrap();
 }

@@ -13,7 +13,7 @@ use crate::pattern::Pattern;
 use crate::watch::{Baseline, Condition, Existing, Ignore, Mode, RunByEntries, RunFolders, RunView, Verdict};
 
 /// Long enough for the slowest machine; no test waits for its end.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn settings(path: &Path, run_folder: Option<&str>) -> Settings {
     Settings {
@@ -129,7 +129,7 @@ impl Watched {
 
     async fn stop(self) -> Remembered {
         self.shutdown.cancel();
-        tokio::time::timeout(Duration::from_secs(5), self.task).await.expect("a prompt end").unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, self.task).await.expect("a prompt end").unwrap().unwrap();
         self.remembered
     }
 }
@@ -156,8 +156,8 @@ impl Opened {
         use notify::event::{AccessKind, EventKind};
         fs::write(self.folder.join("end"), "").unwrap();
         let mut names = Vec::new();
-        for event in self.events {
-            let event = event.unwrap();
+        loop {
+            let event = self.events.recv_timeout(PATIENCE).expect("the file is opened").unwrap();
             if event.paths.contains(&self.folder.join("end")) {
                 break;
             }
@@ -197,7 +197,7 @@ async fn files_written_at_once_into_nested_new_folders_are_all_found() {
 }
 
 #[tokio::test]
-async fn a_marker_completes_its_run_within_a_second() {
+async fn a_marker_completes_its_run_at_once() {
     let place = tempfile::tempdir().unwrap();
     let run = place.path().join("2024_run");
     fs::create_dir_all(run.join("Logs")).unwrap();
@@ -210,10 +210,9 @@ async fn a_marker_completes_its_run_within_a_second() {
     assert_eq!(reason, "waiting for the marker Logs/FastqComplete.txt");
     assert_eq!(watched.runs[Path::new("2024_run")].captures["date"], "2024");
 
-    let began = Instant::now();
+    // By its event: the next scan is an hour away.
     fs::write(run.join("Logs/FastqComplete.txt"), "").unwrap();
     watched.until("marker", |w| w.is_complete("2024_run")).await;
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     watched.stop().await;
 }
 
@@ -229,6 +228,8 @@ async fn a_paper_is_read_once_it_has_settled_and_again_only_when_it_changed() {
     let mut settings = settings(place.path(), Some("{name}"));
     let paper = crate::watch::Paper { pattern: Pattern::parse("list.tsv").unwrap(), is_optional: false };
     settings.complete_when = Condition::Listed(paper).into();
+    // Longer than it takes to write one, on any machine.
+    settings.settle = Some(Duration::from_secs(1));
     let mut watched = Watched::scanned(settings).await;
     let waits = |watched: &Watched| match watched.verdict("run1") {
         Some(Verdict::Waits { reason, .. }) => reason,
@@ -301,7 +302,7 @@ async fn an_unreadable_folder_is_a_condition_and_keeps_its_files() {
     watched.until("complete run", |w| w.is_complete("2024_run")).await;
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read_dir(&folder).is_ok() {
-        eprintln!("skipped: this user may read everything");
+        let _ = writeln!(std::io::stderr(), "skipped: this user may read everything");
         return;
     }
     watched.until("condition", |w| w.condition().contains("cannot read")).await;
@@ -392,22 +393,36 @@ async fn a_file_or_folder_that_is_renamed_into_place_is_found_there() {
 async fn a_file_settles_only_after_its_growth_has_ended() {
     let place = tempfile::tempdir().unwrap();
     let mut settings = settings(place.path(), None);
-    settings.settle = Some(Duration::from_millis(400));
+    let settle = Duration::from_millis(400);
+    settings.settle = Some(settle);
     let mut watched = Watched::scanned(settings).await;
     let path = place.path().join("a.gz");
-    let writer = std::thread::spawn(move || {
-        // Never closed between: only looks can tell.
-        let mut file = File::create(path).unwrap();
-        for _ in 0..15 {
-            file.write_all(b"more").unwrap();
-            std::thread::sleep(Duration::from_millis(100));
+    let mut file = loop {
+        let path = path.clone();
+        let writer = std::thread::spawn(move || {
+            // Never closed between: only looks can tell.
+            let mut file = File::create(path).unwrap();
+            let (mut written, mut longest) = (Instant::now(), Duration::ZERO);
+            for _ in 0..15 {
+                file.write_all(b"more").unwrap();
+                longest = longest.max(written.elapsed());
+                written = Instant::now();
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            (file, longest)
+        });
+        watched.until("settled file", |w| w.is_complete("")).await;
+        let is_finished = writer.is_finished();
+        let (file, longest) = writer.join().unwrap();
+        // On a machine that stalled, it had settled indeed.
+        if longest < settle {
+            assert!(is_finished);
+            break file;
         }
-        file
-    });
-    watched.until("settled file", |w| w.is_complete("")).await;
-    assert!(writer.is_finished());
+        fs::remove_file(place.path().join("a.gz")).unwrap();
+        watched.until("its end", |w| w.files("").is_empty()).await;
+    };
     assert_eq!(observation(&watched, "a.gz").fingerprint.size, 60);
-    let mut file = writer.join().unwrap();
     file.write_all(b"late").unwrap();
     watched.until("unsettling", |w| observation(w, "a.gz").fingerprint.size == 64 && !w.is_complete("")).await;
     watched.until("settling anew", |w| w.is_complete("")).await;
@@ -665,5 +680,5 @@ async fn shutdown_is_prompt_even_when_nobody_takes_the_news() {
     let watched = Watched::start(settings(place.path(), None), Remembered::default());
     fs::write(place.path().join("a.gz"), "a").unwrap();
     watched.shutdown.cancel();
-    tokio::time::timeout(Duration::from_secs(2), watched.task).await.expect("a prompt end").unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, watched.task).await.expect("a prompt end").unwrap().unwrap();
 }

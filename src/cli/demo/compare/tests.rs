@@ -195,7 +195,10 @@ fn every_wrong_field_is_found() {
 #[test]
 fn what_was_sent_too_early_is_found() {
     let early = problems(|world| {
+        let now = std::time::Instant::now();
         world.holdings.early.push(RequestLog {
+            came: now,
+            answered: now,
             method: "POST".to_owned(),
             path: "/upload/sample".to_owned(),
             query: String::new(),
