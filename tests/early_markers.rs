@@ -78,6 +78,49 @@ async fn a_mate_and_a_sample_that_come_long_after_the_marker_are_taken_with_the_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_marker_between_two_reads_of_a_sample_tears_nothing() {
+    let facility = facility_that_settles_in("1s").await;
+    let service = facility.serve().await;
+    let says = |words: &'static str| {
+        facility.status_until(words, move |document| {
+            sample(document, "a").is_some_and(|a| a["reason"].as_str().is_some_and(|reason| reason.contains(words)))
+        })
+    };
+    write(&facility, "a_R1.fastq.gz", &bytes(1001));
+    says("waiting for the marker done").await;
+    write(&facility, "done", b"");
+    says("nothing but a marker says that all is there: waiting until nothing more has come for 10s").await;
+    write(&facility, "a_R2.fastq.gz", &bytes(1002));
+    let a = facility.becomes("a", "done").await;
+    assert_eq!(a["files"].as_array().unwrap().len(), 2, "{a:#}");
+    service.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_drop_folder_a_file_under_another_name_is_awaited_by_its_own_sample_alone() {
+    let facility = Facility::with(Setup { settle: "200ms", ..Setup::default() }, |_| {}).await;
+    let config = fs::read_to_string(facility.path("flow-ingest.yaml")).unwrap();
+    let config = config.replace("status:", "    complete_when: { quiet: 1s }\nstatus:");
+    fs::write(facility.path("flow-ingest.yaml"), config).unwrap();
+    let manifest = "version: 1\nrules:\n  - name: all\n    match: \"{sample}_R{read}.fastq.gz\"\n    paired: auto\n    \
+                    sample: { name: \"{sample}\", type: RNA-Seq }\n";
+    fs::write(facility.path("manifest.yaml"), manifest).unwrap();
+    let drop = |name: &str| facility.path("drop").join(name);
+    fs::write(drop("a_R1.fastq.gz"), bytes(1001)).unwrap();
+    fs::write(drop(".a_R2.fastq.gz.Xk3f9Q"), &bytes(1002)[..500]).unwrap();
+    fs::write(drop("b_R1.fastq.gz"), bytes(2001)).unwrap();
+    let service = facility.serve().await;
+    facility.becomes("b", "done").await;
+    let a = facility.becomes("a", "waiting").await;
+    assert!(a["reason"].as_str().unwrap().contains("still being written (.a_R2.fastq.gz.Xk3f9Q)"), "{a:#}");
+    fs::write(drop(".a_R2.fastq.gz.Xk3f9Q"), bytes(1002)).unwrap();
+    fs::rename(drop(".a_R2.fastq.gz.Xk3f9Q"), drop("a_R2.fastq.gz")).unwrap();
+    let a = facility.becomes("a", "done").await;
+    assert_eq!(a["files"].as_array().unwrap().len(), 2, "{a:#}");
+    service.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lane_that_the_sheet_has_is_awaited_behind_a_marker_that_came_first() {
     let facility = facility().await;
     declare_lanes(&facility, b"Lane,Sample_ID\n1,a\n2,a\n1,b\n");
