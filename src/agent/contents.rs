@@ -56,8 +56,15 @@ pub(super) async fn compare(
             () = shutdown.cancelled() => return Ok(()),
         };
         // It was found once more while it was being compared: reading all of it again would tell nothing new.
-        if !journal.record(&id)?.is_some_and(|record| record.is_uncompared(&found)) {
-            continue;
+        match journal.record(&id) {
+            Ok(Some(record)) if record.is_uncompared(&found) => {}
+            Ok(_) => continue,
+            Err(error) if error.is_passing() => {
+                suspects.add(id, found);
+                journal.readable().await?;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
         }
         let hashes = upload::hashes(&found, &disk, &shutdown).await;
         let (sample, run) = (found.key.name.clone(), found.key.run.clone());
