@@ -509,6 +509,43 @@ async fn an_acquisition_that_goes_on_is_not_over_with_an_earlier_one_of_its_flow
     }
 }
 
+/// The ids that MinKNOW gives may have no letter in them, and its summaries no counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_summary_is_of_its_acquisition_alone_with_ids_of_digits_and_nothing_in_it() {
+    let first = "PAA12345 e05460c6_11111111";
+    for (second, content) in [
+        ("PBB54321 f05460c6_22222222", ""),
+        ("PBB54321 33333333_22222222", "final summary\n"),
+        ("PAA12345 f05460c6_22222222", "fastq_files_in_final_dest=1\n"),
+        ("PAA12345 f05460c6_22222222", " "),
+        ("PAA12345 e05460c6_22222222", ""),
+    ] {
+        let host = Host::new("nanopore", "{barcode}", "paired: never").await;
+        let named = |path: &str, origin: &str| {
+            let (flow_cell, ids) = origin.split_once(' ').unwrap();
+            path.replace("PAA12345", flow_cell).replace("e05460c6_0f1d7e9e", ids)
+        };
+        let file = |barcode: &str, origin: &str, n: u8| named(&pooled("exp/lib", "fastq_pass", barcode, n), origin);
+        let summary = |origin: &str| named("exp/lib/final_summary_PAA12345_e05460c6_0f1d7e9e.txt", origin);
+        let (of_first, of_second) = (file("barcode01", first, 0), [0, 1].map(|n| file("barcode02", second, n)));
+        host.add(&[&of_first, &of_second[0]]);
+        host.write(&summary(first), content);
+        let expected = |state: &str, of_second: &[&str]| {
+            let of_first = sample("barcode01", state, &[("reads1", &[&of_first])]);
+            BTreeMap::from([of_first, sample("barcode02", state, &[("reads1", of_second)])])
+        };
+        let document = host.once().await;
+        assert_eq!(host.told(&document), expected("waiting", &[&of_second[0]]), "{second} {content:?}: {document:#}");
+        let wait = "waiting for a final_summary of acquisition 22222222, of which ";
+        assert!(reason(&document, "barcode01").starts_with(wait), "{document:#}");
+        host.add(&[&of_second[1]]);
+        host.write(&summary(second), "");
+        let document = host.once().await;
+        assert_eq!(host.told(&document), expected("done", &[&of_second[0], &of_second[1]]), "{second} {content:?}");
+        host.check_arrived(&host.told(&document));
+    }
+}
+
 /// Pooling that is switched on later leaves both side by side; and a site may watch the folder of one experiment.
 #[tokio::test(flavor = "multi_thread")]
 async fn run_folders_and_pooled_data_lie_side_by_side_and_one_level_higher() {

@@ -53,10 +53,10 @@ impl Kind {
     }
 }
 
-/// What a final summary says of the files of its acquisition.
+/// What a final summary says of its acquisition and of the files of it; never nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FinalSummary {
-    /// Of each kind; never none.
+    /// Of each kind that it counts.
     pub counts: Vec<Count>,
     flow_cell: Option<String>,
     protocol: Option<String>,
@@ -104,17 +104,17 @@ impl<'a> Origin<'a> {
             return Self { flow_cell, ..Self::default() };
         }
         while words.next_if(is_number).is_some() {}
-        let acquisition = words.next_if(|word| is_id(word));
-        let protocol = acquisition.and_then(|_| words.next_if(|word| is_id(word)));
-        Self { flow_cell, protocol, acquisition }
+        let [acquisition, protocol] = [(); 2].map(|()| words.next().filter(|word| is_id(word)));
+        // One id in forty has no letter; without another id before it, it may be the number of somebody's sample.
+        let has_letter = |word: &&str| word.bytes().any(|byte| byte.is_ascii_lowercase());
+        let acquisition = acquisition.filter(|word| has_letter(word) || protocol.is_some());
+        Self { flow_cell, protocol: acquisition.and(protocol), acquisition }
     }
 
     /// That of a final summary, by its name: `final_summary_{flow_cell}_{protocol}_{acquisition}.txt`, or without a
     /// protocol.
     pub fn of_summary(name: &'a str) -> Self {
-        let Some(mut rest) = name.strip_prefix("final_summary_").and_then(|name| name.strip_suffix(".txt")) else {
-            return Self::default();
-        };
+        let Some(mut rest) = own_words(name) else { return Self::default() };
         let mut id = || {
             let (before, id) = rest.rsplit_once('_').filter(|(_, word)| is_id(word))?;
             rest = before;
@@ -122,8 +122,23 @@ impl<'a> Origin<'a> {
         };
         let acquisition = id();
         let protocol = acquisition.and_then(|_| id());
-        let flow_cell = Some(rest).filter(|rest| acquisition.is_some() || is_flow_cell(rest));
+        let flow_cell = match acquisition {
+            Some(_) => Some(rest),
+            None => rest.split('_').next().filter(|word| is_flow_cell(word)),
+        };
         Self { flow_cell, protocol, acquisition }
+    }
+
+    /// That of a final summary whose name begins with the flow cell of these reads. Users may give flow cells names of
+    /// their own, which tell nothing by themselves.
+    pub fn of_summary_beside(name: &'a str, reads: &Origin<'_>) -> Option<Self> {
+        let (words, known) = (own_words(name)?, reads.flow_cell?);
+        let rest = words.strip_prefix(known).filter(|rest| rest.is_empty() || rest.starts_with('_'))?;
+        Some(Self { flow_cell: words.strip_suffix(rest), ..Self::default() })
+    }
+
+    pub fn tells_flow_cell(&self) -> bool {
+        self.flow_cell.is_some()
     }
 
     /// With what `other` tells where it tells nothing itself.
@@ -162,11 +177,22 @@ pub fn is_final_summary(name: &str) -> bool {
     name.starts_with("final_summary")
 }
 
-/// The first eight characters of an id, or all of an acquisition's. Without a letter among them it may be a date, which tells
-/// nothing.
+/// What the name of a final summary has besides what all of them have.
+fn own_words(name: &str) -> Option<&str> {
+    name.strip_prefix("final_summary_")?.strip_suffix(".txt")
+}
+
+/// The first eight characters of an id, or all of an acquisition's. What reads as a date tells nothing; one id in
+/// sixty thousand does.
 fn is_id(word: &str) -> bool {
     let is_hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    matches!(word.len(), 8 | 40) && word.bytes().all(is_hex) && !word.bytes().all(|byte| byte.is_ascii_digit())
+    matches!(word.len(), 8 | 40) && word.bytes().all(is_hex) && !is_date(word)
+}
+
+/// 20250603.
+fn is_date(word: &str) -> bool {
+    let is_day = |n: u32| matches!((n / 10_000, n / 100 % 100, n % 100), (1900..=2099, 1..=12, 1..=31));
+    word.len() == 8 && word.parse().is_ok_and(is_day)
 }
 
 /// Whether a word looks like what is printed on flow cells: `FAK72834`.
@@ -176,20 +202,21 @@ fn is_flow_cell(word: &str) -> bool {
     are_letters && digits.len() > 2 && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// What is said of files; `None` where the text has no counts, so that it is something else.
+/// What is said; `None` where the text neither counts files nor tells whose they are, so that it is something else.
 pub(super) fn read(text: &str) -> Option<FinalSummary> {
-    let counts = counts(text)?;
+    let counts = counts(text);
     let value = |key: &str| {
         let fields = text.lines().filter_map(|line| line.split_once('='));
         let mut values = fields.filter(|(name, _)| name.trim() == key).map(|(_, value)| value.trim());
         values.find(|value| !value.is_empty()).map(str::to_owned)
     };
     let [flow_cell, protocol, acquisition] = ["flow_cell_id", "protocol_run_id", "acquisition_run_id"].map(value);
-    Some(FinalSummary { counts, flow_cell, protocol, acquisition })
+    let summary = FinalSummary { counts, flow_cell, protocol, acquisition };
+    let says_nothing = summary.counts.is_empty() && summary.origin() == Origin::default();
+    (!says_nothing).then_some(summary)
 }
 
-/// The counts; `None` where the text has none, so that it is something else.
-fn counts(text: &str) -> Option<Vec<Count>> {
+fn counts(text: &str) -> Vec<Count> {
     let value = |kind: Kind, place: &str| {
         let key = format!("{}_files_in_{place}", kind.key());
         let fields = text.lines().filter_map(|line| line.split_once('='));
@@ -199,8 +226,7 @@ fn counts(text: &str) -> Option<Vec<Count>> {
         let in_fallback = value(kind, "fallback").unwrap_or_default();
         Some(Count { kind, files: value(kind, "final_dest")?.saturating_add(in_fallback), in_fallback })
     };
-    let counts: Vec<Count> = Kind::ALL.into_iter().filter_map(count).collect();
-    (!counts.is_empty()).then_some(counts)
+    Kind::ALL.into_iter().filter_map(count).collect()
 }
 
 #[cfg(test)]
@@ -213,10 +239,10 @@ mod tests {
                     basecalling_enabled=1\nfast5_files_in_final_dest=685\nfastq_files_in_final_dest=685\r\n\
                     fastq_files_in_fallback=3\nbam_files_in_final_dest = 0\npod5_files_in_final_dest=12\n";
         let count = |kind, files, in_fallback| Count { kind, files, in_fallback };
-        assert_eq!(counts(text), Some(vec![count(Kind::Fastq, 688, 3), count(Kind::Bam, 0, 0)]));
-        assert_eq!(counts("fastq_files_in_final_dest=many\n"), None);
-        assert_eq!(counts("final_summary_FAP.txt\n"), None);
-        assert_eq!(counts(""), None);
+        assert_eq!(counts(text), [count(Kind::Fastq, 688, 3), count(Kind::Bam, 0, 0)]);
+        for other in ["fastq_files_in_final_dest=many\n", "final_summary_FAP.txt\n", ""] {
+            assert!(counts(other).is_empty() && read(other).is_none(), "{other}");
+        }
     }
 
     fn origin<'a>(flow_cell: &'a str, protocol: &'a str, acquisition: &'a str) -> Origin<'a> {
@@ -240,6 +266,11 @@ mod tests {
             ("PAA1_pass_0f1d7e9e.bam", origin("PAA1", "", "")),
             ("PAA1_pass_20250603_1.fastq.gz", origin("PAA1", "", "")),
             ("PAA1_pass_v1.2_e05460c6_0f1d7e9e_0.fq.gz", origin("PAA1", "e05460c6", "0f1d7e9e")),
+            ("PAA1_pass_barcode01_e05460c6_11111111_0.fastq.gz", origin("PAA1", "e05460c6", "11111111")),
+            ("PAA1_pass_barcode01_22222222_0f1d7e9e_0.fastq.gz", origin("PAA1", "22222222", "0f1d7e9e")),
+            ("PAA1_pass_barcode01_22222222_11111111_0.fastq.gz", origin("PAA1", "22222222", "11111111")),
+            ("PAA1_pass_20250603_0f1d7e9e_0.fastq.gz", origin("PAA1", "", "0f1d7e9e")),
+            ("PAA1_pass_liver_12345678_0.fastq.gz", origin("PAA1", "", "")),
             ("lib_20250603_1.fastq.gz", Origin::default()),
             ("_passed.fastq", Origin::default()),
             ("reads_passed_1.fastq", Origin::default()),
@@ -250,12 +281,43 @@ mod tests {
         for (name, expected) in [
             ("final_summary_PAA1_e05460c6_0f1d7e9e.txt", origin("PAA1", "e05460c6", "0f1d7e9e")),
             ("final_summary_no_cell_298b7829.txt", origin("no_cell", "", "298b7829")),
+            ("final_summary_PAA1_e05460c6_11111111.txt", origin("PAA1", "e05460c6", "11111111")),
+            ("final_summary_PAA1_22222222_11111111.txt", origin("PAA1", "22222222", "11111111")),
+            ("final_summary_PAA1_11111111.txt", origin("PAA1", "", "11111111")),
             ("final_summary_PAA12345.txt", origin("PAA12345", "", "")),
+            ("final_summary_PAA12345_20250603.txt", origin("PAA12345", "", "")),
+            ("final_summary_PAA1_20250603.txt", Origin::default()),
             ("final_summary_over.txt", Origin::default()),
             ("final_summary.txt", Origin::default()),
         ] {
             assert_eq!(Origin::of_summary(name), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn what_reads_as_a_date_is_no_id() {
+        for date in ["20250603", "19991231"] {
+            assert!(is_date(date) && !is_id(date), "{date}");
+        }
+        for id in ["20251303", "20250632", "20250600", "18991231", "12345678", "2025060a", "00000000"] {
+            assert!(!is_date(id) && is_id(id), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_flow_cell_that_a_user_named_is_known_by_the_reads_beside_the_summary() {
+        let reads = origin("my-cell", "e05460c6", "0f1d7e9e");
+        for (name, is_of_it) in [
+            ("final_summary_my-cell.txt", true),
+            ("final_summary_my-cell_20250603.txt", true),
+            ("final_summary_my-cell2.txt", false),
+            ("final_summary_over.txt", false),
+            ("final_summary.txt", false),
+        ] {
+            let expected = is_of_it.then(|| origin("my-cell", "", ""));
+            assert_eq!(Origin::of_summary_beside(name, &reads), expected, "{name}");
+        }
+        assert_eq!(Origin::of_summary_beside("final_summary_.txt", &Origin::default()), None);
     }
 
     #[test]
@@ -279,7 +341,9 @@ mod tests {
         assert_eq!(summary.origin().is(&of_name), Some(true));
         assert_eq!(summary.origin().is(&origin("FAP48412", "378c00ac", "")), Some(true));
         assert_eq!(read("flow_cell_id=\nfastq_files_in_final_dest=1\n").unwrap().origin(), Origin::default());
-        assert_eq!(read("flow_cell_id=FAP48412\n"), None);
+        let uncounted = read("flow_cell_id=FAP48412\n").unwrap();
+        assert!(uncounted.counts.is_empty() && uncounted.origin() == origin("FAP48412", "", ""));
+        assert_eq!(read("flow_cell_id=\nFAP48412\n"), None);
     }
 
     #[test]

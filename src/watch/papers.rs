@@ -135,12 +135,12 @@ pub(super) fn listed(papers: &[&FileView], within: &Path, whole: &Whole<'_>) -> 
         let name = path_to_text(&file.below_run);
         let said = whole.papers.read.get(&file.below_run).and_then(|paper| paper.expected.as_ref());
         // One that has not settled, or has nothing in it, says by its name alone whose end it is.
-        let counts = match said {
+        let summary = match said {
             Some(Expected::Counts(summary)) if file.settled => Some(summary),
             _ => None,
         };
-        summaries.add(file, counts);
-        if counts.is_some() {
+        summaries.add(file, summary);
+        if summary.is_some_and(|summary| !summary.counts.is_empty()) {
             continue;
         }
         decided.push(whole.can_judge(file).and_then(|()| match said {

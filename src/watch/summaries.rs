@@ -51,7 +51,14 @@ impl<'a> Summaries<'a> {
     }
 
     /// Holds them against what is there: what can be told, and what is missing.
-    pub(super) fn compared(&self, whole: &Whole<'_>) -> Vec<Result<Told, Verdict>> {
+    pub(super) fn compared(mut self, whole: &Whole<'_>) -> Vec<Result<Told, Verdict>> {
+        for summary in self.0.values_mut().flatten().filter(|summary| !summary.origin.tells_flow_cell()) {
+            let name = name(&summary.file.below_run);
+            let mut beside = whole.all().filter_map(Reads::of);
+            if let Some(known) = beside.find_map(|one| Origin::of_summary_beside(name, &one.origin)) {
+                summary.origin = summary.origin.or(known);
+            }
+        }
         self.0.iter().flat_map(|(folder, summaries)| self.compared_in(folder, summaries, whole)).collect()
     }
 

@@ -200,6 +200,46 @@ fn a_summary_speaks_for_files_as_far_as_both_names_tell() {
 }
 
 #[test]
+fn what_a_summary_speaks_for_does_not_depend_on_what_is_in_it() {
+    let condition = listed("final_summary*.txt");
+    let lines = "flow_cell_id=PAW1\nprotocol_run_id=aaaaaaaa-c642\nacquisition_run_id=11111111cae8ec46\n";
+    let all_lines = format!("protocol=sequencing/x\nstarted=2026-11-10T21:51:17.158\n{lines}");
+    let counted = format!("{lines}fastq_files_in_final_dest=1\n");
+    let one = "PAW1_pass_aaaaaaaa_11111111_0.fastq.gz";
+    for (other, awaited) in [
+        ("PAW2_pass_bbbbbbbb_22222222_0.fastq.gz", "acquisition 22222222"),
+        ("PAW1_pass_bbbbbbbb_22222222_0.fastq.gz", "acquisition 22222222"),
+        ("PAW1_pass_aaaaaaaa_22222222_0.fastq.gz", "acquisition 22222222"),
+        ("PAW2_pass_liver_0.fastq.gz", "flow cell PAW2"),
+    ] {
+        let wait = format!("waiting for a final_summary of {awaited}, of which {other} is");
+        for content in ["", " ", "final summary\n", "\0", &all_lines, &counted] {
+            let first = ("final_summary_PAW1_aaaaaaaa_11111111.txt", content);
+            lacks(&run(&[one, other], &[first], &condition), &wait);
+            assert_eq!(run(&[one], &[first], &condition).verdict([]), Verdict::Complete, "{content:?}");
+        }
+        // Where its name does not tell, its lines do; and where those count nothing as well.
+        for content in [&all_lines, &counted] {
+            lacks(&run(&[one, other], &[("final_summary.txt", content)], &condition), &wait);
+        }
+    }
+    // A flow cell that a user named, with one id or none.
+    let both = [one, "PAW2_pass_bbbbbbbb_22222222_0.fastq.gz"];
+    for name in ["final_summary_PAW1_11111111.txt", "final_summary_PAW1.txt", "final_summary_PAW1_20250603.txt"] {
+        let wait = format!("waiting for a final_summary of acquisition 22222222, of which {} is", both[1]);
+        lacks(&run(&both, &[(name, "")], &condition), &wait);
+        assert_eq!(run(&both[..1], &[(name, "")], &condition).verdict([]), Verdict::Complete, "{name}");
+    }
+    // Files that somebody renamed are of any.
+    for name in ["final_summary_PAW1_aaaaaaaa_11111111.txt", "final_summary_PAW1.txt", "final_summary.txt"] {
+        for files in [["PAW1_pass_12345678_1.fastq.gz", "PAW1_pass_x_2.fastq.gz"], ["12345678_1.fastq.gz", "a_2.fastq"]]
+        {
+            assert_eq!(run(&files, &[(name, "")], &condition).verdict([]), Verdict::Complete, "{name} {files:?}");
+        }
+    }
+}
+
+#[test]
 fn acquisitions_that_the_names_of_files_do_not_tell_apart_are_counted_together() {
     let condition = listed("final_summary_*.txt");
     let files = ["PAA1_pass_b1_0.fastq.gz", "PAA1_pass_b1_1.fastq.gz", "PBB1_pass_aaaaaaa2_bbbbbbb2_0.fastq.gz"];
