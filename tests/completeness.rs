@@ -287,6 +287,41 @@ async fn an_aviti_says_whether_its_run_ended_well() {
     assert_eq!(states(&host, &host.once().await), told(&[("a", "done")]));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_analysis_on_board_with_an_error_is_no_success() {
+    let host = Host::new("illumina", "{sample}", "paired: required").await;
+    let job = |inner: &str| format!("<?xml version=\"1.0\"?><AnalysisJobInfo>{inner}</AnalysisJobInfo>");
+    let runs = [
+        ("220422_M1_1_000000000-A", "Data/Intensities/BaseCalls", "a", "CompletedJobInfo.xml"),
+        ("220422_MN1_1_A000H3", "Alignment_1/20220423_010101/Fastq", "b", "CompletedJobInfo.xml"),
+        (
+            "220422_MN1_2_A000H4",
+            "Alignment_2/20220423_010101/Fastq",
+            "c",
+            "Alignment_2/20220423_010101/CompletedJobInfo.xml",
+        ),
+    ];
+    for (run, folder, sample, marker) in runs {
+        host.add(
+            &[1, 2]
+                .map(|read| format!("{run}/{folder}/{sample}_S1_L001_R{read}_001.fastq.gz"))
+                .each_ref()
+                .map(String::as_str),
+        );
+        host.write(&format!("{run}/{marker}"), job("<Error>Sequencing failed</Error>"));
+    }
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("a", "blocked"), ("b", "blocked"), ("c", "blocked")]), "{once:#}");
+    let said = reason(&once, "a");
+    assert!(said.starts_with("it failed: CompletedJobInfo.xml says Error Sequencing failed; "), "{said}");
+    // Whatever else is in it, or nothing, is a marker and no more.
+    for ((run, _, _, marker), text) in runs.iter().zip([job("<Error />"), String::new(), "no XML <".to_owned()]) {
+        host.write(&format!("{run}/{marker}"), text);
+    }
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("a", "done"), ("b", "done"), ("c", "done")]), "{once:#}");
+}
+
 /// Appends to a file below the watch, as an instrument does to its log, until it is dropped.
 struct Log {
     stop: Option<std::sync::mpsc::Sender<()>>,
