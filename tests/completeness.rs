@@ -322,6 +322,32 @@ async fn an_analysis_on_board_with_an_error_is_no_success() {
     assert_eq!(states(&host, &once), told(&[("a", "done"), ("b", "done"), ("c", "done")]), "{once:#}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mate_that_rsync_keeps_in_a_folder_of_its_own_is_awaited() {
+    let host = Host::new("bcl-convert", "{sample}", "paired: auto").await;
+    let run = "230912_A00187_1009_AHK33MDRX3_out";
+    let file = |folder: &str, sample: &str, read: u8| format!("{run}/{folder}{sample}_S1_L001_R{read}_001.fastq.gz");
+    let kept = [("a", ".rsync-partial/"), ("b", ".~tmp~/")];
+    for (sample, folder) in kept {
+        host.add(&[&file("", sample, 1), &file(folder, sample, 2)]);
+    }
+    host.add(&[&file("", "c", 1), &file(".other/", "c", 2), &format!("{run}/Logs/FastqComplete.txt")]);
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("a", "waiting"), ("b", "waiting"), ("c", "done")]), "{once:#}");
+    let said = reason(&once, "a");
+    assert!(
+        said.starts_with("a file of it is still being written (.rsync-partial/a_S1_L001_R2_001.fastq.gz): "),
+        "{said}"
+    );
+    let runs = host.dir.path().join("runs");
+    for (sample, folder) in kept {
+        fs::rename(runs.join(file(folder, sample, 2)), runs.join(file("", sample, 2))).unwrap();
+    }
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("a", "done"), ("b", "done"), ("c", "done")]), "{once:#}");
+    assert_eq!(host.told(&once)["a"].1.len(), 2);
+}
+
 /// Appends to a file below the watch, as an instrument does to its log, until it is dropped.
 struct Log {
     stop: Option<std::sync::mpsc::Sender<()>>,
