@@ -287,6 +287,67 @@ async fn an_aviti_says_whether_its_run_ended_well() {
     assert_eq!(states(&host, &host.once().await), told(&[("a", "done")]));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_analysis_on_board_with_an_error_is_no_success() {
+    let host = Host::new("illumina", "{sample}", "paired: required").await;
+    let job = |inner: &str| format!("<?xml version=\"1.0\"?><AnalysisJobInfo>{inner}</AnalysisJobInfo>");
+    let runs = [
+        ("220422_M1_1_000000000-A", "Data/Intensities/BaseCalls", "a", "CompletedJobInfo.xml"),
+        ("220422_MN1_1_A000H3", "Alignment_1/20220423_010101/Fastq", "b", "CompletedJobInfo.xml"),
+        (
+            "220422_MN1_2_A000H4",
+            "Alignment_2/20220423_010101/Fastq",
+            "c",
+            "Alignment_2/20220423_010101/CompletedJobInfo.xml",
+        ),
+    ];
+    for (run, folder, sample, marker) in runs {
+        host.add(
+            &[1, 2]
+                .map(|read| format!("{run}/{folder}/{sample}_S1_L001_R{read}_001.fastq.gz"))
+                .each_ref()
+                .map(String::as_str),
+        );
+        host.write(&format!("{run}/{marker}"), job("<Error>Sequencing failed</Error>"));
+    }
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("a", "blocked"), ("b", "blocked"), ("c", "blocked")]), "{once:#}");
+    let said = reason(&once, "a");
+    assert!(said.starts_with("it failed: CompletedJobInfo.xml says Error Sequencing failed; "), "{said}");
+    // Whatever else is in it, or nothing, is a marker and no more.
+    for ((run, _, _, marker), text) in runs.iter().zip([job("<Error />"), String::new(), "no XML <".to_owned()]) {
+        host.write(&format!("{run}/{marker}"), text);
+    }
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("a", "done"), ("b", "done"), ("c", "done")]), "{once:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mate_that_rsync_keeps_in_a_folder_of_its_own_is_awaited() {
+    let host = Host::new("bcl-convert", "{sample}", "paired: auto").await;
+    let run = "230912_A00187_1009_AHK33MDRX3_out";
+    let file = |folder: &str, sample: &str, read: u8| format!("{run}/{folder}{sample}_S1_L001_R{read}_001.fastq.gz");
+    let kept = [("a", ".rsync-partial/"), ("b", ".~tmp~/")];
+    for (sample, folder) in kept {
+        host.add(&[&file("", sample, 1), &file(folder, sample, 2)]);
+    }
+    host.add(&[&file("", "c", 1), &file(".other/", "c", 2), &format!("{run}/Logs/FastqComplete.txt")]);
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("a", "waiting"), ("b", "waiting"), ("c", "done")]), "{once:#}");
+    let said = reason(&once, "a");
+    assert!(
+        said.starts_with("a file of it is still being written (.rsync-partial/a_S1_L001_R2_001.fastq.gz): "),
+        "{said}"
+    );
+    let runs = host.dir.path().join("runs");
+    for (sample, folder) in kept {
+        fs::rename(runs.join(file(folder, sample, 2)), runs.join(file("", sample, 2))).unwrap();
+    }
+    let once = host.once().await;
+    assert_eq!(states(&host, &once), told(&[("a", "done"), ("b", "done"), ("c", "done")]), "{once:#}");
+    assert_eq!(host.told(&once)["a"].1.len(), 2);
+}
+
 /// Appends to a file below the watch, as an instrument does to its log, until it is ended or dropped.
 struct Log {
     stop: Option<std::sync::mpsc::Sender<()>>,

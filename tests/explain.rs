@@ -252,6 +252,27 @@ async fn what_has_a_name_that_is_no_text_is_explained_as_well() {
     assert_eq!((exit, &gone["kind"], &gone["slot"]), (Some(0), &"gone".into(), &"reads2".into()), "{words} {gone:#}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drop_folder_is_no_run_that_waits() {
+    let facility = Facility::with(Setup::default(), |_| {}).await;
+    facility.add("S1", &[2_000, 2_000]);
+    let check = async || {
+        for path in ["drop", "drop/S1_R1.fastq.gz"] {
+            let said = explain(&facility, path).await;
+            let run = &said["runs"][0];
+            assert_eq!((&run["complete"], &run["waits_for"]), (&Value::Null, &json!([])), "{path}: {said:#}");
+            assert_ne!(said["kind"], "run", "{said:#}");
+            let text = facility.output(&["explain", facility.path(path).to_str().unwrap()]).await;
+            let text = String::from_utf8(text.stdout).unwrap();
+            assert!(text.contains(", 2 files: a drop folder, whose samples are each judged by"), "{text}");
+        }
+    };
+    check().await;
+    let (exit, _, words) = facility.ask(&["run", "--once"]).await;
+    assert_eq!(exit, Some(0), "{words}");
+    check().await;
+}
+
 /// The program as a stranger calls it: no config, no home, no network.
 fn plan(dir: &Path, arguments: &[&str]) -> (Option<i32>, Value, String) {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_flow-ingest"));

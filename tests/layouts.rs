@@ -782,6 +782,97 @@ async fn an_output_of_bases2fastq_without_statistics_of_its_own_waits() {
     assert_eq!(reason(&document, "S"), "waiting for the marker out/*RunStats.json");
 }
 
+/// What bases2fastq writes with each of its options, and in which sample, project and lane that is.
+#[tokio::test(flavor = "multi_thread")]
+async fn bases2fastq_may_group_files_and_split_lanes_under_either_kind_of_name() {
+    let of_lanes = |folder: &str, name: fn(&str, u8, u8) -> String, sample: &str| {
+        [1, 2].map(|read| [1, 2].map(|lane| format!("{folder}/{}", name(sample, lane, read))).to_vec())
+    };
+    let split = |sample: &str, lane: u8, read: u8| format!("{sample}_L{lane}_R{read}.fastq.gz");
+    let legacy = |sample: &str, lane: u8, read: u8| format!("{sample}_S12_L00{lane}_R{read}_001.fastq.gz");
+    let plain = |folder: &str, sample: &str| [1, 2].map(|read| vec![format!("{folder}/{sample}_R{read}.fastq.gz")]);
+    let host = Host::new("element", "{run.run_name}_{project}_{sample}", "paired: auto").await;
+    let mut expected = BTreeMap::new();
+    let outputs = [
+        ("default", "P1_s_0", plain("P1/s_0", "s_0")),
+        ("noprojects", "_s_0", plain("s_0", "s_0")),
+        ("group", "P1_s_0", plain("P1", "s_0")),
+        ("group", "P2_s_0", plain("P2", "s_0")),
+        ("flat", "_s_0", plain("", "s_0")),
+        ("split", "P1_s_0", of_lanes("P1/s_0", split, "s_0")),
+        ("splitnoprojects", "_s_0", of_lanes("s_0", split, "s_0")),
+        ("splitgroup", "P1_s_0", of_lanes("P1", split, "s_0")),
+        ("splitflat", "_s_0", of_lanes("", split, "s_0")),
+        ("legacy", "P1_s_0", of_lanes("P1/s_0", legacy, "s_0")),
+        ("legacynoprojects", "_s_0", of_lanes("s_0", legacy, "s_0")),
+        ("legacygroup", "P1_s_0", of_lanes("P1", legacy, "s_0")),
+        ("legacyflat", "_s_0", of_lanes("", legacy, "s_0")),
+        // The folder says what of the file's name is the sample's.
+        ("default", "P1_a_L1", plain("P1/a_L1", "a_L1")),
+        ("noprojects", "_a_L1", plain("a_L1", "a_L1")),
+        ("split", "P1_a_L1", of_lanes("P1/a_L1", split, "a_L1")),
+    ];
+    for (output, name, reads) in outputs {
+        let run = format!("20240506_AV1_{output}");
+        let below = |path: &String| format!("{run}/Samples/{path}").replace("//", "/");
+        let reads = reads.map(|parts| parts.iter().map(below).collect::<Vec<_>>());
+        for part in reads.iter().flatten().rev() {
+            host.add(&[part]);
+        }
+        host.add(&[&format!("{run}/RunStats.json")]);
+        let [one, two] = reads.each_ref().map(|parts| parts.iter().map(String::as_str).collect::<Vec<_>>());
+        expected.extend([sample(&format!("{output}_{name}"), "queued", &[("reads1", &one), ("reads2", &two)])]);
+    }
+    let nobodys = [
+        "split/Samples/Unassigned/Unassigned_L1_R1.fastq.gz",
+        "legacy/Samples/Undetermined/Undetermined_S0_L001_R1_001.fastq.gz",
+        "legacy/Samples/P1/PhiX_Third/PhiX_Third_S10_L001_R1_001.fastq.gz",
+        "legacyflat/Samples/PhiX_S9_L002_R2_001.fastq.gz",
+        "legacyflat/Samples/s_0_S12_L001_I1_001.fastq.gz",
+        "legacyflat/Samples/s_0_S12_L001_I2_001.fastq.gz",
+    ]
+    .map(|path| format!("20240506_AV1_{path}"));
+    host.add(&nobodys.each_ref().map(String::as_str));
+    let plan = host.plan().await;
+    assert_eq!(host.told(&plan), expected);
+    let left_out = host.left_out(&plan);
+    for path in &nobodys {
+        assert!(left_out[path].starts_with("ignored by the layout element: "), "{path}: {}", left_out[path]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flow_cell_of_mgi_may_have_letters_behind_its_number() {
+    let host = Host::new("mgi", "{run}", "paired: required").await;
+    let cells = ["V300086849", "G99000123", "DP8400023552BR", "DP8400016999TR"];
+    let mut expected = BTreeMap::new();
+    for cell in cells {
+        let file = |lane: u8, read: u8| format!("{cell}/L0{lane}/{cell}_L0{lane}_read_{read}.fq.gz");
+        let files = [(2, 1), (1, 1), (1, 2), (2, 2)].map(|(lane, read)| file(lane, read));
+        host.add(&files.each_ref().map(String::as_str));
+        let [b1, a1, a2, b2] = files.each_ref().map(String::as_str);
+        expected.extend([sample(cell, "waiting", &[("reads1", &[a1, b1]), ("reads2", &[a2, b2])])]);
+    }
+    assert_eq!(host.told(&host.plan().await), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aligned_reads_of_an_ion_torrent_are_taken_by_a_rule_that_names_them() {
+    let files = ["run/IonCode_0101_rawlib.bam", "run/nomatch_rawlib.bam"];
+    let host = Host::new("ion-torrent", "{barcode}", "paired: never").await;
+    let base_callers = "run/IonCode_0101_rawlib.basecaller.bam";
+    host.add(&[&files[..], &[base_callers]].concat());
+    let plan = host.plan().await;
+    assert_eq!(host.told(&plan), [sample("IonCode_0101", "waiting", &[("reads1", &[base_callers])])].into());
+    let said = &host.left_out(&plan)[files[0]];
+    assert!(said.starts_with("ignored by the layout ion-torrent: reads aligned to a reference"), "{said}");
+    let rule = "match: '**/{barcode:Ion(?:Xpress|Code)_[0-9]+}_rawlib.bam'";
+    let host = Host::new("ion-torrent", "{barcode}", rule).await;
+    host.add(&files);
+    let told = host.told(&host.plan().await);
+    assert_eq!(told, [sample("IonCode_0101", "waiting", &[("reads1", &[files[0]])])].into());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn layouts_are_listed_and_shown() {
     let host = Host::new("illumina", "{sample}", "paired: auto").await;
@@ -1097,4 +1188,19 @@ async fn a_drop_folder_takes_pairs_under_their_common_names() {
         sample("d", "waiting", &[("reads1", &[files[8]]), ("reads2", &[files[9]])]),
     ];
     assert_eq!(host.told(&host.plan().await), expected.into());
+
+    // As compressed, so not.
+    let host = Host::new("drop-folder", "{sample}", "paired: required").await;
+    let mut expected = BTreeMap::new();
+    for (n, form) in
+        ["_S4_L001_R?_001", "_S4_R?_001", "_L001_R?_001", "_L001_R?", "_R?_001", "_R?", "_?"].iter().enumerate()
+    {
+        for ending in ["fastq.gz", "fq.gz", "fastq", "fq"] {
+            let name = format!("{}{n}", ending.replace('.', "-"));
+            let files = ["1", "2"].map(|read| format!("{name}{}.{ending}", form.replace('?', read)));
+            host.add(&files.each_ref().map(String::as_str));
+            expected.extend([sample(&name, "waiting", &[("reads1", &[&files[0]]), ("reads2", &[&files[1]])])]);
+        }
+    }
+    assert_eq!(host.told(&host.plan().await), expected);
 }

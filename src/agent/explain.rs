@@ -286,10 +286,12 @@ impl Explanation {
             }
             return Ok(());
         };
-        if view.folder == facts.below {
+        if view.folder != facts.below {
+            if self.tell_left_out(facts) {
+                return Ok(());
+            }
+        } else if !view.is_drop_folder() {
             self.kind = "run".to_owned();
-        } else if self.tell_left_out(facts) {
-            return Ok(());
         }
         let none = Shelf::default();
         let shelf = facts.shelves.get(&view.folder).unwrap_or(&none);
@@ -354,12 +356,14 @@ fn shorts<'a>(files: impl Iterator<Item = &'a FileView>, foreseen: &Foreseen) ->
 
 impl RunExplained {
     fn of(facts: &Facts<'_>, view: &RunView) -> Self {
-        let (waits_for, holds) = conditions(view, []);
+        // Conditions are judged over the files of each sample there, and over none they say that there is none.
+        let is_judged = !view.is_drop_folder();
+        let (waits_for, holds) = if is_judged { conditions(view, []) } else { Default::default() };
         Self {
             run: run_key(view),
             path: path_to_text(&facts.watched.watch.path.join(&view.folder)),
             captured: view.captures.clone(),
-            complete: view.verdict([]) == Verdict::Complete,
+            complete: is_judged.then(|| view.verdict([]) == Verdict::Complete),
             waits_for,
             holds,
             files: view.files.len(),

@@ -82,9 +82,10 @@ fn render(explanation: &Explanation) -> String {
         line("watch", format!("{watch} (manifest {manifest})"));
     }
     for run in &explanation.runs {
-        let state = match run.waits_for.as_slice() {
-            [] => "complete".to_owned(),
-            waits => waits.join("; "),
+        let state = match (run.complete, run.waits_for.as_slice()) {
+            (None, _) => "a drop folder, whose samples are each judged by their own files".to_owned(),
+            (Some(_), []) => "complete".to_owned(),
+            (Some(_), waits) => waits.join("; "),
         };
         let captured = captures(&run.captured);
         let captured = if captured.is_empty() { captured } else { format!(" [{captured}]") };

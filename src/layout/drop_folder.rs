@@ -2,22 +2,27 @@
 
 use super::{INDEXES_OF_FILES, Ignored, Layout};
 
+/// FASTQ are called .fastq or .fq, compressed or not.
+macro_rules! fastq {
+    ($($name:literal),* $(,)?) => {
+        &[$(concat!($name, ".f*q.gz"), concat!($name, ".f*q"),)*]
+    };
+}
+
 pub(super) const DROP_FOLDER: Layout = Layout {
     name: "drop-folder",
     about: "a folder into which pairs of FASTQ are put, without run folders",
     run_folder: &[],
     run_by_entries: None,
-    // FASTQ are called .fastq or .fq. What says more comes first: a lane that nobody names would tell samples apart.
-    reads: &[
-        "**/{sample}_S{sample_number:int}_L{lane:int}_R{read}_001.f*q.gz",
-        "**/{sample}_S{sample_number:int}_R{read}_001.f*q.gz",
-        "**/{sample}_L{lane:[0-9]{3}}_R{read}_001.f*q.gz",
-        "**/{sample}_L{lane:[0-9]{3}}_R{read}.f*q.gz",
-        "**/{sample}_R{read}_001.f*q.gz",
-        "**/{sample}_R{read}.f*q.gz",
-        "**/{sample}_{read}.f*q.gz",
-        "**/{sample}_R{read}.f*q",
-        "**/{sample}_{read}.f*q",
+    // What says more comes first: a lane that nobody names would tell samples apart.
+    reads: fastq![
+        "**/{sample}_S{sample_number:int}_L{lane:int}_R{read}_001",
+        "**/{sample}_S{sample_number:int}_R{read}_001",
+        "**/{sample}_L{lane:[0-9]{3}}_R{read}_001",
+        "**/{sample}_L{lane:[0-9]{3}}_R{read}",
+        "**/{sample}_R{read}_001",
+        "**/{sample}_R{read}",
+        "**/{sample}_{read}",
     ],
     captures: &["sample", "sample_number", "lane", "read"],
     complete_when: "

@@ -116,25 +116,33 @@ pub(super) const ILLUMINA: Layout = Layout {
     # The run's markers speak of its first analysis on board; a later one has its own, or an hour of quiet.
     - folder: 'Alignment_1/{time}'
       complete_when:
-        any:
-          - marker: CompletedJobInfo.xml
-          - marker: 'Alignment_1/{time}/CompletedJobInfo.xml'
-          - all:
-              - marker: CopyComplete.txt
-              - marker: RunCompletionStatus.xml
-          - quiet: 1h
+        all:
+          - any:
+              - marker: CompletedJobInfo.xml
+              - marker: 'Alignment_1/{time}/CompletedJobInfo.xml'
+              - all:
+                  - marker: CopyComplete.txt
+                  - marker: RunCompletionStatus.xml
+              - quiet: 1h
+          # It tells of an error, too [cleve].
+          - { outcome: CompletedJobInfo.xml, optional: true }
+          - { outcome: 'Alignment_1/{time}/CompletedJobInfo.xml', optional: true }
     - folder: 'Alignment_{analysis}/{time}'
       complete_when:
-        any:
-          - marker: 'Alignment_{analysis}/{time}/CompletedJobInfo.xml'
-          - quiet: 1h
+        all:
+          - any:
+              - marker: 'Alignment_{analysis}/{time}/CompletedJobInfo.xml'
+              - quiet: 1h
+          - { outcome: 'Alignment_{analysis}/{time}/CompletedJobInfo.xml', optional: true }
     - folder: Data/Intensities/BaseCalls
       complete_when:
-        any:
-          - marker: CompletedJobInfo.xml
-          - marker: Data/Intensities/BaseCalls/Logs/FastqComplete.txt
-          - marker: Data/Intensities/BaseCalls/Stats/Stats.json
-          - { quiet: 1h, of: '**/*.fastq.gz' }
+        all:
+          - any:
+              - marker: CompletedJobInfo.xml
+              - marker: Data/Intensities/BaseCalls/Logs/FastqComplete.txt
+              - marker: Data/Intensities/BaseCalls/Stats/Stats.json
+              - { quiet: 1h, of: '**/*.fastq.gz' }
+          - { outcome: CompletedJobInfo.xml, optional: true }
     # What a demultiplexer writes is covered by the marker in its own output folder, and by no other's.
     - holds: Logs/FastqComplete.txt
     - holds: Stats/Stats.json

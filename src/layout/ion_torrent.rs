@@ -8,7 +8,6 @@ pub(super) const ION_TORRENT: Layout = Layout {
     about: "folders of Ion Torrent base calling, each folder of the watch a run: one BAM a barcode",
     run_folder: &["*"],
     run_by_entries: None,
-    // The same reads lie beside it once more where they were aligned to a reference: `_rawlib.bam`.
     reads: &["**/{barcode:Ion(?:Xpress|Code)_[0-9]+}_rawlib.basecaller.bam"],
     captures: &["barcode"],
     complete_when: "
@@ -17,6 +16,12 @@ pub(super) const ION_TORRENT: Layout = Layout {
     described_by: &[],
     ignored: &[
         Ignored { glob: "**/nomatch_*", word: "nomatch", what: "reads that no barcode was found for" },
+        // A pattern cannot say which of a barcode's two files is the only one, and both are one sample.
+        Ignored {
+            glob: "**/Ion{Xpress,Code}_*_rawlib.bam",
+            word: "_rawlib.bam",
+            what: "reads aligned to a reference, which the base caller's BAM has, too, where it was kept",
+        },
         INDEXES_OF_FILES[1],
     ],
     never_listed: &[],

@@ -6,7 +6,8 @@ use super::Layout;
 pub(super) const MGI: Layout = Layout {
     name: "mgi",
     about: "flow cell folders of MGI DNBSEQ: FASTQ of whole lanes",
-    run_folder: &["**/{flow_cell:[A-Z]{1,3}[0-9]{8,}}"],
+    // V300086849, FT100037069, and with letters behind the number: DP8400023552BR.
+    run_folder: &["**/{flow_cell:[A-Z]{1,3}[0-9]{8,}[A-Z]{0,3}}"],
     run_by_entries: None,
     reads: &["L{lane:int}/{flow_cell:[A-Z0-9]+}_L*_read_{read}.fq.gz"],
     captures: &["flow_cell", "lane", "read"],

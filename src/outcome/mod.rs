@@ -52,7 +52,7 @@ pub fn outcome(bytes: &[u8]) -> Outcome {
     let text = text_of(bytes);
     match text.trim_start().chars().next() {
         None => Outcome::Unknown("it is empty".to_owned()),
-        Some('<') => illumina::run_completion(&text),
+        Some('<') => illumina::ended(&text),
         Some('{' | '[') => match serde_json::from_str(&text) {
             Ok(json) => aviti::run_uploaded(&json).unwrap_or_else(|| dragen::error_summary(&json)),
             Err(error) => Outcome::Unknown(format!("it is no JSON: {error}")),

@@ -13,7 +13,7 @@ use crate::observation::{Moment, open_at_once};
 use crate::sample::Fingerprint;
 
 use super::settle::Sight;
-use super::sieve::{Reason, Sieve};
+use super::sieve::{Reason, Sieve, keeps_unfinished};
 
 /// What a scan found. Paths are below the watch.
 #[derive(Debug)]
@@ -105,7 +105,10 @@ impl Scan<'_> {
         };
         if let Some((at, reason)) = self.sieve.leaves_out_above(&path) {
             let reason = reason.of(|| at != path || metadata.is_dir());
-            self.found.left_out.insert(at, reason);
+            self.leave_out(&at, reason, at == path && metadata.is_dir());
+            if path.parent() == Some(&at) && keeps_unfinished(&at) {
+                self.found.left_out.insert(path, Reason::Unfinished);
+            }
             return;
         }
         let run = self.sieve.run_above(&path).map(Path::to_owned);
@@ -122,8 +125,9 @@ impl Scan<'_> {
             let Some(entry) = self.answer(&folder, entry) else { continue };
             let path = folder.join(entry.file_name());
             if let Some(reason) = self.sieve.leaves_out(&path) {
-                let reason = reason.of(|| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-                self.found.left_out.insert(path, reason);
+                let is_folder = || entry.file_type().is_ok_and(|kind| kind.is_dir());
+                let reason = reason.of(is_folder);
+                self.leave_out(&path, reason, is_folder());
             } else if let Some(kind) = self.answer(&path, entry.file_type()) {
                 let begins_run = !in_run && self.sieve.begins_run(&path);
                 if begins_run {
@@ -132,6 +136,20 @@ impl Scan<'_> {
                 self.take(path, kind, in_run || begins_run, || entry.metadata());
             }
         }
+    }
+
+    /// Leaves out what lies at a path. Of a folder that keeps what is not finished each file is told, since it will lie
+    /// beside that.
+    fn leave_out(&mut self, path: &Path, reason: Reason, is_folder: bool) {
+        self.found.left_out.insert(path.to_owned(), reason);
+        if !is_folder || reason != Reason::DotName || !keeps_unfinished(path) {
+            return;
+        }
+        let here = self.absolute(path);
+        (self.enter)(&here);
+        // Whoever may not look into it has no reads there: it keeps nobody waiting.
+        let entries = fs::read_dir(&here).into_iter().flatten().flatten();
+        self.found.left_out.extend(entries.map(|entry| (path.join(entry.file_name()), Reason::Unfinished)));
     }
 
     /// Takes what lies at a path that no rule about names leaves out.
@@ -249,6 +267,32 @@ mod tests {
             }
         }
         assert_eq!(opened, [root.join("due")]);
+    }
+
+    #[test]
+    fn files_that_rsync_keeps_in_a_folder_are_told_as_unfinished() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        for file in [".~tmp~/a.gz", "x/.rsync-partial/b.gz", "x/.other/c.gz", "x/.rsync-partial/deep/d.gz"] {
+            fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
+            fs::write(root.join(file), "").unwrap();
+        }
+        let sieve = Sieve::ignoring(&[]);
+        let look_at = |path: &str| {
+            let mut entered = Vec::new();
+            let mut enter = |path: &Path| entered.push(path.strip_prefix(&root).unwrap().to_owned());
+            let found = look(&root, &sieve, vec![path.into()], &mut enter, &|_, _| false);
+            assert!(found.files.is_empty());
+            let unfinished = found.left_out.into_iter().filter(|(_, reason)| *reason == Reason::Unfinished);
+            (unfinished.map(|(path, _)| path.to_str().unwrap().to_owned()).collect::<Vec<_>>(), entered)
+        };
+        let (unfinished, entered) = look_at("");
+        assert_eq!(unfinished, [".~tmp~/a.gz", "x/.rsync-partial/b.gz", "x/.rsync-partial/deep"]);
+        assert!(entered.contains(&".~tmp~".into()) && !entered.contains(&"x/.other".into()), "{entered:?}");
+        // As events tell of them.
+        assert_eq!(look_at(".~tmp~").0, [".~tmp~/a.gz"]);
+        assert_eq!(look_at("x/.rsync-partial/b.gz").0, ["x/.rsync-partial/b.gz"]);
+        assert!(look_at("x/.other/c.gz").0.is_empty() && look_at("x/.rsync-partial/deep/d.gz").0.is_empty());
     }
 
     #[test]

@@ -13,8 +13,9 @@ use super::run_folder::{Entries, RunFolders};
 use super::{Ignore, Settings};
 
 /// Name endings under which programs write what is not finished; of folders as well, which are renamed when whole.
-const UNFINISHED: [&[u8]; 16] = [
+const UNFINISHED: [&[u8]; 19] = [
     b".tmp",
+    b".temp",
     b".part",
     b".partial",
     b".filepart",
@@ -28,13 +29,23 @@ const UNFINISHED: [&[u8]; 16] = [
     b".in-progress",
     b".copying",
     b".uploading",
+    b".upload",
     // lftp, as its users set xfer:temp-file-name, and beside what it fetches in pieces [lftp(1), pget].
     b".lftp",
     b".lftp-pget-status",
     // Aspera's record of how far it is, beside a .partial or the file itself [IBM Aspera, resume_suffix].
     b".aspx",
     b".aspera-ckpt",
+    // aria2's, beside the file itself [aria2c(1), control file].
+    b".aria2",
 ];
+
+/// The same, but of a file with reads alone: by itself it may be the end of anybody's name.
+const UNFINISHED_READS: (&[u8], [&[u8]; 5]) = (b"_tmp", [b".gz", b".fastq", b".fq", b".bam", b".cram"]);
+
+/// Folders beside a file that keep it, under its own name, until it is finished: of rsync's --delay-updates, and the one
+/// that is given to --partial-dir mostly, as its manual has it [rsync(1)].
+const KEEP_UNFINISHED: [&str; 2] = [".~tmp~", ".rsync-partial"];
 
 /// What programs write before a file's name until it is finished: lftp and ProFTPD [xfer:temp-file-name; HiddenStores],
 /// Syncthing on Unix and on Windows [lib/fs/tempname.go].
@@ -119,12 +130,9 @@ impl Sieve {
     /// Why the file or folder at `path` is left out whatever it holds; its parents are not asked about.
     pub fn leaves_out(&self, path: &Path) -> Option<Reason> {
         let name = path.file_name()?.as_bytes();
-        let ends_with = |ending: &&[u8]| {
-            name.len() >= ending.len() && name[name.len() - ending.len()..].eq_ignore_ascii_case(ending)
-        };
         if name.starts_with(b".") {
             Some(Reason::DotName)
-        } else if UNFINISHED.iter().any(ends_with) {
+        } else if unfinished_ending(name).is_some() {
             Some(Reason::Unfinished)
         } else {
             self.ignore.is_match(path).then_some(Reason::Ignored)
@@ -187,6 +195,9 @@ impl Sieve {
     pub fn explain(&self, path: &Path, reason: Reason) -> String {
         match reason {
             Reason::DotName => "always left out: its name begins with a dot".into(),
+            Reason::Unfinished if path.parent().is_some_and(keeps_unfinished) => {
+                "always left out: it lies in a folder for unfinished files".into()
+            }
             Reason::Unfinished => "always left out: its name is that of an unfinished file".into(),
             Reason::Ignored | Reason::IgnoredFolder => match self.ignore.find(path) {
                 Some((glob, true)) => format!("ignored: the watch's layout leaves it out ({glob})"),
@@ -214,9 +225,12 @@ impl Sieve {
 
 /// The path that an unfinished file will have, where its name tells: `a.gz.part` becomes `a.gz`, as do rsync's
 /// `.a.gz.Xk3f9Q` [rsync(1), --temp-dir], rclone's `a.gz.1b3f5d7e.partial` [rclone.org/docs, --partial-suffix], and
-/// `.in.a.gz` with or without a dot at its end.
+/// `.in.a.gz` with or without a dot at its end, and `.~tmp~/a.gz`.
 pub(super) fn finished(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?;
+    if let Some(folder) = path.parent().filter(|folder| keeps_unfinished(folder)) {
+        return Some(folder.with_file_name(name));
+    }
     let within = BEFORE_UNFINISHED.iter().find_map(|before| name.strip_prefix(before));
     let undotted = within.unwrap_or_else(|| name.strip_prefix('.').unwrap_or(name));
     let finished = match (without_ending(undotted), within) {
@@ -231,12 +245,27 @@ pub(super) fn finished(path: &Path) -> Option<PathBuf> {
     (!finished.is_empty()).then(|| path.with_file_name(finished))
 }
 
+/// Whether a folder's name is that of one in which a program keeps what is not finished.
+pub(super) fn keeps_unfinished(folder: &Path) -> bool {
+    folder.file_name().is_some_and(|name| KEEP_UNFINISHED.iter().any(|keeps| name == *keeps))
+}
+
+/// Where in a name the ending begins under which programs write what is not finished.
+fn unfinished_ending(name: &[u8]) -> Option<usize> {
+    let begins = |name: &[u8], ending: &[u8]| {
+        let at = name.len().checked_sub(ending.len())?;
+        name[at..].eq_ignore_ascii_case(ending).then_some(at)
+    };
+    let of_reads = || {
+        let (ending, before) = UNFINISHED_READS;
+        begins(name, ending).filter(|at| before.iter().any(|before| begins(&name[..*at], before).is_some()))
+    };
+    UNFINISHED.iter().find_map(|ending| begins(name, ending)).or_else(of_reads)
+}
+
 /// A name without the ending, if it has one, under which programs write what is not finished.
 fn without_ending(name: &str) -> Option<&str> {
-    let (finished, ending) = UNFINISHED.iter().find_map(|ending| {
-        let (finished, its) = name.split_at_checked(name.len().checked_sub(ending.len())?)?;
-        its.as_bytes().eq_ignore_ascii_case(ending).then_some((finished, its))
-    })?;
+    let (finished, ending) = name.split_at_checked(unfinished_ending(name.as_bytes())?)?;
     let by_rclone = finished.rsplit_once('.').filter(|(_, hash)| {
         let is_hash = (6..=8).contains(&hash.len()) && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_hash && ending.eq_ignore_ascii_case(".partial")
@@ -286,6 +315,12 @@ mod tests {
         for name in ["a.uploading", "a.gz.lftp", "a.gz.lftp-pget-status", "a.gz.aspx", "a.gz.aspera-ckpt"] {
             assert_eq!(sieve.leaves_out(Path::new(name)), Some(Reason::Unfinished), "{name}");
         }
+        for name in ["a.temp", "a.gz.aria2", "a.gz.Upload", "a.gz_tmp", "a.fq_TMP", "a.bam_tmp"] {
+            assert_eq!(sieve.leaves_out(Path::new(name)), Some(Reason::Unfinished), "{name}");
+        }
+        for name in ["run_tmp", "v1.2_tmp", "tmp_a.gz", "upload", "template.gz", "a.aria2.gz", "gz_tmp"] {
+            assert_eq!(sieve.leaves_out(Path::new(name)), None, "{name}");
+        }
         for name in ["a.fastq.gz", "tmp", "part", "a.parts", "a.tmp.gz", "download", "copying.gz", "a.download.gz"] {
             assert_eq!(sieve.leaves_out(Path::new(name)), None, "{name}");
         }
@@ -300,6 +335,12 @@ mod tests {
         for name in ["d/a.gz.crdownload", "d/a.gz.copying", "d/a.gz.inprogress", "d/a.gz.aspx", "d/a.gz.lftp"] {
             assert_eq!(finished(name).as_deref(), Some("d/a.gz"), "{name}");
         }
+        for name in
+            ["d/a.gz.temp", "d/a.gz.aria2", "d/a.gz.upload", "d/a.gz_tmp", "d/.~tmp~/a.gz", "d/.rsync-partial/a.gz"]
+        {
+            assert_eq!(finished(name).as_deref(), Some("d/a.gz"), "{name}");
+        }
+        assert_eq!(finished(".~tmp~/a.gz").as_deref(), Some("a.gz"));
         for name in ["d/.in.a.gz", "d/.in.a.gz.", "d/.syncthing.a.gz.tmp", "d/~syncthing~a.gz.tmp"] {
             assert_eq!(finished(name).as_deref(), Some("d/a.gz"), "{name}");
         }
@@ -318,6 +359,8 @@ mod tests {
             ".in.",
             ".in",
             "~a",
+            ".tmp/a.gz",
+            ".rsync-partial",
         ] {
             assert_eq!(finished(name), None, "{name}");
         }

@@ -86,7 +86,8 @@ pub struct RunExplained {
     pub path: String,
     /// What the watch's `run_folder` captured.
     pub captured: BTreeMap<String, String>,
-    pub complete: bool,
+    /// `null` for a drop folder, which is not judged as a whole: each of its samples is, by its own files.
+    pub complete: Option<bool>,
     pub waits_for: Vec<String>,
     /// What holds already.
     pub holds: Vec<String>,
