@@ -3,10 +3,12 @@
 //!
 //! Pure, as the conditions are.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::view::{FileView, RunView};
+use crate::observation::Coming;
 use crate::sample::path_to_text;
 
 /// How long nothing must have come to a part of a run before what should still come of a sample is no longer awaited,
@@ -51,8 +53,9 @@ pub struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// `files` are all of one part; of none, there is no part.
-    fn of(view: &RunView, files: &[&'a FileView]) -> Option<Self> {
+    /// `files` are all of one part; of none, there is no part. `unchanged_for`: for how long the markers have been there
+    /// that came so.
+    fn of(view: &RunView, files: &[&'a FileView], unchanged_for: impl Fn(Coming) -> Duration) -> Option<Self> {
         let last = *files.iter().min_by_key(|file| file.unchanged_for)?;
         let comings = || files.iter().map(|file| file.observation.coming());
         let (first_coming, last_coming) = comings().min().zip(comings().max())?;
@@ -61,11 +64,7 @@ impl<'a> Part<'a> {
             None => (Word::Sure, quiet_for),
             Some(marker) if last_coming.look > marker.look => (Word::WrongMarker, quiet_for),
             Some(marker) if last_coming > marker => (Word::EarlyMarker, quiet_for),
-            Some(marker) if marker.look > first_coming.look => {
-                let came_so = |file: &&FileView| file.observation.coming() == marker && view.is_marker(file);
-                let markers = view.files.iter().filter(came_so).map(|file| file.unchanged_for);
-                (Word::LateMarker, markers.chain([quiet_for]).min().unwrap_or_default())
-            }
+            Some(marker) if marker.look > first_coming.look => (Word::LateMarker, quiet_for.min(unchanged_for(marker))),
             Some(_) => (Word::Marker, quiet_for),
         };
         Some(Self { last, word, quiet_for })
@@ -77,6 +76,8 @@ impl<'a> Part<'a> {
 /// is a part of its own.
 pub struct Parts<'a> {
     view: &'a RunView,
+    /// The run's markers, once somebody asks.
+    markers: OnceCell<Vec<&'a FileView>>,
     /// Of a run folder, each with what has not settled in it.
     by_scope: BTreeMap<usize, (Part<'a>, Option<Unsettled>)>,
 }
@@ -88,16 +89,28 @@ impl<'a> Parts<'a> {
         for file in taken.into_iter().filter(|_| !view.is_drop_folder()) {
             files.entry(view.scope(file)).or_default().push(file);
         }
-        let part = |files: Vec<&'a FileView>| Some((Part::of(view, &files)?, Unsettled::of(files.into_iter())));
-        let parts = files.into_iter().filter_map(|(scope, files)| Some((scope, part(files)?)));
-        Self { view, by_scope: parts.collect() }
+        let mut parts = Self { view, markers: OnceCell::new(), by_scope: BTreeMap::new() };
+        for (scope, files) in files {
+            let unsettled = Unsettled::of(files.iter().copied());
+            let part = parts.part(&files).map(|part| (scope, (part, unsettled)));
+            parts.by_scope.extend(part);
+        }
+        parts
+    }
+
+    fn part(&self, files: &[&'a FileView]) -> Option<Part<'a>> {
+        let markers = || self.view.files.iter().filter(|file| self.view.is_marker(file)).collect();
+        Part::of(self.view, files, |coming| {
+            let came_so = self.markers.get_or_init(markers).iter().filter(|file| file.observation.coming() == coming);
+            came_so.map(|file| file.unchanged_for).min().unwrap_or(Duration::MAX)
+        })
     }
 
     /// The parts in which the group lies, each once, since a barcode has thousands of files in one; all of them where
     /// the group is empty.
     pub fn with(&self, group: impl IntoIterator<Item = &'a FileView>) -> Vec<Part<'a>> {
         if self.view.is_drop_folder() {
-            return Part::of(self.view, &group.into_iter().collect::<Vec<_>>()).into_iter().collect();
+            return self.part(&group.into_iter().collect::<Vec<_>>()).into_iter().collect();
         }
         let mut scopes: BTreeSet<usize> = group.into_iter().map(|file| self.view.scope(file)).collect();
         if scopes.is_empty() {
