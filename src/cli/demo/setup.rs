@@ -47,7 +47,7 @@ watch:
     existing: upload
     run_folder: "{{date:[0-9]+}}_{{instrument}}_{{run_number:int}}_000000000-{{flow_cell}}"
     complete_when: {{ marker: {} }}
-    settle: 1s
+    settle: 500ms
     poll: 1s
 status: {{ listen: none }}
 "#,

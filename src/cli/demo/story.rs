@@ -114,6 +114,8 @@ impl Story<'_> {
     async fn watch_uploads(&self, deadline: Instant) -> anyhow::Result<()> {
         self.sandbox.faults().add(Fault::on(On::Chunk).delay(CHUNK));
         self.screen.headline(&format!("The marker {MARKER} is there: the run is complete"));
+        self.screen.line("A mirrored share may show it before the rest: it is believed");
+        self.screen.line("once nothing more has come for ten settle times, here 5 s.");
         self.screen.line("Two at a time; the sandbox is slow on purpose, so that you see it.");
         let mut told: HashMap<String, String> = HashMap::new();
         let everything = self.expected.samples.len() + 1;
