@@ -67,7 +67,7 @@ pub(super) struct Assembler {
     board: Board,
     conditions: Conditions,
     wake: Arc<Notify>,
-    /// Takes samples on Flow whose files look different now.
+    /// Samples on Flow whose files look different now.
     suspects: Suspects,
     report: signal::Sender<Report>,
     views: HashMap<PathBuf, RunView>,

@@ -9,6 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::assembler::Request;
 use super::reload::{self, Reload};
+use super::tasks::blocking;
 use crate::config::{self, Config, WatchConfig};
 use crate::journal::Journal;
 use crate::status::{Answer, Refusal};
@@ -70,8 +71,7 @@ impl Outlook {
     /// Reads the settings anew and says what they would do.
     async fn prepare(self) -> Result<Prepared, Refusal> {
         let file = self.config.file.clone();
-        let loaded = tokio::task::spawn_blocking(move || config::load(&file)).await;
-        let new = loaded.map_err(|panic| Refusal::Failed(panic.to_string()))?;
+        let new = blocking("settings", move || config::load(&file)).await.map_err(failed)?;
         let new = new.map_err(|error| Refusal::Refused(format!("what was taken before goes on:\n{error}")))?;
         let mut document = Reload::between(&self.config, &new);
         for watched in &new.watches {

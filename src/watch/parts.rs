@@ -20,10 +20,14 @@ const AWAITS_THE_REST: Duration = Duration::from_secs(60 * 60);
 /// there before some of the files.
 const CALM: u32 = 10;
 
+fn calm(settle: Duration) -> Duration {
+    settle.saturating_mul(CALM)
+}
+
 /// The times for which nothing must have come before what should still come is no longer awaited: behind a marker, and
 /// where something tells of more.
 pub(super) fn spans(settle: Duration) -> [Duration; 2] {
-    [settle.saturating_mul(CALM), AWAITS_THE_REST]
+    [calm(settle), AWAITS_THE_REST]
 }
 
 /// What there is for it that a part of a run is complete.
@@ -157,7 +161,7 @@ impl Patience {
 
     /// With a marker that may be there before some of the files: until it is believed.
     pub(super) fn calm(settle: Duration, passed: Duration) -> Self {
-        Self { time: settle.saturating_mul(CALM), passed }
+        Self { time: calm(settle), passed }
     }
 
     /// How long it takes until it is over; `None` once it is.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Explanation;
-use crate::agent::AgentError;
+use crate::agent::tasks::blocking;
+use crate::agent::{AgentError, remembered};
 use crate::assemble::wanted;
 use crate::config::{Config, WatchConfig};
 use crate::journal::{Journal, JournalError, Record};
@@ -109,15 +110,12 @@ pub async fn explain_offline(
     };
     let name = &watched.watch.name;
     let remembered = match journal {
-        Some(journal) => Remembered { baseline: journal.baseline(name)?, observations: journal.observations(name)? },
+        Some(journal) => remembered(journal, name)?,
         None => Remembered::default(),
     };
     let settings = watched.watch.clone();
-    let broke_off = |panic: tokio::task::JoinError| AgentError::Task {
-        task: format!("look at {name}"),
-        reason: Some(panic.to_string()),
-    };
-    let news = tokio::task::spawn_blocking(move || look_once(&settings, remembered)).await.map_err(broke_off)?;
+    let task = format!("look at {name}");
+    let news = blocking(&task, move || look_once(&settings, remembered)).await?;
     let left_out = news.left_out.unwrap_or_default().into_iter();
     let mut facts = Facts {
         watched,
@@ -138,7 +136,7 @@ pub async fn explain_offline(
     if let Some(view) = facts.asked_about() {
         let wanted = wanted(&watched.manifest, view);
         let mut library = Library::new(watched.watch.shortest_settle());
-        let shelf = tokio::task::spawn_blocking(move || library.read(&wanted)).await.map_err(broke_off)?;
+        let shelf = blocking(&task, move || library.read(&wanted)).await?;
         facts.shelves.insert(view.folder.clone(), shelf);
     }
     Ok(Explanation::of(&facts))
